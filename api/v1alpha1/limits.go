@@ -1,0 +1,27 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// The limits of the schema, in characters or items. The report builder cuts to them, so that no input makes a report that the
+// API server refuses; a test compares them with the generated CRDs.
+const (
+	// MaxFindings of one report. More are counted in the summary and in omittedFindings.
+	MaxFindings = 256
+	// MaxExemptions listed in one report.
+	MaxExemptions = 256
+	// MaxSkips listed in one report.
+	MaxSkips = 256
+	// MaxSources listed in the cluster's report.
+	MaxSources = 64
+	// MaxMessage is the longest message or reason.
+	MaxMessage = 1024
+	// MaxPath is the longest field path.
+	MaxPath = 512
+	// MaxName is the longest name of an object.
+	MaxName = 253
+	// MaxKind is the longest name of a kind, check, UID or version.
+	MaxKind = 63
+	// MaxAPIVersion is a group (253), a slash and a version (63).
+	MaxAPIVersion = 317
+)
