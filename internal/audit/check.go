@@ -1,0 +1,114 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// Check is one security practice: what it is called, why it matters, how to follow it, and the function that finds
+// where it is not followed. The function is pure: it sees plain data and a Reporter, and nothing else.
+type Check struct {
+	// ID names the check for ever: in reports, metrics, exceptions and docs. Kebab-case.
+	ID string
+	// Title is the practice in a few words, without a period.
+	Title string
+	// Severity of its findings where the function does not say otherwise.
+	Severity v1alpha1.Severity
+	// Category groups it with related checks.
+	Category Category
+	// Rationale is what an attacker gains, in one sentence.
+	Rationale string
+	// Remediation is what to type, in one sentence.
+	Remediation string
+	// References are addresses of the standards and documents behind the check.
+	References []string
+	// Needs are the resources without which the check cannot tell; it is skipped while one is unavailable. The resources
+	// that the subject itself comes from need not be named.
+	Needs []Resource
+
+	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod and Namespace is set.
+	Pod func(*Pod, *Reporter)
+	// Namespace judges what belongs to a namespace as a whole.
+	Namespace func(*Namespace, *Reporter)
+}
+
+// Set is a validated set of checks, the same for one whole evaluation. A shape's verdict is kept per Set.
+type Set struct {
+	checks    []Check
+	byID      map[string]*Check
+	pod       []*Check
+	namespace []*Check
+}
+
+// NewSet validates checks and sorts them by id. The error names every check that is not complete.
+func NewSet(checks []Check) (*Set, error) {
+	s := &Set{checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks))}
+	slices.SortFunc(s.checks, func(a, b Check) int { return cmp.Compare(a.ID, b.ID) })
+	var errs []error
+	for i := range s.checks {
+		c := &s.checks[i]
+		if err := c.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("check %q: %w", c.ID, err))
+		}
+		if s.byID[c.ID] != nil {
+			errs = append(errs, fmt.Errorf("check %q: registered twice", c.ID))
+		}
+		s.byID[c.ID] = c
+		if c.Pod != nil {
+			s.pod = append(s.pod, c)
+		} else {
+			s.namespace = append(s.namespace, c)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Checks returns the checks, sorted by id. They must not be changed.
+func (s *Set) Checks() []Check { return s.checks }
+
+// Check returns the check of that id, or nil.
+func (s *Set) Check(id string) *Check { return s.byID[id] }
+
+var validID = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+func (c *Check) validate() error {
+	var errs []error
+	if !validID.MatchString(c.ID) || len(c.ID) > v1alpha1.MaxKind {
+		errs = append(errs, fmt.Errorf("id must be kebab-case of at most %d characters", v1alpha1.MaxKind))
+	}
+	if c.Title == "" || strings.HasSuffix(c.Title, ".") {
+		errs = append(errs, errors.New("title must not be empty and must not end with a period"))
+	}
+	if Rank(c.Severity) == 0 {
+		errs = append(errs, fmt.Errorf("severity %q is none of %v", c.Severity, Severities))
+	}
+	if !categories[c.Category] {
+		errs = append(errs, fmt.Errorf("category %q is unknown", c.Category))
+	}
+	for field, text := range map[string]string{"rationale": c.Rationale, "remediation": c.Remediation} {
+		if !strings.HasSuffix(text, ".") {
+			errs = append(errs, fmt.Errorf("%s must be a sentence that ends with a period", field))
+		}
+	}
+	for _, r := range c.References {
+		if !strings.HasPrefix(r, "https://") {
+			errs = append(errs, fmt.Errorf("reference %q must start with https://", r))
+		}
+	}
+	if (c.Pod == nil) == (c.Namespace == nil) {
+		errs = append(errs, errors.New("exactly one of Pod and Namespace must be set"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,92 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// Finding is one violation of one check at one place.
+type Finding struct {
+	Check    string
+	Severity v1alpha1.Severity
+	// Message has a quoted subject, "must" or "must not", and the field.
+	Message string
+	// Container is the container's name, where it is about one.
+	Container string
+	// Object is set where the finding is not about the report's subject.
+	Object *v1alpha1.ObjectReference
+	// Path of the field. From a Pod check: from the root of the Pod; in a Result: from the root of the subject.
+	Path string
+	// Suggested is the JSON value that mends the field, or "".
+	Suggested string
+	// SeenIn is set by the evaluation, never by a check.
+	SeenIn v1alpha1.SeenIn
+}
+
+// Key identifies a finding within a report over time, whatever its message and severity.
+type Key struct {
+	Check      string
+	ObjectKind string
+	ObjectName string
+	Path       string
+}
+
+// Key returns what identifies the finding within its report.
+func (f *Finding) Key() Key {
+	k := Key{Check: f.Check, Path: f.Path}
+	if f.Object != nil {
+		k.ObjectKind, k.ObjectName = f.Object.Kind, f.Object.Name
+	}
+	return k
+}
+
+// compareFindings orders findings: worst first, then by check, object, path and message.
+func compareFindings(a, b Finding) int {
+	ka, kb := a.Key(), b.Key()
+	return cmp.Or(
+		cmp.Compare(Rank(b.Severity), Rank(a.Severity)),
+		cmp.Compare(a.Check, b.Check),
+		cmp.Compare(ka.ObjectKind, kb.ObjectKind),
+		cmp.Compare(ka.ObjectName, kb.ObjectName),
+		cmp.Compare(a.Path, b.Path),
+		cmp.Compare(a.Message, b.Message),
+	)
+}
+
+
+// Skip is a check that could not look.
+type Skip struct {
+	Check   string
+	Reason  v1alpha1.SkipReason
+	Message string
+}
+
+// Reporter takes what one check finds in one subject.
+type Reporter struct {
+	check    *Check
+	findings []Finding
+	skips    []Skip
+}
+
+// Find reports a violation. An empty severity stands for the check's own.
+func (r *Reporter) Find(f Finding) {
+	f.Check = r.check.ID
+	if f.Severity == "" {
+		f.Severity = r.check.Severity
+	}
+	r.findings = append(r.findings, f)
+}
+
+// Skip reports that the check could not look, or not at everything. Not looked is not passed.
+func (r *Reporter) Skip(reason v1alpha1.SkipReason, message string) {
+	r.skips = append(r.skips, Skip{Check: r.check.ID, Reason: reason, Message: message})
+}
+
+// SkipUnavailable reports that the check could not look because a resource cannot be read.
+func (r *Reporter) SkipUnavailable(u *Unavailable) {
+	r.Skip(u.Reason, u.Message)
+}

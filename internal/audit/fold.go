@@ -1,0 +1,176 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// How long an owner reference that leads nowhere is given the benefit of the doubt. Each kind comes over a watch of its
+// own, so a new Pod may be seen before its ReplicaSet; and what a deleted workload leaves behind goes in steps, its Pods
+// last, after 30 seconds of grace unless they ask for more.
+const (
+	arrivalGrace   = 10 * time.Second
+	departureGrace = 60 * time.Second
+)
+
+// parents says which kinds that are read may control what, by rights. Any other reference to a kind that is read is
+// forged: no controller of Kubernetes writes it.
+var parents = map[string][]string{
+	"Pod":        {"ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job", "Deployment", "CronJob"},
+	"ReplicaSet": {"Deployment"},
+	"Job":        {"CronJob"},
+}
+
+// notOwners are kinds that control no Pods, whatever an owner reference says.
+var notOwners = map[schema.GroupKind]bool{
+	{Kind: "Node"}: true, // a static Pod is its own subject
+	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
+	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
+}
+
+var kindResources = map[string]Resource{
+	"Deployment": Deployments, "ReplicaSet": ReplicaSets, "StatefulSet": StatefulSets, "DaemonSet": DaemonSets,
+	"Job": Jobs, "CronJob": CronJobs, "ReplicationController": ReplicationControllers,
+}
+
+// Fold makes the namespace that checks see: every live Pod is in exactly one workload, that of its topmost controller.
+// References to kinds that are read count only if the object is there with that UID.
+func Fold(inventory Inventory, now time.Time) *Namespace {
+	f := &folder{
+		ns:          &Namespace{Inventory: inventory},
+		now:         now,
+		controllers: make(map[types.UID]*ControllerRecord, len(inventory.Controllers)),
+		workloads:   make(map[string]*Workload, len(inventory.Controllers)),
+	}
+	for _, c := range inventory.Controllers {
+		f.controllers[c.UID] = c
+	}
+	for _, c := range inventory.Controllers {
+		f.foldController(c)
+	}
+	for _, p := range inventory.Pods {
+		f.foldPod(p)
+	}
+	for _, w := range f.workloads {
+		f.ns.Workloads = append(f.ns.Workloads, w)
+	}
+	slices.SortFunc(f.ns.Workloads, func(a, b *Workload) int { return cmp.Compare(a.reportName, b.reportName) })
+	return f.ns
+}
+
+type folder struct {
+	ns          *Namespace
+	now         time.Time
+	controllers map[types.UID]*ControllerRecord
+	workloads   map[string]*Workload
+}
+
+func (f *folder) foldController(c *ControllerRecord) {
+	if _, own, settled := f.resolve(c.Kind, c.Owner, c.Created); own && settled {
+		w := f.workload(ownSubject(c.Kind, &c.Object))
+		w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
+	}
+}
+
+func (f *folder) foldPod(p *PodRecord) {
+	subject, own, settled := f.resolve("Pod", p.Owner, p.Created)
+	if p.Finished && (own || !f.ownedByJob(p)) {
+		return
+	}
+	if !settled {
+		return
+	}
+	if own {
+		subject = ownSubject("Pod", &p.Object)
+	}
+	w := f.workload(subject)
+	w.Pods = append(w.Pods, p)
+}
+
+// ownedByJob says whether what the Pod did is still to be judged although it has ended.
+func (f *folder) ownedByJob(p *PodRecord) bool {
+	return p.Owner.Kind == "Job" && Subject{APIVersion: p.Owner.APIVersion, Kind: "Job"}.KindLabel() == "Job"
+}
+
+// resolve follows an owner reference of an object of that kind to the topmost controller. own means that the object is
+// its own subject. settled is false while that may only look so, because owners arrive late and leave early.
+func (f *folder) resolve(kind string, owner Owner, created time.Time) (subject Subject, own, settled bool) {
+	subject = Subject{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
+	gk := subject.groupKind()
+	_, read := workloadKinds[gk]
+	switch {
+	case owner == Owner{} || notOwners[gk]:
+		return Subject{}, true, true
+	case !read && kind != "Pod" && parents[kind] == nil:
+		return Subject{}, true, true // an operator's StatefulSet is a workload all the same
+	case !read:
+		return subject, false, true
+	case !slices.Contains(parents[kind], gk.Kind):
+		return Subject{}, true, true
+	case f.ns.Unavailable[kindResources[gk.Kind]] != nil:
+		return subject, false, true // it cannot be verified, and better one report than one for each Pod
+	}
+	c := f.controllers[owner.UID]
+	if c == nil || c.Kind != gk.Kind || c.Name != owner.Name {
+		return Subject{}, true, f.settled(owner, created)
+	}
+	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created)
+	if own {
+		top = ownSubject(c.Kind, &c.Object)
+	}
+	return top, false, settled
+}
+
+// settled says whether a reference to nothing will stay one, and notes when to look again if that is not sure yet.
+func (f *folder) settled(owner Owner, created time.Time) bool {
+	until := created.Add(arrivalGrace)
+	if gone, ok := f.gone(owner); ok {
+		if left := gone.Add(departureGrace); left.After(until) {
+			until = left
+		}
+	}
+	if !until.After(f.now) {
+		return true
+	}
+	if f.ns.Recheck.IsZero() || until.Before(f.ns.Recheck) {
+		f.ns.Recheck = until
+	}
+	return false
+}
+
+func (f *folder) gone(owner Owner) (time.Time, bool) {
+	if f.ns.Gone == nil {
+		return time.Time{}, false
+	}
+	return f.ns.Gone(owner)
+}
+
+// workload returns the workload of that subject. Subjects whose reports have the same name are one: better two subjects
+// in one report than one of them in none.
+func (f *folder) workload(s Subject) *Workload {
+	name := s.ReportName()
+	w := f.workloads[name]
+	if w == nil {
+		w = &Workload{Subject: s, reportName: name}
+		f.workloads[name] = w
+	} else if w.UID == "" && s.UID != "" {
+		w.Subject = s
+	}
+	return w
+}
+
+func ownSubject(kind string, o *Object) Subject {
+	for gk, k := range workloadKinds {
+		if gk.Kind == kind {
+			return Subject{APIVersion: k.version, Kind: kind, Name: o.Name, UID: string(o.UID)}
+		}
+	}
+	return Subject{Kind: kind, Name: o.Name, UID: string(o.UID)}
+}

@@ -1,0 +1,82 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"time"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// Inventory is what is known of one namespace, as read from the API server or from manifests.
+type Inventory struct {
+	Name string
+	// Namespace is nil where the object itself has not been seen.
+	Namespace       *NamespaceRecord
+	Pods            []*PodRecord
+	Controllers     []*ControllerRecord
+	Quotas          []*QuotaRecord
+	NetworkPolicies []*NetworkPolicyRecord
+	// Unavailable resources, by name. What they would hold is unknown, not empty.
+	Unavailable map[Resource]*Unavailable
+	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.
+	Gone func(Owner) (time.Time, bool)
+}
+
+// Namespace is what checks see of a namespace: its inventory, with Pods folded into workloads.
+type Namespace struct {
+	Inventory
+	// Workloads, sorted by report name.
+	Workloads []*Workload
+	// Standing returns the severity at which a finding about the namespace stands in the previous report, or "". Checks
+	// that must not flap use it. It may be nil.
+	Standing func(Key) v1alpha1.Severity
+	// Recheck is when the evaluation would come out differently without any event, or zero.
+	Recheck time.Time
+}
+
+// Workload is a subject that makes Pods, with its template and its live Pods.
+type Workload struct {
+	Subject
+	// Template is nil where the subject has none or its kind is not read.
+	Template     *Shape
+	TemplateHash string
+	// TemplateLabels are the labels of Pods to come.
+	TemplateLabels *Labels
+	// Pods are the live ones.
+	Pods []*PodRecord
+
+	reportName string
+}
+
+// StandingSeverity returns the severity at which a finding of the running check stands already, or "".
+func (n *Namespace) StandingSeverity(r *Reporter, f Finding) v1alpha1.Severity {
+	if n.Standing == nil {
+		return ""
+	}
+	f.Check = r.check.ID
+	return n.Standing(f.Key())
+}
+
+// Missing returns the first of those resources that is unavailable, or nil.
+func (i *Inventory) Missing(resources ...Resource) *Unavailable {
+	for _, r := range resources {
+		if u := i.Unavailable[r]; u != nil {
+			return u
+		}
+	}
+	return nil
+}
+
+// MissingWorkloads returns the first of the resources that make workloads that is unavailable, or nil.
+func (i *Inventory) MissingWorkloads() *Unavailable { return i.Missing(workloadResources...) }
+
+// Subject returns the namespace as the subject of its own report.
+func (i *Inventory) Subject() Subject {
+	s := Subject{APIVersion: "v1", Kind: KindNamespace, Name: i.Name}
+	if i.Namespace != nil {
+		s.UID = string(i.Namespace.UID)
+	}
+	return s
+}

@@ -1,0 +1,64 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"iter"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Pod is what checks see of a Pod or Pod template. It must not be changed.
+type Pod struct {
+	// Meta holds the annotations that are audited, and nothing else.
+	Meta metav1.ObjectMeta
+	// Spec without what differs between replicas of one workload.
+	Spec corev1.PodSpec
+}
+
+// Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. Its verdict is
+// computed once for each set of checks.
+type Shape struct {
+	Pod     Pod
+	verdict atomic.Pointer[verdict]
+}
+
+// Container is one container of a Pod, of whatever sort.
+type Container struct {
+	*corev1.Container
+	list string
+}
+
+// Path returns the path of a field of the container from the root of the Pod; field is "" for the container itself.
+func (c Container) Path(field string) string {
+	path := "spec." + c.list + "[name=" + c.Name + "]"
+	if field == "" {
+		return path
+	}
+	return path + "." + field
+}
+
+// Containers returns all containers: init (sidecars among them), regular and ephemeral.
+func (p *Pod) Containers() iter.Seq[Container] {
+	return func(yield func(Container) bool) {
+		for i := range p.Spec.InitContainers {
+			if !yield(Container{&p.Spec.InitContainers[i], "initContainers"}) {
+				return
+			}
+		}
+		for i := range p.Spec.Containers {
+			if !yield(Container{&p.Spec.Containers[i], "containers"}) {
+				return
+			}
+		}
+		for i := range p.Spec.EphemeralContainers {
+			c := (*corev1.Container)(&p.Spec.EphemeralContainers[i].EphemeralContainerCommon)
+			if !yield(Container{c, "ephemeralContainers"}) {
+				return
+			}
+		}
+	}
+}

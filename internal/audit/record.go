@@ -1,0 +1,136 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"slices"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Object identifies a stored object.
+type Object struct {
+	Namespace       string
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+}
+
+// Identity returns the object itself. Records embed Object and so have it.
+func (o *Object) Identity() *Object { return o }
+
+// GetObjectMeta makes every record usable with client-go's stores, which know objects by their metadata.
+func (o *Object) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}
+}
+
+// ObjectFrom identifies an object of the API.
+func ObjectFrom(m metav1.Object) Object {
+	return Object{Namespace: m.GetNamespace(), Name: m.GetName(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion()}
+}
+
+// Owner is the controller that an object names in its owner references. Anyone who may create the object can write
+// anything there.
+type Owner struct {
+	APIVersion string
+	Kind       string
+	Name       string
+	UID        types.UID
+}
+
+// OwnerFrom returns the controller that an object names, or the zero Owner.
+func OwnerFrom(m metav1.Object) Owner {
+	c := metav1.GetControllerOfNoCopy(m)
+	if c == nil {
+		return Owner{}
+	}
+	return Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+}
+
+// PodRecord is what is kept of a live Pod.
+type PodRecord struct {
+	Object
+	Owner    Owner
+	Created  time.Time
+	Finished bool
+	// Labels of the Pod, shared with other Pods of the same labels.
+	Labels *Labels
+	Shape  *Shape
+}
+
+// Labels is a set of labels that several records may share.
+type Labels struct {
+	Map map[string]string
+}
+
+// Equal says whether nothing that is audited differs.
+func (p *PodRecord) Equal(q *PodRecord) bool {
+	return p.UID == q.UID && p.Owner == q.Owner && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape
+}
+
+// ControllerRecord is what is kept of an object that makes Pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job,
+// CronJob, ReplicationController.
+type ControllerRecord struct {
+	Object
+	Kind    string
+	Owner   Owner
+	Created time.Time
+	// Labels of the Pod template.
+	Labels *Labels
+	// Shape of the Pod template; nil where another controller owns this one, because then that one's template counts.
+	Shape *Shape
+	// TemplateHash changes whenever the Pod template does.
+	TemplateHash string
+}
+
+// Equal says whether nothing that is audited differs.
+func (c *ControllerRecord) Equal(d *ControllerRecord) bool {
+	return c.UID == d.UID && c.Owner == d.Owner && c.Labels == d.Labels && c.Shape == d.Shape && c.TemplateHash == d.TemplateHash
+}
+
+// NamespaceRecord is what is kept of a Namespace.
+type NamespaceRecord struct {
+	Object
+	Terminating bool
+}
+
+// Equal says whether nothing that is audited differs.
+func (n *NamespaceRecord) Equal(o *NamespaceRecord) bool {
+	return n.UID == o.UID && n.Terminating == o.Terminating
+}
+
+// QuotaRecord is what is kept of a ResourceQuota.
+type QuotaRecord struct {
+	Object
+	// Usage of every bounded resource, sorted by name.
+	Usage []QuotaUsage
+}
+
+// Equal says whether nothing that is audited differs.
+func (q *QuotaRecord) Equal(r *QuotaRecord) bool {
+	return q.UID == r.UID && slices.Equal(q.Usage, r.Usage)
+}
+
+// NetworkPolicyRecord is what is kept of a NetworkPolicy.
+type NetworkPolicyRecord struct {
+	Object
+	Spec networkingv1.NetworkPolicySpec
+}
+
+// Equal says whether nothing that is audited differs.
+func (n *NetworkPolicyRecord) Equal(o *NetworkPolicyRecord) bool {
+	return n.UID == o.UID && equality.Semantic.DeepEqual(n.Spec, o.Spec)
+}
+
+// IdentityRecord is what is kept of objects of which no check reads more than that they are there.
+type IdentityRecord struct {
+	Object
+}
+
+// Equal says whether nothing that is audited differs.
+func (i *IdentityRecord) Equal(j *IdentityRecord) bool { return i.UID == j.UID }

@@ -1,0 +1,39 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import "github.com/kubersafe/kubersafe/api/v1alpha1"
+
+// Resource names a kind of objects that the audit reads, as kubectl does: plural, then a dot and the group, if it has one.
+type Resource string
+
+// The resources that the audit reads.
+const (
+	Pods                   Resource = "pods"
+	ReplicationControllers Resource = "replicationcontrollers"
+	ReplicaSets            Resource = "replicasets.apps"
+	Deployments            Resource = "deployments.apps"
+	StatefulSets           Resource = "statefulsets.apps"
+	DaemonSets             Resource = "daemonsets.apps"
+	Jobs                   Resource = "jobs.batch"
+	CronJobs               Resource = "cronjobs.batch"
+	Namespaces             Resource = "namespaces"
+	ResourceQuotas         Resource = "resourcequotas"
+	LimitRanges            Resource = "limitranges"
+	NetworkPolicies        Resource = "networkpolicies.networking.k8s.io"
+	Services               Resource = "services"
+	ServiceAccounts        Resource = "serviceaccounts"
+)
+
+// workloadResources are those that workloads are known from.
+var workloadResources = []Resource{
+	Pods, ReplicationControllers, ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs, CronJobs,
+}
+
+// Unavailable says why a resource cannot be read.
+type Unavailable struct {
+	Resource Resource
+	Reason   v1alpha1.SkipReason
+	Message  string
+}

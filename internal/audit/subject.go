@@ -1,0 +1,130 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// Subject is the object that a report is about.
+type Subject struct {
+	APIVersion string
+	Kind       string
+	Name       string
+	// UID is set only where the audit has seen the object itself; elsewhere the subject is known from owner references,
+	// which anyone can write.
+	UID string
+}
+
+// Kinds of subjects that make Pods and that the audit reads itself, by group and kind: the version and the prefix of
+// paths in their Pod templates.
+var workloadKinds = map[schema.GroupKind]struct {
+	version    string
+	pathPrefix string
+}{
+	{Group: "", Kind: "Pod"}:                   {"v1", ""},
+	{Group: "", Kind: "ReplicationController"}: {"v1", "spec.template."},
+	{Group: "apps", Kind: "Deployment"}:        {"apps/v1", "spec.template."},
+	{Group: "apps", Kind: "ReplicaSet"}:        {"apps/v1", "spec.template."},
+	{Group: "apps", Kind: "StatefulSet"}:       {"apps/v1", "spec.template."},
+	{Group: "apps", Kind: "DaemonSet"}:         {"apps/v1", "spec.template."},
+	{Group: "batch", Kind: "Job"}:              {"batch/v1", "spec.template."},
+	{Group: "batch", Kind: "CronJob"}:          {"batch/v1", "spec.jobTemplate.spec.template."},
+}
+
+// ResourceOfSubject returns the resource that subjects with that kind label are seen in. Others are seen by their Pods.
+func ResourceOfSubject(kindLabel string) Resource {
+	if r, ok := kindResources[kindLabel]; ok {
+		return r
+	}
+	if kindLabel == KindNamespace {
+		return Namespaces
+	}
+	return Pods
+}
+
+// Kinds of subjects outside workloadKinds, as label values.
+const (
+	KindNamespace = "Namespace"
+	KindCluster   = "Cluster"
+	KindOther     = "Other"
+)
+
+func (s Subject) groupKind() schema.GroupKind {
+	group, _, found := strings.Cut(s.APIVersion, "/")
+	if !found {
+		group = "" // "v1"
+	}
+	return schema.GroupKind{Group: group, Kind: s.Kind}
+}
+
+// KindLabel returns the kind as a value from a closed set: one of the eight kinds that make Pods, Namespace, Cluster, or
+// Other.
+func (s Subject) KindLabel() string {
+	gk := s.groupKind()
+	if _, ok := workloadKinds[gk]; ok || (gk.Group == "" && gk.Kind == KindNamespace) ||
+		(gk.Group == v1alpha1.GroupVersion.Group && gk.Kind == KindCluster) {
+		return s.Kind
+	}
+	return KindOther
+}
+
+func (s Subject) pathPrefix() string { return workloadKinds[s.groupKind()].pathPrefix }
+
+var (
+	plainKind = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+	plainName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	oddRunes  = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// ReportName returns the name of the subject's report, a valid object name: <kind>-<name> for kinds that the audit reads,
+// <kind>.<group>-<name> for others. What does not fit an object's name is cut, and a hash of the whole makes up for it.
+//
+// Nobody can choose names so that two subjects, one of which the audit reads itself, share a report: the one form has a
+// dot before its first dash, the other has none.
+func (s Subject) ReportName() string {
+	gk := s.groupKind()
+	kind := strings.ToLower(gk.Kind)
+	if s.KindLabel() == KindOther {
+		group := gk.Group
+		if group == "" {
+			group = "core"
+		}
+		if !plainKind.MatchString(gk.Kind) || !plainName.MatchString(group) {
+			return hashed(squash(kind)+"."+squash(group)+"-"+squash(s.Name), s)
+		}
+		kind += "." + group
+	}
+	name := kind + "-" + s.Name
+	if len(name) > v1alpha1.MaxName || !plainName.MatchString(name) {
+		return hashed(kind+"-"+squash(s.Name), s)
+	}
+	return name
+}
+
+// squash makes any text part of a valid object name.
+func squash(text string) string {
+	text = strings.Trim(oddRunes.ReplaceAllString(strings.ToLower(text), "-"), "-")
+	if text == "" {
+		return "x"
+	}
+	return text
+}
+
+// hashed cuts a name so that a hash of the whole subject fits behind it.
+func hashed(name string, s Subject) string {
+	const hashLen = 10
+	sum := sha256.Sum256([]byte(s.groupKind().Group + "\x00" + s.Kind + "\x00" + s.Name))
+	if limit := v1alpha1.MaxName - hashLen - 1; len(name) > limit {
+		name = name[:limit]
+	}
+	return strings.TrimRight(name, "-.") + "-" + hex.EncodeToString(sum[:])[:hashLen]
+}

@@ -1,0 +1,205 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metrics exports what the ledger holds, read at every scrape, and counts what the operator does.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/report"
+)
+
+// State exports the current verdicts. Nothing is kept between scrapes, so that no series outlives what it is about.
+type State struct {
+	Ledger  *ledger.Ledger
+	Checks  *audit.Set
+	Sources func() []v1alpha1.SourceStatus
+	// Complete is false until everything has been judged once, and always on followers: till then a scrape would look like
+	// a fix, and beside a leader like twice as many violations.
+	Complete func() bool
+	// LastComplete is the last moment at which every report said what the cluster was like.
+	LastComplete func() time.Time
+	// Workloads exports a series for each workload with violations.
+	Workloads bool
+}
+
+var (
+	violations = prometheus.NewDesc("kubersafe_violations",
+		"Current violations in a namespace, by kind of subject and check.",
+		[]string{"namespace", "kind", "check", "severity", "category"}, nil)
+	workloadViolations = prometheus.NewDesc("kubersafe_workload_violations",
+		"Current violations of a workload or namespace. Subjects without any have no series.",
+		[]string{"namespace", "kind", "name", "severity"}, nil)
+	clusterViolations = prometheus.NewDesc("kubersafe_cluster_violations",
+		"Current violations of subjects that belong to no namespace.",
+		[]string{"check", "severity", "category"}, nil)
+	exemptedViolations = prometheus.NewDesc("kubersafe_exempted_violations",
+		"Current violations that an exception exempts. They are not among the other violations.",
+		[]string{"namespace", "kind", "check", "severity", "category"}, nil)
+	oldestViolation = prometheus.NewDesc("kubersafe_oldest_violation_timestamp_seconds",
+		"Time since when the oldest current violation of a severity stands.",
+		[]string{"namespace", "severity"}, nil)
+	subjects = prometheus.NewDesc("kubersafe_subjects",
+		"Subjects audited: workloads by kind, and the namespace itself.",
+		[]string{"namespace", "kind"}, nil)
+	score = prometheus.NewDesc("kubersafe_score",
+		"Score of a namespace with all its workloads: 100 without violations, down to 0.",
+		[]string{"namespace"}, nil)
+	auditedChecks = prometheus.NewDesc("kubersafe_audited_checks",
+		"Pairs of a subject and a check that were judged.",
+		[]string{"namespace"}, nil)
+	skippedChecks = prometheus.NewDesc("kubersafe_skipped_checks",
+		"Pairs of a subject and a check that could not be judged, by reason.",
+		[]string{"namespace", "check", "reason"}, nil)
+	sourceState = prometheus.NewDesc("kubersafe_source_state",
+		"1 for the state that the operator's view of a resource is in, 0 for the other states.",
+		[]string{"resource", "state"}, nil)
+	lastComplete = prometheus.NewDesc("kubersafe_last_complete_audit_timestamp_seconds",
+		"Last moment at which every report said what the cluster was like.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *State) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		violations, workloadViolations, clusterViolations, exemptedViolations, oldestViolation, subjects, score,
+		auditedChecks, skippedChecks, sourceState, lastComplete,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *State) Collect(out chan<- prometheus.Metric) {
+	for _, status := range s.Sources() {
+		for _, state := range []v1alpha1.SourceState{
+			v1alpha1.SourceSynced, v1alpha1.SourceSyncing, v1alpha1.SourceForbidden, v1alpha1.SourceNotServed,
+		} {
+			value := 0.0
+			if status.State == state {
+				value = 1
+			}
+			gauge(out, sourceState, value, status.Resource, string(state))
+		}
+	}
+	if !s.Complete() {
+		return
+	}
+	gauge(out, lastComplete, float64(s.LastComplete().Unix()))
+	for namespace, entries := range s.Ledger.All() {
+		if namespace == "" {
+			s.collectCluster(out, entries)
+			continue
+		}
+		s.collectNamespace(out, namespace, entries)
+	}
+}
+
+func (s *State) collectCluster(out chan<- prometheus.Metric, entries ledger.Entries) {
+	all := make(report.Tally)
+	for _, e := range entries {
+		all.Add(e.Findings)
+	}
+	for k, n := range all {
+		gauge(out, clusterViolations, float64(n), k.Check, string(k.Severity), s.category(k.Check))
+	}
+}
+
+type kindCheck struct {
+	kind string
+	report.CheckSeverity
+}
+
+type workload struct {
+	kind, name string
+	severity   v1alpha1.Severity
+}
+
+type skip struct {
+	check  string
+	reason v1alpha1.SkipReason
+}
+
+// namespaceTotals sums up before anything is sent, so that no two series have the same labels, whatever subjects are called.
+type namespaceTotals struct {
+	all                  report.Tally
+	violations, exempted map[kindCheck]int32
+	workloads            map[workload]int32
+	subjects             map[string]int
+	skipped              map[skip]int
+	audited              int
+	oldest               map[v1alpha1.Severity]time.Time
+}
+
+func totalsOf(entries ledger.Entries) *namespaceTotals {
+	t := &namespaceTotals{
+		all: make(report.Tally), violations: make(map[kindCheck]int32), exempted: make(map[kindCheck]int32),
+		workloads: make(map[workload]int32), subjects: make(map[string]int), skipped: make(map[skip]int),
+		oldest: make(map[v1alpha1.Severity]time.Time),
+	}
+	for _, e := range entries {
+		t.all.Add(e.Findings)
+		t.subjects[e.Kind]++
+		failed := make(map[string]bool, len(e.Findings))
+		for k, n := range e.Findings {
+			failed[k.Check] = true
+			t.violations[kindCheck{e.Kind, k}] += n
+			t.workloads[workload{e.Kind, e.Name, k.Severity}] += n
+		}
+		for k, n := range e.Exempted {
+			t.exempted[kindCheck{e.Kind, k}] += n
+		}
+		t.audited += len(e.Passed) + len(failed)
+		for _, sk := range e.Skips {
+			t.skipped[skip{sk.Check, sk.Reason}]++
+		}
+		for _, severity := range audit.Severities {
+			if since := e.Oldest(severity); !since.IsZero() && (t.oldest[severity].IsZero() || since.Before(t.oldest[severity])) {
+				t.oldest[severity] = since
+			}
+		}
+	}
+	return t
+}
+
+func (s *State) collectNamespace(out chan<- prometheus.Metric, namespace string, entries ledger.Entries) {
+	t := totalsOf(entries)
+	for k, n := range t.violations {
+		gauge(out, violations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
+	}
+	for k, n := range t.exempted {
+		gauge(out, exemptedViolations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
+	}
+	if s.Workloads {
+		for w, n := range t.workloads {
+			gauge(out, workloadViolations, float64(n), namespace, w.kind, w.name, string(w.severity))
+		}
+	}
+	for severity, since := range t.oldest {
+		gauge(out, oldestViolation, float64(since.Unix()), namespace, string(severity))
+	}
+	for kind, n := range t.subjects {
+		gauge(out, subjects, float64(n), namespace, kind)
+	}
+	gauge(out, score, float64(t.all.Score()), namespace)
+	gauge(out, auditedChecks, float64(t.audited), namespace)
+	for k, n := range t.skipped {
+		gauge(out, skippedChecks, float64(n), namespace, k.check, string(k.reason))
+	}
+}
+
+func (s *State) category(check string) string {
+	if c := s.Checks.Check(check); c != nil {
+		return string(c.Category)
+	}
+	return ""
+}
+
+func gauge(out chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}

@@ -1,0 +1,207 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/json"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Budgets of a report's lists in bytes of JSON. Together they stay far below etcd's request limit of 1.5 MiB; a report
+// of ordinary findings is some kilobytes.
+const (
+	findingsBudget   = 256 << 10
+	exemptionsBudget = 128 << 10
+	skipsBudget      = 128 << 10
+)
+
+// Standing is what is remembered of a finding from one report to the next.
+type Standing struct {
+	Severity v1alpha1.Severity
+	Since    metav1.Time
+}
+
+// Remembered maps the findings of a report to what is remembered of them.
+type Remembered map[audit.Key]Standing
+
+// Build makes the report of one subject in a namespace, and what the next one must know of it. Findings keep the time
+// since when they stand; new ones get now.
+func Build(
+	namespace string, result audit.Result, previous Remembered, now time.Time,
+) (*v1alpha1.SecurityReport, Remembered) {
+	tally := TallyOf(result.Findings)
+	findings := findingsOf(result.Findings, previous, now)
+	r := &v1alpha1.SecurityReport{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       namespace,
+			Name:            result.Report,
+			Labels:          labelsOf(result.Subject, tally),
+			OwnerReferences: ownersOf(result.Subject),
+		},
+		Subject: subjectOf(result),
+		Summary: summaryOf(tally, len(result.Passed), len(result.Exemptions), len(result.Skips)),
+	}
+	n := fit(findings, v1alpha1.MaxFindings, findingsBudget)
+	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
+	r.Exemptions = exemptionsOf(result.Exemptions)
+	r.Skips = skipsOf(result.Skips)
+	return r, Remember(findings)
+}
+
+// RollUp sums tallies up for the report of a namespace.
+func RollUp(workloads Tally, exempted int32) *v1alpha1.RollUp {
+	return &v1alpha1.RollUp{
+		Score:    workloads.Score(),
+		Worst:    workloads.Worst().Severity,
+		Critical: workloads.Count(v1alpha1.SeverityCritical),
+		High:     workloads.Count(v1alpha1.SeverityHigh),
+		Medium:   workloads.Count(v1alpha1.SeverityMedium),
+		Low:      workloads.Count(v1alpha1.SeverityLow),
+		Exempted: exempted,
+	}
+}
+
+// Totals is what the cluster's report says of all others.
+type Totals struct {
+	Tally    Tally
+	Exempted int32
+	// Passed and Skipped are numbers of checks.
+	Passed  int
+	Skipped int
+}
+
+// BuildCluster makes the report that sums up the cluster.
+func BuildCluster(totals Totals, sources []v1alpha1.SourceStatus, version string) *v1alpha1.ClusterSecurityReport {
+	subject := audit.Subject{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: audit.KindCluster, Name: v1alpha1.ClusterReportName,
+	}
+	r := &v1alpha1.ClusterSecurityReport{
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ClusterReportName, Labels: labelsOf(subject, totals.Tally)},
+		Subject:    v1alpha1.Subject{Kind: subject.Kind, Name: subject.Name},
+		Summary:    summaryOf(totals.Tally, totals.Passed, 0, totals.Skipped),
+		Version:    clean(version, v1alpha1.MaxKind),
+	}
+	r.Summary.Exempted = totals.Exempted
+	for _, s := range sources {
+		r.Sources = append(r.Sources, v1alpha1.SourceStatus{
+			Resource: s.Resource, State: s.State, Message: clean(s.Message, v1alpha1.MaxMessage),
+		})
+	}
+	r.Sources = r.Sources[:fit(r.Sources, v1alpha1.MaxSources, skipsBudget)]
+	return r
+}
+
+func labelsOf(s audit.Subject, tally Tally) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelSubjectKind: s.KindLabel(),
+		v1alpha1.LabelWorst:       string(tally.Worst().Severity),
+	}
+}
+
+// ownersOf makes the subject own its report, so that the garbage collector takes both, but only where the audit has seen
+// the subject itself: a report owned by something that does not exist is deleted at once, and anyone can forge an owner
+// reference. A namespace takes its reports with it anyway.
+func ownersOf(s audit.Subject) []metav1.OwnerReference {
+	if s.UID == "" || s.Kind == audit.KindNamespace {
+		return nil
+	}
+	return []metav1.OwnerReference{{APIVersion: s.APIVersion, Kind: s.Kind, Name: s.Name, UID: types.UID(s.UID)}}
+}
+
+func subjectOf(r audit.Result) v1alpha1.Subject {
+	return v1alpha1.Subject{
+		APIVersion:   clean(r.APIVersion, v1alpha1.MaxAPIVersion),
+		Kind:         clean(r.Kind, v1alpha1.MaxKind),
+		Name:         clean(r.Name, v1alpha1.MaxName),
+		UID:          clean(r.UID, v1alpha1.MaxKind),
+		TemplateHash: r.TemplateHash,
+	}
+}
+
+func summaryOf(t Tally, passed, exempted, skipped int) v1alpha1.Summary {
+	worst := t.Worst()
+	return v1alpha1.Summary{
+		Score:      t.Score(),
+		Worst:      worst.Severity,
+		WorstCheck: worst.Check,
+		Critical:   t.Count(v1alpha1.SeverityCritical),
+		High:       t.Count(v1alpha1.SeverityHigh),
+		Medium:     t.Count(v1alpha1.SeverityMedium),
+		Low:        t.Count(v1alpha1.SeverityLow),
+		Passed:     int32(passed),   //nolint:gosec // G115: a number of checks
+		Exempted:   int32(exempted), //nolint:gosec // G115: a number of findings in memory
+		Skipped:    int32(skipped),  //nolint:gosec // G115: a number of checks
+	}
+}
+
+func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []v1alpha1.Finding {
+	since := metav1.NewTime(now.UTC().Truncate(time.Second)) // as precise as the API stores it
+	out := make([]v1alpha1.Finding, 0, len(findings))
+	for _, f := range findings {
+		v := v1alpha1.Finding{
+			Check:     f.Check,
+			Severity:  f.Severity,
+			Message:   clean(f.Message, v1alpha1.MaxMessage),
+			Container: clean(f.Container, v1alpha1.MaxName),
+			Path:      cleanUnique(f.Path, v1alpha1.MaxPath),
+			SeenIn:    f.SeenIn,
+			Since:     since,
+		}
+		if f.Object != nil {
+			v.Object = &v1alpha1.ObjectReference{
+				Kind: clean(f.Object.Kind, v1alpha1.MaxKind), Name: clean(f.Object.Name, v1alpha1.MaxName),
+			}
+		}
+		if f.Suggested != "" {
+			v.SuggestedValue = &v1alpha1.Value{Raw: json.RawMessage(f.Suggested)}
+		}
+		if standing, ok := previous[keyOf(&v)]; ok {
+			v.Since = standing.Since
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func exemptionsOf(exemptions []v1alpha1.Exemption) []v1alpha1.Exemption {
+	out := make([]v1alpha1.Exemption, 0, len(exemptions))
+	for _, e := range exemptions {
+		e.Message = clean(e.Message, v1alpha1.MaxMessage)
+		e.Exception = clean(e.Exception, v1alpha1.MaxName)
+		e.Reason = clean(e.Reason, v1alpha1.MaxMessage)
+		out = append(out, e)
+	}
+	return out[:fit(out, v1alpha1.MaxExemptions, exemptionsBudget)]
+}
+
+func skipsOf(skips []audit.Skip) []v1alpha1.Skip {
+	out := make([]v1alpha1.Skip, 0, len(skips))
+	for _, s := range skips {
+		out = append(out, v1alpha1.Skip{Check: s.Check, Reason: s.Reason, Message: clean(s.Message, v1alpha1.MaxMessage)})
+	}
+	return out[:fit(out, v1alpha1.MaxSkips, skipsBudget)]
+}
+
+func keyOf(f *v1alpha1.Finding) audit.Key {
+	k := audit.Key{Check: f.Check, Path: f.Path}
+	if f.Object != nil {
+		k.ObjectKind, k.ObjectName = f.Object.Kind, f.Object.Name
+	}
+	return k
+}
+
+// Remember returns what the next report must know of this one.
+func Remember(findings []v1alpha1.Finding) Remembered {
+	m := make(Remembered, len(findings))
+	for i := range findings {
+		m[keyOf(&findings[i])] = Standing{Severity: findings[i].Severity, Since: findings[i].Since}
+	}
+	return m
+}

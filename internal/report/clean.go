@@ -1,0 +1,65 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// clean makes any text fit for a report and a terminal: valid UTF-8, nothing that cannot be printed, at most limit
+// characters. What is cut ends in "…".
+func clean(text string, limit int) string {
+	text = printable(text)
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
+
+// cleanUnique is clean for texts that tell things apart: what is cut ends in a hash of the whole.
+func cleanUnique(text string, limit int) string {
+	const hashLen = 10
+	cleaned := printable(text)
+	if cleaned == text && utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return clean(cleaned, limit-hashLen-1) + "~" + hex.EncodeToString(sum[:])[:hashLen]
+}
+
+func printable(text string) string {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return strings.Map(func(r rune) rune {
+				if r == utf8.RuneError || !unicode.IsPrint(r) {
+					return '�'
+				}
+				return r
+			}, text)
+		}
+	}
+	return text
+}
+
+// fit returns how many of the items may stand in a report: at most limit, and at most budget bytes of JSON.
+func fit[T any](items []T, limit, budget int) int {
+	for i := range items {
+		if i == limit {
+			return limit
+		}
+		encoded, err := json.Marshal(items[i])
+		if err != nil {
+			return i
+		}
+		if budget -= len(encoded) + 1; budget < 0 {
+			return i
+		}
+	}
+	return len(items)
+}

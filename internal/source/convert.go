@@ -1,0 +1,114 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// What of each kind is kept is decided here and nowhere else. Objects are freshly decoded and given up by the caller, so
+// records may share their parts and change them.
+
+func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
+	p, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return &audit.PodRecord{
+		Object:   audit.ObjectFrom(p),
+		Owner:    audit.OwnerFrom(p),
+		Created:  p.CreationTimestamp.Time,
+		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Labels:   i.labelsOf(p.Labels),
+		Shape:    i.shapeOf(p.Annotations, &p.Spec),
+	}, nil
+}
+
+func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error) {
+	var (
+		kind     string
+		template *corev1.PodTemplateSpec
+	)
+	switch c := o.(type) {
+	case *appsv1.Deployment:
+		kind, template = "Deployment", &c.Spec.Template
+	case *appsv1.ReplicaSet:
+		kind, template = "ReplicaSet", &c.Spec.Template
+	case *appsv1.StatefulSet:
+		kind, template = "StatefulSet", &c.Spec.Template
+	case *appsv1.DaemonSet:
+		kind, template = "DaemonSet", &c.Spec.Template
+	case *batchv1.Job:
+		kind, template = "Job", &c.Spec.Template
+	case *batchv1.CronJob:
+		kind, template = "CronJob", &c.Spec.JobTemplate.Spec.Template
+	case *corev1.ReplicationController:
+		kind, template = "ReplicationController", c.Spec.Template
+	default:
+		return nil, unexpected(o)
+	}
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return nil, err
+	}
+	r := &audit.ControllerRecord{
+		Object:  audit.ObjectFrom(m),
+		Kind:    kind,
+		Owner:   audit.OwnerFrom(m),
+		Created: m.GetCreationTimestamp().Time,
+	}
+	owned := r.Owner != audit.Owner{} && (kind == "ReplicaSet" || kind == "Job")
+	if !owned && template != nil {
+		r.TemplateHash = templateHash(template)
+		r.Labels = i.labelsOf(template.Labels)
+		r.Shape = i.shapeOf(template.Annotations, &template.Spec)
+	}
+	return r, nil
+}
+
+func namespace(o runtime.Object) (*audit.NamespaceRecord, error) {
+	n, ok := o.(*corev1.Namespace)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return &audit.NamespaceRecord{Object: audit.ObjectFrom(n), Terminating: n.DeletionTimestamp != nil}, nil
+}
+
+func quota(o runtime.Object) (*audit.QuotaRecord, error) {
+	q, ok := o.(*corev1.ResourceQuota)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return &audit.QuotaRecord{Object: audit.ObjectFrom(q), Usage: audit.QuotaUsages(q)}, nil
+}
+
+func networkPolicy(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
+	p, ok := o.(*networkingv1.NetworkPolicy)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return &audit.NetworkPolicyRecord{Object: audit.ObjectFrom(p), Spec: p.Spec}, nil
+}
+
+func identity(o runtime.Object) (*audit.IdentityRecord, error) {
+	m, ok := o.(metav1.Object)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return &audit.IdentityRecord{Object: audit.ObjectFrom(m)}, nil
+}
+
+func unexpected(o runtime.Object) error {
+	return fmt.Errorf("unexpected object %T", o)
+}

@@ -1,0 +1,259 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package source keeps what the audit reads of the cluster: one list and watch for each resource, as small records.
+package source
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Event is a change that may change verdicts.
+type Event struct {
+	Resource audit.Resource
+	// Namespace that the change is in; "" if it is in none.
+	Namespace string
+	// StateChanged: not an object has changed, but whether the resource can be read.
+	StateChanged bool
+}
+
+// Sources are all the resources that the audit reads. Each is watched on its own: one that is forbidden or not served
+// stops nothing, and is picked up as soon as it can be read.
+type Sources struct {
+	watchers []*watcher
+
+	pods            *Store[*audit.PodRecord]
+	controllers     map[audit.Resource]*Store[*audit.ControllerRecord]
+	namespaces      *Store[*audit.NamespaceRecord]
+	quotas          *Store[*audit.QuotaRecord]
+	networkPolicies *Store[*audit.NetworkPolicyRecord]
+
+	departed departures
+
+	mu       sync.Mutex
+	handlers []func(Event)
+}
+
+// +kubebuilder:rbac:groups="",resources=pods;replicationcontrollers;namespaces;resourcequotas;limitranges;services;serviceaccounts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments;replicasets;statefulsets;daemonsets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=batch,resources=jobs;cronjobs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
+
+// New returns the sources of a cluster. Nothing is read before Start.
+func New(client kubernetes.Interface) *Sources {
+	s := &Sources{
+		controllers: make(map[audit.Resource]*Store[*audit.ControllerRecord]),
+		departed:    departures{at: make(map[types.UID]time.Time)},
+	}
+	intern := newInterner()
+	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()
+
+	s.pods = NewStore(intern.pod)
+	Add(s, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
+	s.namespaces = NewStore(namespace)
+	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
+	Add(s, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
+	s.quotas = NewStore(quota)
+	Add(s, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
+	s.networkPolicies = NewStore(networkPolicy)
+	Add(s, audit.NetworkPolicies, client.NetworkingV1().RESTClient(), "networkpolicies", &networkingv1.NetworkPolicy{}, s.networkPolicies)
+
+	for _, c := range []struct {
+		resource audit.Resource
+		client   rest.Interface
+		plural   string
+		example  runtime.Object
+	}{
+		{audit.Deployments, apps, "deployments", &appsv1.Deployment{}},
+		{audit.ReplicaSets, apps, "replicasets", &appsv1.ReplicaSet{}},
+		{audit.StatefulSets, apps, "statefulsets", &appsv1.StatefulSet{}},
+		{audit.DaemonSets, apps, "daemonsets", &appsv1.DaemonSet{}},
+		{audit.Jobs, batch, "jobs", &batchv1.Job{}},
+		{audit.CronJobs, batch, "cronjobs", &batchv1.CronJob{}},
+		{audit.ReplicationControllers, core, "replicationcontrollers", &corev1.ReplicationController{}},
+	} {
+		store := NewStore(intern.controller)
+		store.removed = s.departed.note
+		s.controllers[c.resource] = store
+		Add(s, c.resource, c.client, c.plural, c.example, store)
+	}
+	// No check reads more of these yet than that they can be read.
+	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, NewStore(identity))
+	Add(s, audit.Services, core, "services", &corev1.Service{}, NewStore(identity))
+	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, NewStore(identity))
+	return s
+}
+
+// Add adds a resource to the sources, before Start. plural is its name in the API's paths.
+func Add[R Record[R]](
+	s *Sources, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
+) {
+	w := newWatcher(resource, client, plural, example, store)
+	w.changed = func() { s.tell(Event{Resource: resource, StateChanged: true}) }
+	store.notify = func(namespace string) { s.tell(Event{Resource: resource, Namespace: namespace}) }
+	s.watchers = append(s.watchers, w)
+}
+
+// Start reads and watches until the context ends.
+func (s *Sources) Start(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, w := range s.watchers {
+		wg.Go(func() { w.run(ctx) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// NeedLeaderElection is false: followers are kept warm.
+func (s *Sources) NeedLeaderElection() bool { return false }
+
+// OnEvent registers a function to be called after every change that may change verdicts. It must not block.
+func (s *Sources) OnEvent(handle func(Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers = append(s.handlers, handle)
+}
+
+func (s *Sources) tell(e Event) {
+	s.mu.Lock()
+	handlers := s.handlers
+	s.mu.Unlock()
+	for _, handle := range handlers {
+		handle(e)
+	}
+}
+
+// Status returns the state of every source, in a fixed order.
+func (s *Sources) Status() []v1alpha1.SourceStatus {
+	states := make([]v1alpha1.SourceStatus, 0, len(s.watchers))
+	for _, w := range s.watchers {
+		states = append(states, w.Status())
+	}
+	return states
+}
+
+// Settled says whether no source is still to be read for the first time.
+func (s *Sources) Settled() bool {
+	for _, w := range s.watchers {
+		if w.Status().State == v1alpha1.SourceSyncing {
+			return false
+		}
+	}
+	return true
+}
+
+// Current says whether every source follows the API server at this moment, as far as it may.
+func (s *Sources) Current() bool {
+	for _, w := range s.watchers {
+		if !w.current() {
+			return false
+		}
+	}
+	return true
+}
+
+// Namespaces returns every namespace that there is or, where namespaces cannot be read, that anything is in.
+func (s *Sources) Namespaces() []string {
+	seen := make(map[string]bool)
+	note := func(namespace string) { seen[namespace] = true }
+	s.namespaces.Namespaces(note)
+	if s.unavailable()[audit.Namespaces] != nil {
+		s.pods.Namespaces(note)
+		for _, c := range s.controllers {
+			c.Namespaces(note)
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for name := range seen {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Inventory returns what is known of a namespace, and whether it exists.
+func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
+	i := audit.Inventory{Name: name, Unavailable: s.unavailable(), Gone: s.departed.when}
+	// What could be read once and no longer can is not known: it is left out rather than trusted.
+	if i.Missing(audit.Pods) == nil {
+		i.Pods = s.pods.List(name)
+	}
+	if i.Missing(audit.ResourceQuotas) == nil {
+		i.Quotas = s.quotas.List(name)
+	}
+	if i.Missing(audit.NetworkPolicies) == nil {
+		i.NetworkPolicies = s.networkPolicies.List(name)
+	}
+	for resource, c := range s.controllers {
+		if i.Missing(resource) == nil {
+			i.Controllers = append(i.Controllers, c.List(name)...)
+		}
+	}
+	if i.Missing(audit.Namespaces) != nil {
+		return i, len(i.Pods)+len(i.Controllers)+len(i.Quotas)+len(i.NetworkPolicies) > 0
+	}
+	n, ok := s.namespaces.Get(name, name)
+	if ok {
+		i.Namespace = n
+	}
+	return i, ok
+}
+
+var skipReasons = map[v1alpha1.SourceState]v1alpha1.SkipReason{
+	v1alpha1.SourceForbidden: v1alpha1.SkipSourceForbidden,
+	v1alpha1.SourceNotServed: v1alpha1.SkipSourceNotServed,
+	v1alpha1.SourceSyncing:   v1alpha1.SkipSourceSyncing,
+}
+
+func (s *Sources) unavailable() map[audit.Resource]*audit.Unavailable {
+	missing := make(map[audit.Resource]*audit.Unavailable)
+	for _, w := range s.watchers {
+		if status := w.Status(); status.State != v1alpha1.SourceSynced {
+			missing[w.resource] = &audit.Unavailable{
+				Resource: w.resource, Reason: skipReasons[status.State], Message: status.Message,
+			}
+		}
+	}
+	return missing
+}
+
+// departures remembers controllers that were deleted lately: what they leave behind takes a while to go.
+type departures struct {
+	mu sync.Mutex
+	at map[types.UID]time.Time
+}
+
+// rememberDepartures is more than anybody asks about.
+const rememberDepartures = 2 * time.Minute
+
+func (d *departures) note(c *audit.ControllerRecord) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	for uid, at := range d.at {
+		if now.Sub(at) > rememberDepartures {
+			delete(d.at, uid)
+		}
+	}
+	d.at[c.UID] = now
+}
+
+func (d *departures) when(o audit.Owner) (time.Time, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, ok := d.at[o.UID]
+	return at, ok
+}

@@ -1,0 +1,241 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Record is what a store keeps of an object. Records are not changed once they are stored.
+type Record[R any] interface {
+	Identity() *audit.Object
+	// Equal says whether a change from one to the other can change no verdict.
+	Equal(R) bool
+}
+
+// Store keeps records of one resource by namespace, filled by a client-go Reflector. It keeps the record that its convert
+// function makes of an object and drops the object, and it tells of changes only where the records differ.
+type Store[R Record[R]] struct {
+	convert func(runtime.Object) (R, error)
+	notify  func(namespace string)
+	removed func(R)
+	// bucket says in which namespace an object counts.
+	bucket func(*audit.Object) string
+
+	mu   sync.RWMutex
+	data map[string]map[string]R
+}
+
+// NewStore returns an empty store. convert must not keep the object beyond what the record needs.
+func NewStore[R Record[R]](convert func(runtime.Object) (R, error)) *Store[R] {
+	return &Store[R]{
+		convert: convert,
+		bucket:  func(o *audit.Object) string { return o.Namespace },
+		data:    make(map[string]map[string]R),
+	}
+}
+
+// Transformer lets a Reflector convert objects as they stream in, so that the first list never is in memory whole.
+func (s *Store[R]) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) { return s.record(obj) }
+}
+
+// record converts objects; records, which come here a second time after a streamed list, stay as they are.
+func (s *Store[R]) record(obj any) (R, error) {
+	if r, ok := obj.(R); ok {
+		return r, nil
+	}
+	o, ok := obj.(runtime.Object)
+	if !ok {
+		var none R
+		return none, fmt.Errorf("store got %T, which is no API object", obj)
+	}
+	return s.convert(o)
+}
+
+// Add implements cache.ReflectorStore.
+func (s *Store[R]) Add(obj any) error { return s.Update(obj) }
+
+// Update implements cache.ReflectorStore.
+func (s *Store[R]) Update(obj any) error {
+	r, err := s.record(obj)
+	if err != nil {
+		return err
+	}
+	if s.put(r) {
+		s.changed(s.bucket(r.Identity()))
+	}
+	return nil
+}
+
+// Delete implements cache.ReflectorStore.
+func (s *Store[R]) Delete(obj any) error {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return err
+	}
+	id := audit.ObjectFrom(m)
+	if s.delete(&id) {
+		s.changed(s.bucket(&id))
+	}
+	return nil
+}
+
+// Replace implements cache.ReflectorStore.
+func (s *Store[R]) Replace(list []any, _ string) error {
+	fresh := make(map[types.NamespacedName]R, len(list))
+	for _, obj := range list {
+		r, err := s.record(obj)
+		if err != nil {
+			return err
+		}
+		id := r.Identity()
+		fresh[types.NamespacedName{Namespace: s.bucket(id), Name: id.Name}] = r
+	}
+	dirty := make(map[string]bool)
+	s.mu.Lock()
+	for namespace, records := range s.data {
+		for name, r := range records {
+			if _, ok := fresh[types.NamespacedName{Namespace: namespace, Name: name}]; !ok {
+				s.remove(namespace, name)
+				s.forget(r)
+				dirty[namespace] = true
+			}
+		}
+	}
+	for key, r := range fresh {
+		if old, ok := s.data[key.Namespace][key.Name]; !ok || !r.Equal(old) {
+			dirty[key.Namespace] = true
+		}
+		s.set(r)
+	}
+	s.mu.Unlock()
+	for namespace := range dirty {
+		s.changed(namespace)
+	}
+	return nil
+}
+
+// Resync implements cache.ReflectorStore. Nothing is ever done again without a change.
+func (s *Store[R]) Resync() error { return nil }
+
+// Observe takes in what the API server answered to our own write, ahead of the watch and without telling anybody.
+func (s *Store[R]) Observe(obj runtime.Object) error {
+	r, err := s.record(obj)
+	if err == nil {
+		s.put(r)
+	}
+	return err
+}
+
+// Forget drops what we have deleted ourselves, ahead of the watch.
+func (s *Store[R]) Forget(namespace, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(namespace, name)
+}
+
+// List returns the records of a namespace, in no order.
+func (s *Store[R]) List(namespace string) []R {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	records := make([]R, 0, len(s.data[namespace]))
+	for _, r := range s.data[namespace] {
+		records = append(records, r)
+	}
+	return records
+}
+
+// Get returns one record.
+func (s *Store[R]) Get(namespace, name string) (R, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.data[namespace][name]
+	return r, ok
+}
+
+// Namespaces calls yield for every namespace that has records.
+func (s *Store[R]) Namespaces(yield func(string)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for namespace := range s.data {
+		yield(namespace)
+	}
+}
+
+// put stores a record unless a newer one is there, which comes from our own write, and says whether that changes anything.
+func (s *Store[R]) put(r R) bool {
+	id := r.Identity()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.data[s.bucket(id)][id.Name]
+	if ok && newer(old.Identity(), id) {
+		return false
+	}
+	s.set(r)
+	if ok && old.Identity().UID != id.UID {
+		s.forget(old)
+	}
+	return !ok || !r.Equal(old)
+}
+
+func (s *Store[R]) delete(id *audit.Object) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.data[s.bucket(id)][id.Name]
+	if !ok || newer(old.Identity(), id) {
+		return false
+	}
+	s.remove(s.bucket(id), id.Name)
+	s.forget(old)
+	return true
+}
+
+func (s *Store[R]) set(r R) {
+	id := r.Identity()
+	namespace := s.bucket(id)
+	records := s.data[namespace]
+	if records == nil {
+		records = make(map[string]R)
+		s.data[namespace] = records
+	}
+	records[id.Name] = r
+}
+
+func (s *Store[R]) remove(namespace, name string) {
+	delete(s.data[namespace], name)
+	if len(s.data[namespace]) == 0 {
+		delete(s.data, namespace)
+	}
+}
+
+func (s *Store[R]) forget(r R) {
+	if s.removed != nil {
+		s.removed(r)
+	}
+}
+
+func (s *Store[R]) changed(namespace string) {
+	if s.notify != nil {
+		s.notify(namespace)
+	}
+}
+
+// newer says whether a is a later version than b of anything in the same place. Versions that cannot be compared are not.
+func newer(a, b *audit.Object) bool {
+	c, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err == nil && c > 0
+}

@@ -1,0 +1,164 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// retry paces a source that cannot be read: soon enough for somebody who has just granted it, and no load on an API
+// server that refuses.
+var retry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 10 * time.Second}
+
+// revocationGrace is how long a source that could be read must be refused before that counts. An API server that starts
+// refuses what it will allow as soon as it has read its roles, and a blip must not rewrite every report twice.
+const revocationGrace = 15 * time.Second
+
+// watcher keeps one resource listed and watched, and knows whether that works.
+type watcher struct {
+	resource audit.Resource
+	run      func(context.Context)
+	now      func() time.Time
+	// changed is called after every change of state.
+	changed func()
+
+	mu    sync.Mutex
+	state v1alpha1.SourceState
+	// watching: the last watch could be opened.
+	watching bool
+	// listed: the store holds what the API server has or had.
+	listed bool
+	// refusal is what the API server's refusals mean, since when; "" if it does not refuse.
+	refusal      v1alpha1.SourceState
+	refusedSince time.Time
+}
+
+// newWatcher returns a watcher that fills a store. Its list and watch are observed on their way: the Reflector itself does
+// not tell when it works again.
+func newWatcher[R Record[R]](resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R]) *watcher {
+	w := &watcher{resource: resource, now: time.Now, state: v1alpha1.SourceSyncing, changed: func() {}}
+	all := cache.NewListWatchFromClient(client, plural, metav1.NamespaceAll, fields.Everything())
+	observed := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list, err := all.ListWithContext(ctx, options)
+			w.observe(err, false)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			events, err := all.WatchWithContext(ctx, options)
+			w.observe(err, true)
+			return events, err
+		},
+	}
+	reflector := cache.NewReflectorWithOptions(observed, example, syncTelling[R]{store, w}, cache.ReflectorOptions{
+		Name:    string(resource),
+		Backoff: &retry,
+	})
+	w.run = reflector.RunWithContext
+	return w
+}
+
+// syncTelling tells the watcher when the store is complete.
+type syncTelling[R Record[R]] struct {
+	*Store[R]
+	w *watcher
+}
+
+// Replace implements cache.ReflectorStore.
+func (s syncTelling[R]) Replace(list []any, resourceVersion string) error {
+	if err := s.Store.Replace(list, resourceVersion); err != nil {
+		return err
+	}
+	s.w.update(func() { s.w.listed = true })
+	return nil
+}
+
+// observe notes the outcome of a request. Any error but a refusal is passing, and what was read last stays the best that
+// is known. Only a watch that opens ends a refusal: to list is not enough.
+func (w *watcher) observe(err error, isWatch bool) {
+	w.update(func() {
+		refusal := refusalOf(err)
+		switch {
+		case err == nil && isWatch:
+			w.watching, w.refusal = true, ""
+		case err == nil:
+		case refusal == "":
+			w.watching = false
+		default:
+			if w.refusal == "" {
+				w.refusedSince = w.now()
+			}
+			w.watching, w.refusal = false, refusal
+		}
+	})
+}
+
+func refusalOf(err error) v1alpha1.SourceState {
+	switch {
+	case apierrors.IsForbidden(err):
+		return v1alpha1.SourceForbidden
+	case apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err):
+		return v1alpha1.SourceNotServed
+	}
+	return ""
+}
+
+func (w *watcher) update(change func()) {
+	w.mu.Lock()
+	change()
+	before := w.state
+	switch {
+	case w.refusal != "" && (before != v1alpha1.SourceSynced || w.now().Sub(w.refusedSince) >= revocationGrace):
+		w.state, w.listed = w.refusal, false
+	case w.refusal == "" && w.listed:
+		w.state = v1alpha1.SourceSynced
+	case w.refusal == "" && before != v1alpha1.SourceSynced:
+		w.state = v1alpha1.SourceSyncing
+	}
+	changed := w.state != before
+	w.mu.Unlock()
+	if changed {
+		w.changed()
+	}
+}
+
+// Status returns the state, and why it is so if the source cannot be read. The message depends on nothing but the state,
+// so that it can stand in a report.
+func (w *watcher) Status() v1alpha1.SourceStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := v1alpha1.SourceStatus{Resource: string(w.resource), State: w.state}
+	switch w.state {
+	case v1alpha1.SourceForbidden:
+		s.Message = fmt.Sprintf("the operator may not list and watch %s", w.resource)
+	case v1alpha1.SourceNotServed:
+		s.Message = fmt.Sprintf("the API server does not serve %s", w.resource)
+	case v1alpha1.SourceSyncing:
+		s.Message = fmt.Sprintf("%s have not been read yet", w.resource)
+	case v1alpha1.SourceSynced:
+	}
+	return s
+}
+
+// current says whether the source follows the API server at this moment.
+func (w *watcher) current() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watching && w.state == v1alpha1.SourceSynced || w.state == w.refusal
+}
