@@ -1,0 +1,55 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+// reach says whose verdicts may depend on a change.
+type reach int
+
+const (
+	// own: the namespace that the change is in.
+	own reach = iota
+	// everywhere: every namespace.
+	everywhere
+	// cluster: the cluster's report.
+	cluster
+)
+
+// reaches is the one table that says which change makes what be judged again. Changes that touch nothing audited never
+// get here: the sources compare records.
+var reaches = map[audit.Resource]reach{
+	// What a workload runs, and what belongs to it.
+	audit.Pods:                   own,
+	audit.ReplicationControllers: own,
+	audit.ReplicaSets:            own,
+	audit.Deployments:            own,
+	audit.StatefulSets:           own,
+	audit.DaemonSets:             own,
+	audit.Jobs:                   own,
+	audit.CronJobs:               own,
+	// A namespace that comes, terminates or goes.
+	audit.Namespaces: own,
+	// What is judged with the namespace.
+	audit.ResourceQuotas:  own,
+	audit.NetworkPolicies: own,
+	audit.LimitRanges:     own,
+	audit.Services:        own,
+	audit.ServiceAccounts: own,
+	// Somebody edited or deleted a report: it is put back.
+	ledger.SecurityReports:        own,
+	ledger.ClusterSecurityReports: cluster,
+}
+
+// reachOf returns whose verdicts may depend on an event. A source that can no longer be read, or can again, concerns all.
+func reachOf(e source.Event) reach {
+	if e.StateChanged {
+		return everywhere
+	}
+	return reaches[e.Resource]
+}

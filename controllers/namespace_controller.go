@@ -1,0 +1,222 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers holds the reconcilers: what is judged when, and what is written.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+// NamespaceReconciler judges one namespace at a time and keeps its SecurityReports right. Its key is the namespace's name.
+type NamespaceReconciler struct {
+	Sources    *source.Sources
+	Stored     *ledger.Stored
+	Ledger     *ledger.Ledger
+	Checks     *audit.Set
+	Writer     *Writer
+	Operations *metrics.Operations
+	// Audited is told of every namespace that has been judged.
+	Audited *Progress
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+
+	schedule *schedule
+}
+
+const (
+	// Long enough for the events of one change (Deployment, ReplicaSet, Pod) to come in, too short to notice.
+	namespaceMinWindow = 5 * time.Millisecond
+	namespaceMaxWindow = time.Second
+
+	namespaceWorkers = 4
+
+	// What fails is tried again soon: an API server that is back should not be waited for.
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 30 * time.Second
+
+	// staleDelay is how long the watch is given to tell what a conflict was about.
+	staleDelay = 100 * time.Millisecond
+)
+
+// SetupWithManager adds the reconciler to a manager.
+func (r *NamespaceReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Now == nil {
+		r.Now = time.Now
+	}
+	r.schedule = newSchedule(namespaceMinWindow, namespaceMaxWindow)
+	c, err := controller.New("namespace", mgr, controller.Options{
+		Reconciler:              r,
+		MaxConcurrentReconciles: namespaceWorkers,
+		UsePriorityQueue:        new(true),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
+	})
+	if err != nil {
+		return fmt.Errorf("namespace controller: %w", err)
+	}
+	return c.Watch(scheduleSource{r.schedule, r.begin})
+}
+
+// begin starts the audit: everything once when nothing is left to be read, and from then on what changes.
+func (r *NamespaceReconciler) begin(ctx context.Context) {
+	settled := make(chan struct{}, 1)
+	settled <- struct{}{}
+	r.Sources.OnEvent(func(e source.Event) {
+		if r.Audited.started() {
+			r.handle(e)
+		} else if e.StateChanged {
+			select {
+			case settled <- struct{}{}:
+			default: // somebody is about to look anyway
+			}
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-settled:
+			if r.Sources.Settled() {
+				r.Audited.start(r.known())
+				r.addAll()
+				return
+			}
+		}
+	}
+}
+
+// Settled says whether no namespace waits to be judged, is being judged, or could not be written.
+func (r *NamespaceReconciler) Settled() bool { return r.schedule.settled() }
+
+func (r *NamespaceReconciler) handle(e source.Event) {
+	switch reachOf(e) {
+	case own:
+		r.schedule.add(requestFor(e.Namespace), false)
+	case everywhere:
+		r.addAll()
+	case cluster:
+	}
+}
+
+func (r *NamespaceReconciler) addAll() {
+	for _, namespace := range r.known() {
+		r.schedule.add(requestFor(namespace), true)
+	}
+}
+
+// known returns the namespaces that there are, and those that were judged before.
+func (r *NamespaceReconciler) known() []string {
+	names := r.Sources.Namespaces()
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		seen[name] = true
+	}
+	for name := range r.Ledger.All() {
+		if name != "" && !seen[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Reconcile judges a namespace and writes what has changed.
+func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	r.schedule.begin(req)
+	inventory, exists := r.Sources.Inventory(req.Name)
+	if !exists {
+		r.Ledger.Drop(req.Name)
+		r.schedule.end(req, false, true)
+		r.Audited.judged(req.Name)
+		return ctrl.Result{}, nil
+	}
+	reports, recheck := r.judge(inventory)
+	r.Audited.judged(req.Name)
+
+	var err error
+	if n := inventory.Namespace; n == nil || !n.Terminating {
+		err = r.Writer.Write(ctx, req.Name, reports, keepWhereUnseen(&inventory))
+	}
+	r.schedule.end(req, err != nil, false)
+	if stale := (*staleError)(nil); errors.As(err, &stale) {
+		return ctrl.Result{RequeueAfter: staleDelay}, nil
+	}
+	if err != nil || recheck.IsZero() {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: max(time.Millisecond, recheck.Sub(r.Now()))}, nil
+}
+
+// judge evaluates a namespace, enters the verdicts in the ledger, and returns the reports as they should be, and when to
+// look again although nothing may have changed.
+func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]*v1alpha1.SecurityReport, time.Time) {
+	now := r.Now()
+	ns := audit.Fold(inventory, now)
+	previous := r.previous(ns.Name)
+	own := previous(ns.Subject().ReportName())
+	ns.Standing = func(k audit.Key) v1alpha1.Severity { return own[k].Severity }
+
+	results := r.Checks.Evaluate(ns)
+	reports := make([]*v1alpha1.SecurityReport, 0, len(results))
+	entries := make(ledger.Entries, len(results))
+	workloads, exempted := make(report.Tally), int32(0)
+	for i := range results {
+		built, remembered := report.Build(ns.Name, results[i], previous(results[i].Report), now)
+		entry := ledger.EntryOf(&results[i], remembered)
+		if i < len(results)-1 {
+			workloads.Add(entry.Findings)
+			exempted += entry.Exempted.Total()
+		} else {
+			built.Workloads = report.RollUp(workloads, exempted)
+		}
+		reports = append(reports, built)
+		entries[built.Name] = entry
+	}
+	r.Ledger.Put(ns.Name, entries)
+	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())
+	return reports, ns.Recheck
+}
+
+// previous returns what is remembered of the reports of a namespace: what was decided last or, after a start, what is
+// stored.
+func (r *NamespaceReconciler) previous(namespace string) func(string) report.Remembered {
+	entries := r.Ledger.Get(namespace)
+	return func(name string) report.Remembered {
+		if e := entries[name]; e != nil {
+			return e.Remembered
+		}
+		if s, ok := r.Stored.Reports.Get(namespace, name); ok {
+			return s.Remembered
+		}
+		return nil
+	}
+}
+
+// keepWhereUnseen keeps reports of subjects that cannot be seen at the moment: that a kind can no longer be read does not
+// mean that what it showed is gone.
+func keepWhereUnseen(inventory *audit.Inventory) func(kind string) bool {
+	return func(kind string) bool {
+		return inventory.Missing(audit.ResourceOfSubject(kind)) != nil
+	}
+}
+
+func requestFor(namespace string) reconcile.Request {
+	var r reconcile.Request
+	r.Name = namespace
+	return r
+}

@@ -1,0 +1,150 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// schedule decides when a key is reconciled: at once if it was quiet, and else not before a window has passed since the
+// last time, so that a burst of events is one reconciliation. The window is a multiple of how long the key took last, so
+// one busy key never takes more than a tenth of one worker, however large it is.
+type schedule struct {
+	// minWindow is the least time between two reconciliations of one key, maxWindow the most that a key is made to wait.
+	minWindow, maxWindow time.Duration
+	now                  func() time.Time
+
+	mu    sync.Mutex
+	queue priorityqueue.PriorityQueue[reconcile.Request]
+	keys  map[reconcile.Request]*keyState
+	// unsettled is the number of keys that wait, run or have failed.
+	unsettled int
+}
+
+// dutyFactor makes the window ten times what a reconciliation takes.
+const dutyFactor = 10
+
+type keyState struct {
+	// waiting: added and not begun, or failed. running: begun. again: added while running.
+	waiting, running, again bool
+	began                   time.Time
+	// free is when the window ends.
+	free time.Time
+}
+
+func newSchedule(minWindow, maxWindow time.Duration) *schedule {
+	return &schedule{minWindow: minWindow, maxWindow: maxWindow, now: time.Now, keys: make(map[reconcile.Request]*keyState)}
+}
+
+// start takes the queue. What is added before is dropped: every controller begins by adding all there is.
+func (s *schedule) start(q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	queue, ok := q.(priorityqueue.PriorityQueue[reconcile.Request])
+	if !ok {
+		return fmt.Errorf("the controller's queue is a %T, not a priority queue", q)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = queue
+	return nil
+}
+
+// add has a key reconciled. Keys added in bulk wait behind those that have changed.
+func (s *schedule) add(key reconcile.Request, bulk bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue == nil {
+		return
+	}
+	k := s.state(key)
+	if k.running {
+		k.again = true
+		return
+	}
+	if !k.waiting {
+		k.waiting = true
+		s.unsettled++
+	}
+	s.enqueue(key, k, bulk)
+}
+
+func (s *schedule) state(key reconcile.Request) *keyState {
+	k := s.keys[key]
+	if k == nil {
+		k = &keyState{}
+		s.keys[key] = k
+	}
+	return k
+}
+
+func (s *schedule) enqueue(key reconcile.Request, k *keyState, bulk bool) {
+	opts := priorityqueue.AddOpts{After: max(0, k.free.Sub(s.now()))}
+	if bulk {
+		opts.Priority = ptr.To(handler.LowPriority)
+	}
+	s.queue.AddWithOpts(opts, key)
+}
+
+// begin notes that a key is being reconciled.
+func (s *schedule) begin(key reconcile.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.state(key)
+	if !k.waiting {
+		s.unsettled++ // requeued by the controller
+	}
+	k.waiting, k.running, k.began = false, true, s.now()
+}
+
+// end notes how that ended. A key that failed is added again by the controller, and one that is gone is forgotten.
+func (s *schedule) end(key reconcile.Request, failed, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[key]
+	now := s.now()
+	k.running = false
+	k.free = now.Add(min(s.maxWindow, max(s.minWindow, dutyFactor*now.Sub(k.began))))
+	switch {
+	case k.again:
+		k.again, k.waiting = false, true
+		s.enqueue(key, k, false)
+	case failed:
+		k.waiting = true
+	default:
+		s.unsettled--
+		if gone {
+			delete(s.keys, key)
+		}
+	}
+}
+
+// settled says whether nothing waits, runs or has failed.
+func (s *schedule) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unsettled == 0
+}
+
+// scheduleSource makes the schedule a source of a controller: begin is called once the controller runs.
+type scheduleSource struct {
+	schedule *schedule
+	begin    func(context.Context)
+}
+
+// Start implements source.Source.
+func (s scheduleSource) Start(ctx context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	if err := s.schedule.start(q); err != nil {
+		return err
+	}
+	go s.begin(ctx)
+	return nil
+}

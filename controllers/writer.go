@@ -1,0 +1,148 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+// fieldOwner is the operator's name in managedFields.
+const fieldOwner = client.FieldOwner("kubersafe")
+
+// Writer makes the stored reports what they should be, with as many requests as there are differences. Reports are
+// replaced whole: what others have put into one is gone.
+type Writer struct {
+	Client     client.Writer
+	Stored     *ledger.Stored
+	Operations *metrics.Operations
+}
+
+// +kubebuilder:rbac:groups=audit.kubersafe.io,resources=securityreports;clustersecurityreports,verbs=get;list;watch;create;update;delete
+
+// staleError says that somebody else changed a report while it was being written. The watch brings what it is now.
+type staleError struct{ error }
+
+func (e *staleError) Unwrap() error { return e.error }
+
+// Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
+// wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
+// error is a *staleError if nothing worse than that has happened.
+func (w *Writer) Write(ctx context.Context, namespace string, reports []*v1alpha1.SecurityReport, keep func(kind string) bool) error {
+	var errs []error
+	wanted := make(map[string]bool, len(reports))
+	for _, r := range reports {
+		wanted[r.Name] = true
+		errs = append(errs, w.put(ctx, r, report.HashOf(r), w.Stored.Reports))
+	}
+	for _, stored := range w.Stored.Reports.List(namespace) {
+		if !wanted[stored.Name] && !keep(stored.Kind) {
+			errs = append(errs, w.delete(ctx, stored))
+		}
+	}
+	return joinStale(errs)
+}
+
+// WriteCluster does the same for one cluster report.
+func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
+	return w.put(ctx, r, report.HashOfCluster(r), w.Stored.ClusterReports)
+}
+
+func (w *Writer) put(ctx context.Context, o client.Object, hash report.Hash, store *source.Store[*ledger.StoredReport]) error {
+	stored, ok := store.Get(o.GetNamespace(), o.GetName())
+	if ok && stored.Hash == hash {
+		return nil
+	}
+	operation, begun := metrics.OperationCreate, time.Now()
+	var err error
+	if ok {
+		operation = metrics.OperationUpdate
+		o.SetResourceVersion(stored.ResourceVersion)
+		err = w.Client.Update(ctx, o, fieldOwner)
+	} else {
+		err = w.Client.Create(ctx, o, fieldOwner)
+	}
+	if err := w.done(operation, begun, o, err); err != nil {
+		return err
+	}
+	if err != nil {
+		return nil // nothing was stored, and nothing should be
+	}
+	return store.Observe(o)
+}
+
+func (w *Writer) delete(ctx context.Context, stored *ledger.StoredReport) error {
+	r := &v1alpha1.SecurityReport{ObjectMeta: metav1.ObjectMeta{Namespace: stored.Namespace, Name: stored.Name}}
+	begun := time.Now()
+	err := w.Client.Delete(ctx, r, client.Preconditions{UID: &stored.UID})
+	if apierrors.IsNotFound(err) {
+		err = nil // the garbage collector was faster
+	}
+	if err := w.done(metrics.OperationDelete, begun, r, err); err != nil {
+		return err
+	}
+	w.Stored.Reports.Forget(stored.Namespace, stored.Name)
+	return nil
+}
+
+// done counts a write and tells its error apart: none if the namespace is on its way out and wants no reports, stale if
+// what is known of the report is not up to date.
+func (w *Writer) done(operation string, begun time.Time, o client.Object, err error) error {
+	w.Operations.WriteSeconds.WithLabelValues(operation).Observe(time.Since(begun).Seconds())
+	switch {
+	case err == nil:
+		w.Operations.Writes.WithLabelValues(operation, metrics.ResultSuccess).Inc()
+		return nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || namespaceNotFound(err):
+		return nil
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || operation == metrics.OperationUpdate && objectNotFound(err, o):
+		w.Operations.Writes.WithLabelValues(operation, metrics.ResultConflict).Inc()
+		return &staleError{err}
+	}
+	w.Operations.Writes.WithLabelValues(operation, metrics.ResultError).Inc()
+	return fmt.Errorf("%s report %s: %w", operation, client.ObjectKeyFromObject(o), err)
+}
+
+func namespaceNotFound(err error) bool {
+	status := apierrors.APIStatus(nil)
+	return apierrors.IsNotFound(err) && errors.As(err, &status) &&
+		status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+}
+
+// objectNotFound tells a report that is gone from a kind that is not served.
+func objectNotFound(err error, o client.Object) bool {
+	status := apierrors.APIStatus(nil)
+	return apierrors.IsNotFound(err) && errors.As(err, &status) &&
+		status.Status().Details != nil && status.Status().Details.Name == o.GetName()
+}
+
+// joinStale joins errors, and is a *staleError only if all are.
+func joinStale(errs []error) error {
+	var stale *staleError
+	worse := make([]error, 0, len(errs))
+	for _, err := range errs {
+		if s := (*staleError)(nil); errors.As(err, &s) {
+			stale = s
+		} else if err != nil {
+			worse = append(worse, err)
+		}
+	}
+	if len(worse) == 0 && stale != nil {
+		return stale
+	}
+	return errors.Join(worse...)
+}

@@ -1,0 +1,213 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of every provider
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/controllers"
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+var scheme = runtime.NewScheme()
+
+func init() {
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+}
+
+type operatorOptions struct {
+	kubeconfig              string
+	qps                     float32
+	burst                   int
+	leaderElect             bool
+	leaderElectionNamespace string
+	probeAddress            string
+	metricsAddress          string
+	metricsCertPath         string
+	metricsCertName         string
+	metricsKeyName          string
+	enableHTTP2             bool
+	workloadMetrics         bool
+	logging                 zap.Options
+}
+
+func newOperatorCommand() *cobra.Command {
+	var o operatorOptions
+	cmd := &cobra.Command{
+		Use:   "operator",
+		Short: "Run the operator: audit the cluster, write SecurityReports, serve metrics",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return o.run() },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
+	f.Float32Var(&o.qps, "kube-api-qps", 200, "Requests per second to the API server, at most.")
+	f.IntVar(&o.burst, "kube-api-burst", 400, "Requests to the API server in one burst, at most.")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader, so that several replicas can run; the others stand by.")
+	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader's Lease. Empty: the Pod's own.")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address for /healthz and /readyz; 0 for none.")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address for /metrics, served over HTTPS to whom the cluster allows it; 0 for none.")
+	f.StringVar(&o.metricsCertPath, "metrics-cert-path", "", "Directory of the metrics server's certificate, reloaded when it changes. Empty: one signed by itself.")
+	f.StringVar(&o.metricsCertName, "metrics-cert-name", "tls.crt", "File of the certificate.")
+	f.StringVar(&o.metricsKeyName, "metrics-cert-key", "tls.key", "File of the certificate's key.")
+	f.BoolVar(&o.enableHTTP2, "enable-http2", false, "Serve metrics over HTTP/2 too.")
+	f.BoolVar(&o.workloadMetrics, "workload-metrics", true, "Export kubersafe_workload_violations, a series for each workload and severity with violations.")
+	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
+	o.logging.BindFlags(logging)
+	f.AddGoFlagSet(logging)
+	return cmd
+}
+
+func (o *operatorOptions) run() error {
+	log := zap.New(zap.UseFlagOptions(&o.logging))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+
+	cfg, err := o.restConfig()
+	if err != nil {
+		return fmt.Errorf("no configuration to reach a cluster: %w", err)
+	}
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       o.metricsServer(),
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "kubersafe.audit.kubersafe.io",
+		LeaderElectionNamespace:       o.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true, // main ends right after the manager
+	})
+	if err != nil {
+		return fmt.Errorf("manager: %w", err)
+	}
+	if err := o.setup(mgr); err != nil {
+		return err
+	}
+	log.Info("Starting", "version", version)
+	return mgr.Start(ctrl.SetupSignalHandler())
+}
+
+func (o *operatorOptions) restConfig() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg.QPS, cfg.Burst = o.qps, o.burst
+	return rest.AddUserAgent(cfg, "kubersafe/"+version), nil
+}
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+func (o *operatorOptions) metricsServer() metricsserver.Options {
+	options := metricsserver.Options{
+		BindAddress:    o.metricsAddress,
+		SecureServing:  true,
+		FilterProvider: filters.WithAuthenticationAndAuthorization,
+		CertDir:        o.metricsCertPath,
+		CertName:       o.metricsCertName,
+		KeyName:        o.metricsKeyName,
+	}
+	options.TLSOpts = append(options.TLSOpts, func(c *tls.Config) {
+		c.MinVersion = tls.VersionTLS12
+		if !o.enableHTTP2 {
+			c.NextProtos = []string{"http/1.1"}
+		}
+	})
+	return options
+}
+
+// setup puts the parts together: sources feed the reconcilers, those the ledger, and the ledger writes and metrics.
+func (o *operatorOptions) setup(mgr ctrl.Manager) error {
+	set, err := checks.Default()
+	if err != nil {
+		return err
+	}
+	clientset, err := kubernetes.NewForConfigAndClient(protobuf(mgr.GetConfig()), mgr.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	reports, err := apiutil.RESTClientForGVK(
+		v1alpha1.GroupVersion.WithKind("SecurityReport"), false, false, mgr.GetConfig(), serializer.NewCodecFactory(scheme), mgr.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	operations, err := metrics.NewOperations(ctrlmetrics.Registry)
+	if err != nil {
+		return err
+	}
+	sources := source.New(clientset)
+	stored := ledger.NewStored(sources, reports)
+	book := ledger.New()
+	writer := &controllers.Writer{Client: mgr.GetClient(), Stored: stored, Operations: operations}
+	progress := &controllers.Progress{}
+	namespaces := &controllers.NamespaceReconciler{
+		Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Operations: operations, Audited: progress,
+	}
+	cluster := &controllers.ClusterReconciler{
+		Sources: sources, Ledger: book, Writer: writer, Audited: progress, Version: version,
+	}
+	progress.FirstPass = cluster.SumUp
+	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
+
+	state := &metrics.State{
+		Ledger: book, Checks: set, Sources: sources.Status, Complete: progress.Complete, LastComplete: progress.LastComplete,
+		Workloads: o.workloadMetrics,
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kubersafe_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	return errors.Join(
+		mgr.Add(sources),
+		namespaces.SetupWithManager(mgr),
+		cluster.SetupWithManager(mgr),
+		ctrlmetrics.Registry.Register(state),
+		ctrlmetrics.Registry.Register(build),
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("sources", func(*http.Request) error {
+			if !sources.Settled() {
+				return errors.New("some resources have not been read yet")
+			}
+			return nil
+		}),
+	)
+}
+
+// protobuf returns a configuration for built-in kinds, which the API server sends in less bytes and CPU that way.
+func protobuf(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.ContentType = runtime.ContentTypeProtobuf
+	return cfg
+}
