@@ -1,6 +1,8 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+// Package audit judges: plain data in, findings out. It knows no client, no clock and no I/O, so that the operator, the
+// command line, benchmarks and tests all run the same code.
 package audit
 
 import (

@@ -57,7 +57,6 @@ func compareFindings(a, b Finding) int {
 	)
 }
 
-
 // Skip is a check that could not look.
 type Skip struct {
 	Check   string

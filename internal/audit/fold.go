@@ -30,7 +30,7 @@ var parents = map[string][]string{
 
 // notOwners are kinds that control no Pods, whatever an owner reference says.
 var notOwners = map[schema.GroupKind]bool{
-	{Kind: "Node"}: true, // a static Pod is its own subject
+	{Kind: "Node"}:      true, // a static Pod is its own subject
 	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
 }

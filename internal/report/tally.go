@@ -85,7 +85,7 @@ func (t Tally) Score() int32 {
 			}
 		}
 	}
-	return int32(score / one) //nolint:gosec // G115: at most 100
+	return int32(score / one)
 }
 
 // Total returns the number of all findings.

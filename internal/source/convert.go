@@ -36,26 +36,8 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 }
 
 func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error) {
-	var (
-		kind     string
-		template *corev1.PodTemplateSpec
-	)
-	switch c := o.(type) {
-	case *appsv1.Deployment:
-		kind, template = "Deployment", &c.Spec.Template
-	case *appsv1.ReplicaSet:
-		kind, template = "ReplicaSet", &c.Spec.Template
-	case *appsv1.StatefulSet:
-		kind, template = "StatefulSet", &c.Spec.Template
-	case *appsv1.DaemonSet:
-		kind, template = "DaemonSet", &c.Spec.Template
-	case *batchv1.Job:
-		kind, template = "Job", &c.Spec.Template
-	case *batchv1.CronJob:
-		kind, template = "CronJob", &c.Spec.JobTemplate.Spec.Template
-	case *corev1.ReplicationController:
-		kind, template = "ReplicationController", c.Spec.Template
-	default:
+	kind, template, ok := podTemplate(o)
+	if !ok {
 		return nil, unexpected(o)
 	}
 	m, err := meta.Accessor(o)
@@ -77,7 +59,28 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 	return r, nil
 }
 
-func namespace(o runtime.Object) (*audit.NamespaceRecord, error) {
+// podTemplate returns the kind of an object that makes Pods, and their template, which may be nil.
+func podTemplate(o runtime.Object) (kind string, template *corev1.PodTemplateSpec, ok bool) {
+	switch c := o.(type) {
+	case *appsv1.Deployment:
+		return "Deployment", &c.Spec.Template, true
+	case *appsv1.ReplicaSet:
+		return "ReplicaSet", &c.Spec.Template, true
+	case *appsv1.StatefulSet:
+		return "StatefulSet", &c.Spec.Template, true
+	case *appsv1.DaemonSet:
+		return "DaemonSet", &c.Spec.Template, true
+	case *batchv1.Job:
+		return "Job", &c.Spec.Template, true
+	case *batchv1.CronJob:
+		return "CronJob", &c.Spec.JobTemplate.Spec.Template, true
+	case *corev1.ReplicationController:
+		return "ReplicationController", c.Spec.Template, true
+	}
+	return "", nil, false
+}
+
+func namespaceRecord(o runtime.Object) (*audit.NamespaceRecord, error) {
 	n, ok := o.(*corev1.Namespace)
 	if !ok {
 		return nil, unexpected(o)
@@ -85,7 +88,7 @@ func namespace(o runtime.Object) (*audit.NamespaceRecord, error) {
 	return &audit.NamespaceRecord{Object: audit.ObjectFrom(n), Terminating: n.DeletionTimestamp != nil}, nil
 }
 
-func quota(o runtime.Object) (*audit.QuotaRecord, error) {
+func quotaRecord(o runtime.Object) (*audit.QuotaRecord, error) {
 	q, ok := o.(*corev1.ResourceQuota)
 	if !ok {
 		return nil, unexpected(o)
@@ -93,7 +96,7 @@ func quota(o runtime.Object) (*audit.QuotaRecord, error) {
 	return &audit.QuotaRecord{Object: audit.ObjectFrom(q), Usage: audit.QuotaUsages(q)}, nil
 }
 
-func networkPolicy(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
+func networkPolicyRecord(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
 	p, ok := o.(*networkingv1.NetworkPolicy)
 	if !ok {
 		return nil, unexpected(o)
@@ -101,7 +104,7 @@ func networkPolicy(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
 	return &audit.NetworkPolicyRecord{Object: audit.ObjectFrom(p), Spec: p.Spec}, nil
 }
 
-func identity(o runtime.Object) (*audit.IdentityRecord, error) {
+func identityRecord(o runtime.Object) (*audit.IdentityRecord, error) {
 	m, ok := o.(metav1.Object)
 	if !ok {
 		return nil, unexpected(o)

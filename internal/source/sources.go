@@ -64,12 +64,12 @@ func New(client kubernetes.Interface) *Sources {
 
 	s.pods = NewStore(intern.pod)
 	Add(s, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
-	s.namespaces = NewStore(namespace)
+	s.namespaces = NewStore(namespaceRecord)
 	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
 	Add(s, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
-	s.quotas = NewStore(quota)
+	s.quotas = NewStore(quotaRecord)
 	Add(s, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
-	s.networkPolicies = NewStore(networkPolicy)
+	s.networkPolicies = NewStore(networkPolicyRecord)
 	Add(s, audit.NetworkPolicies, client.NetworkingV1().RESTClient(), "networkpolicies", &networkingv1.NetworkPolicy{}, s.networkPolicies)
 
 	for _, c := range []struct {
@@ -92,9 +92,9 @@ func New(client kubernetes.Interface) *Sources {
 		Add(s, c.resource, c.client, c.plural, c.example, store)
 	}
 	// No check reads more of these yet than that they can be read.
-	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, NewStore(identity))
-	Add(s, audit.Services, core, "services", &corev1.Service{}, NewStore(identity))
-	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, NewStore(identity))
+	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, NewStore(identityRecord))
+	Add(s, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
+	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, NewStore(identityRecord))
 	return s
 }
 
