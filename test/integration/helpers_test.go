@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -19,11 +20,14 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
 
+var namespaceCount atomic.Int32
+
 // newNamespace makes a namespace for one test, and waits until the audit has seen it.
 func newNamespace(t *testing.T) string {
 	t.Helper()
-	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
-	name = fmt.Sprintf("%.50s", name)
+	// Short, and never twice: a namespace takes a while to go.
+	name := fmt.Sprintf("%.40s", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")))
+	name = fmt.Sprintf("%s-%d", strings.TrimRight(name, "-"), namespaceCount.Add(1))
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	eventually(t, "the ServiceAccount of new Pods", func(ctx context.Context) (bool, string) {
 		err := admin.Get(ctx, client.ObjectKey{Namespace: name, Name: "default"}, &corev1.ServiceAccount{})

@@ -1,0 +1,85 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/test/fixtures"
+)
+
+// TestFixturesOnTheAPIServer runs the fixtures of the checks through defaulting, admission and controllers: they must find
+// the same as without.
+func TestFixturesOnTheAPIServer(t *testing.T) {
+	all, err := fixtures.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		for i, c := range f.Cases {
+			t.Run(fmt.Sprintf("%s/%d", f.Check, i), func(t *testing.T) {
+				ns := newNamespace(t)
+				objects, err := c.Objects(ns)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// Quotas come last: they refuse Pods until their controller has counted, and then maybe because it has.
+				quotas := slices.DeleteFunc(slices.Clone(objects), func(o client.Object) bool { return !isQuota(o) })
+				for _, o := range slices.DeleteFunc(objects, isQuota) {
+					create(t, o)
+				}
+				settle(t, ns)
+				for _, q := range quotas {
+					create(t, q)
+				}
+				var want []string
+				for _, w := range c.Want {
+					want = append(want, fmt.Sprintf("%s %s %s", w.Subject, w.Severity, w.Path))
+				}
+				slices.Sort(want)
+				eventually(t, c.Name, func(ctx context.Context) (bool, string) {
+					got, err := findingsOf(ctx, ns, f.Check)
+					return err == nil && slices.Equal(got, want), fmt.Sprintf("got %v, want %v, %v", got, want, err)
+				})
+			})
+		}
+	}
+}
+
+func isQuota(o client.Object) bool {
+	_, ok := o.(*corev1.ResourceQuota)
+	return ok
+}
+
+func findingsOf(ctx context.Context, ns, check string) ([]string, error) {
+	list := &v1alpha1.SecurityReportList{}
+	if err := admin.List(ctx, list, client.InNamespace(ns)); err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, r := range list.Items {
+		for _, s := range r.Skips {
+			return nil, fmt.Errorf("%s is skipped: %s", s.Check, s.Message)
+		}
+		subject := r.Subject.Kind + "/" + r.Subject.Name
+		if strings.HasPrefix(subject, "Namespace/") {
+			subject = "Namespace"
+		}
+		for _, f := range r.Findings {
+			if f.Check == check {
+				found = append(found, fmt.Sprintf("%s %s %s", subject, f.Severity, f.Path))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
