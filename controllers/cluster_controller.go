@@ -71,8 +71,11 @@ func (r *ClusterReconciler) SumUp() {
 // Reconcile writes the report if it has changed.
 func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.schedule.begin(req)
-	err := r.Writer.WriteCluster(ctx, report.BuildCluster(r.Ledger.Totals(), r.Sources.Status(), r.Version))
-	r.schedule.end(req, err != nil, false)
+	begun := time.Now()
+	summary := report.BuildCluster(r.Ledger.Totals(), r.Sources.Status(), r.Version)
+	cost := time.Since(begun)
+	err := r.Writer.WriteCluster(ctx, summary)
+	r.schedule.end(req, cost, err != nil, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
 		return ctrl.Result{RequeueAfter: staleDelay}, nil
 	}

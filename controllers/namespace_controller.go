@@ -137,21 +137,23 @@ func (r *NamespaceReconciler) known() []string {
 // Reconcile judges a namespace and writes what has changed.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.schedule.begin(req)
+	begun := time.Now()
 	inventory, exists := r.Sources.Inventory(req.Name)
 	if !exists {
 		r.Ledger.Drop(req.Name)
-		r.schedule.end(req, false, true)
+		r.schedule.end(req, 0, false, true)
 		r.Audited.judged(req.Name)
 		return ctrl.Result{}, nil
 	}
 	reports, recheck := r.judge(inventory)
 	r.Audited.judged(req.Name)
+	cost := time.Since(begun)
 
 	var err error
 	if n := inventory.Namespace; n == nil || !n.Terminating {
 		err = r.Writer.Write(ctx, req.Name, reports, keepWhereUnseen(&inventory))
 	}
-	r.schedule.end(req, err != nil, false)
+	r.schedule.end(req, cost, err != nil, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
 		return ctrl.Result{RequeueAfter: staleDelay}, nil
 	}

@@ -31,10 +31,9 @@ func (p *Progress) start(namespaces []string) {
 	for _, name := range namespaces {
 		p.missing[name] = true
 	}
-	complete := len(p.missing) == 0
 	p.mu.Unlock()
-	if complete {
-		p.FirstPass()
+	if len(namespaces) == 0 {
+		p.firstPass()
 	}
 }
 
@@ -51,8 +50,15 @@ func (p *Progress) judged(namespace string) {
 	complete := before == 1 && len(p.missing) == 0
 	p.mu.Unlock()
 	if complete {
-		p.FirstPass()
+		p.firstPass()
 	}
+}
+
+func (p *Progress) firstPass() {
+	p.mu.Lock()
+	p.last = p.now()
+	p.mu.Unlock()
+	p.FirstPass()
 }
 
 // Complete says whether everything has been judged once.
@@ -67,7 +73,7 @@ func (p *Progress) LastComplete() time.Time {
 	idle := p.Idle()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if idle || p.last.IsZero() {
+	if idle {
 		p.last = p.now()
 	}
 	return p.last

@@ -17,8 +17,8 @@ import (
 )
 
 // schedule decides when a key is reconciled: at once if it was quiet, and else not before a window has passed since the
-// last time, so that a burst of events is one reconciliation. The window is a multiple of how long the key took last, so
-// one busy key never takes more than a tenth of one worker, however large it is.
+// last time, so that a burst of events is one reconciliation. The window is a multiple of what the key cost last, so one
+// busy key never takes more than a tenth of one processor, however large it is.
 type schedule struct {
 	// minWindow is the least time between two reconciliations of one key, maxWindow the most that a key is made to wait.
 	minWindow, maxWindow time.Duration
@@ -31,13 +31,12 @@ type schedule struct {
 	unsettled int
 }
 
-// dutyFactor makes the window ten times what a reconciliation takes.
+// dutyFactor makes the window ten times what a reconciliation costs.
 const dutyFactor = 10
 
 type keyState struct {
 	// waiting: added and not begun, or failed. running: begun. again: added while running.
 	waiting, running, again bool
-	began                   time.Time
 	// free is when the window ends.
 	free time.Time
 }
@@ -102,17 +101,17 @@ func (s *schedule) begin(key reconcile.Request) {
 	if !k.waiting {
 		s.unsettled++ // requeued by the controller
 	}
-	k.waiting, k.running, k.began = false, true, s.now()
+	k.waiting, k.running = false, true
 }
 
-// end notes how that ended. A key that failed is added again by the controller, and one that is gone is forgotten.
-func (s *schedule) end(key reconcile.Request, failed, gone bool) {
+// end notes how that ended, and what it cost in computation; waiting for the API server is not counted. A key that failed
+// is added again by the controller, and one that is gone is forgotten.
+func (s *schedule) end(key reconcile.Request, cost time.Duration, failed, gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.keys[key]
-	now := s.now()
 	k.running = false
-	k.free = now.Add(min(s.maxWindow, max(s.minWindow, dutyFactor*now.Sub(k.began))))
+	k.free = s.now().Add(min(s.maxWindow, max(s.minWindow, dutyFactor*cost)))
 	switch {
 	case k.again:
 		k.again, k.waiting = false, true
