@@ -18,7 +18,7 @@ import (
 
 // schedule decides when a key is reconciled: at once if it was quiet, and else not before a window has passed since the
 // last time, so that a burst of events is one reconciliation. The window is a multiple of what the key cost last, so one
-// busy key never takes more than a tenth of one processor, however large it is.
+// busy key takes a tenth of one processor, or what one reconciliation in maxWindow costs if that is more.
 type schedule struct {
 	// minWindow is the least time between two reconciliations of one key, maxWindow the most that a key is made to wait.
 	minWindow, maxWindow time.Duration

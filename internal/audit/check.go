@@ -31,24 +31,49 @@ type Check struct {
 	Rationale string
 	// Remediation is what to type, in one sentence.
 	Remediation string
+	// Before and After are a piece of a manifest that violates the check and the same piece mended.
+	Before, After string
+	// Controls of published standards that ask for the same.
+	Controls []Control
 	// References are addresses of the standards and documents behind the check.
 	References []string
 	// Needs are the resources without which the check cannot tell; it is skipped while one is unavailable. The resources
 	// that the subject itself comes from need not be named.
 	Needs []Resource
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod and Namespace is set.
+	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Placed and Namespace is set.
 	Pod func(*Pod, *Reporter)
+	// Placed judges a Pod where what it may do depends on its namespace.
+	Placed func(*PlacedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
 	Namespace func(*Namespace, *Reporter)
 }
+
+// Control is a control of a published standard.
+type Control struct {
+	Framework Framework
+	// ID is the control's number or name in the standard.
+	ID string
+}
+
+// Framework is a published standard. It is a label value of metrics: a closed set.
+type Framework string
+
+// FrameworkPSS are the Pod Security Standards of Kubernetes. Their controls are "Baseline: …" and "Restricted: …", as
+// headed in the standard.
+const FrameworkPSS Framework = "pss"
+
+var frameworks = map[Framework]bool{FrameworkPSS: true}
 
 // Set is a validated set of checks, the same for one whole evaluation. A shape's verdict is kept per Set.
 type Set struct {
 	checks    []Check
 	byID      map[string]*Check
 	pod       []*Check
+	placed    []*Check
 	namespace []*Check
+	// workload are pod and placed.
+	workload []*Check
 }
 
 // NewSet validates checks and sorts them by id. The error names every check that is not complete.
@@ -65,15 +90,19 @@ func NewSet(checks []Check) (*Set, error) {
 			errs = append(errs, fmt.Errorf("check %q: registered twice", c.ID))
 		}
 		s.byID[c.ID] = c
-		if c.Pod != nil {
+		switch {
+		case c.Pod != nil:
 			s.pod = append(s.pod, c)
-		} else {
+		case c.Placed != nil:
+			s.placed = append(s.placed, c)
+		default:
 			s.namespace = append(s.namespace, c)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.workload = slices.Concat(s.pod, s.placed)
 	return s, nil
 }
 
@@ -104,13 +133,27 @@ func (c *Check) validate() error {
 			errs = append(errs, fmt.Errorf("%s must be a sentence that ends with a period", field))
 		}
 	}
+	if c.Before == "" || c.After == "" {
+		errs = append(errs, errors.New("before and after must show a piece of a manifest"))
+	}
+	for _, control := range c.Controls {
+		if !frameworks[control.Framework] || control.ID == "" {
+			errs = append(errs, fmt.Errorf("control %q of framework %q is unknown", control.ID, control.Framework))
+		}
+	}
 	for _, r := range c.References {
 		if !strings.HasPrefix(r, "https://") {
 			errs = append(errs, fmt.Errorf("reference %q must start with https://", r))
 		}
 	}
-	if (c.Pod == nil) == (c.Namespace == nil) {
-		errs = append(errs, errors.New("exactly one of Pod and Namespace must be set"))
+	functions := 0
+	for _, set := range []bool{c.Pod != nil, c.Placed != nil, c.Namespace != nil} {
+		if set {
+			functions++
+		}
+	}
+	if functions != 1 {
+		errs = append(errs, errors.New("exactly one of Pod, Placed and Namespace must be set"))
 	}
 	return errors.Join(errs...)
 }

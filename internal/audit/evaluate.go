@@ -87,6 +87,7 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 			seenIn = "" // nothing to tell it from
 		}
 		merge(s.judge(w.Template), seenIn)
+		merge(s.judgePlaced(&PlacedPod{Pod: &w.Template.Pod, Template: true, Workload: w, Namespace: ns}), seenIn)
 	}
 	for _, p := range w.Pods {
 		if shapes[p.Shape] {
@@ -98,15 +99,16 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 			seenIn = ""
 		}
 		merge(s.judge(p.Shape), seenIn)
+		merge(s.judgePlaced(&PlacedPod{Pod: &p.Shape.Pod, Workload: w, Namespace: ns}), seenIn)
 	}
 	if u := ns.Missing(Pods); u != nil {
-		for _, c := range s.pod {
+		for _, c := range s.workload {
 			r := Reporter{check: c}
 			r.SkipUnavailable(u)
 			merged.skips = append(merged.skips, r.skips...)
 		}
 	}
-	result := merged.result(w.Subject, w.reportName, s.pod)
+	result := merged.result(w.Subject, w.reportName, s.workload)
 	result.TemplateHash = w.TemplateHash
 	return result
 }
@@ -131,6 +133,21 @@ func (s *Set) judge(shape *Shape) *verdict {
 		v.add(&r)
 	}
 	shape.verdict.Store(v)
+	return v
+}
+
+// judgePlaced returns what depends on more than the shape, and so is not kept with it.
+func (s *Set) judgePlaced(p *PlacedPod) *verdict {
+	v := &verdict{set: s}
+	for _, c := range s.placed {
+		r := Reporter{check: c}
+		if u := p.Namespace.Missing(c.Needs...); u != nil {
+			r.SkipUnavailable(u)
+		} else {
+			r.run(func() { c.Placed(p, &r) })
+		}
+		v.add(&r)
+	}
 	return v
 }
 

@@ -35,6 +35,20 @@ var notOwners = map[schema.GroupKind]bool{
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
 }
 
+// Folds says whether the object that an object of that kind names as its controller would take its place as a subject. If
+// not, its own Pod template counts.
+func Folds(kind string, owner Owner) bool {
+	gk := Subject{APIVersion: owner.APIVersion, Kind: owner.Kind}.groupKind()
+	_, read := workloadKinds[gk]
+	switch {
+	case owner == Owner{} || notOwners[gk] || parents[kind] == nil:
+		return false
+	case read:
+		return slices.Contains(parents[kind], gk.Kind)
+	}
+	return true
+}
+
 var kindResources = map[string]Resource{
 	"Deployment": Deployments, "ReplicaSet": ReplicaSets, "StatefulSet": StatefulSets, "DaemonSet": DaemonSets,
 	"Job": Jobs, "CronJob": CronJobs, "ReplicationController": ReplicationControllers,
@@ -74,8 +88,10 @@ type folder struct {
 
 func (f *folder) foldController(c *ControllerRecord) {
 	if _, own, settled := f.resolve(c.Kind, c.Owner, c.Created); own && settled {
-		w := f.workload(ownSubject(c.Kind, &c.Object))
-		w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
+		subject := ownSubject(c.Kind, &c.Object)
+		if w := f.workload(subject); w.Subject == subject {
+			w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
+		}
 	}
 }
 
@@ -104,18 +120,12 @@ func (f *folder) ownedByJob(p *PodRecord) bool {
 func (f *folder) resolve(kind string, owner Owner, created time.Time) (subject Subject, own, settled bool) {
 	subject = Subject{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
 	gk := subject.groupKind()
-	_, read := workloadKinds[gk]
-	switch {
-	case owner == Owner{} || notOwners[gk]:
+	if !Folds(kind, owner) {
 		return Subject{}, true, true
-	case !read && kind != "Pod" && parents[kind] == nil:
-		return Subject{}, true, true // an operator's StatefulSet is a workload all the same
-	case !read:
+	}
+	if _, read := workloadKinds[gk]; !read || f.ns.Unavailable[kindResources[gk.Kind]] != nil {
+		// It cannot be verified, and better one report than one for each Pod.
 		return subject, false, true
-	case !slices.Contains(parents[kind], gk.Kind):
-		return Subject{}, true, true
-	case f.ns.Unavailable[kindResources[gk.Kind]] != nil:
-		return subject, false, true // it cannot be verified, and better one report than one for each Pod
 	}
 	c := f.controllers[owner.UID]
 	if c == nil || c.Kind != gk.Kind || c.Name != owner.Name {
@@ -153,17 +163,29 @@ func (f *folder) gone(owner Owner) (time.Time, bool) {
 }
 
 // workload returns the workload of that subject. Subjects whose reports have the same name are one: better two subjects
-// in one report than one of them in none.
+// in one report than one of them in none. It is named after the first of them, one that the audit has seen if there is any,
+// whichever comes first.
 func (f *folder) workload(s Subject) *Workload {
 	name := s.ReportName()
 	w := f.workloads[name]
 	if w == nil {
 		w = &Workload{Subject: s, reportName: name}
 		f.workloads[name] = w
-	} else if w.UID == "" && s.UID != "" {
+	} else if compareSubjects(s, w.Subject) < 0 {
 		w.Subject = s
 	}
 	return w
+}
+
+func compareSubjects(a, b Subject) int {
+	if seen := a.UID != ""; seen != (b.UID != "") {
+		if seen {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(a.APIVersion, b.APIVersion), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
 }
 
 func ownSubject(kind string, o *Object) Subject {

@@ -17,7 +17,9 @@ type Inventory struct {
 	Pods            []*PodRecord
 	Controllers     []*ControllerRecord
 	Quotas          []*QuotaRecord
+	LimitRanges     []*LimitRangeRecord
 	NetworkPolicies []*NetworkPolicyRecord
+	ServiceAccounts []*ServiceAccountRecord
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.

@@ -19,6 +19,15 @@ type Pod struct {
 	Spec corev1.PodSpec
 }
 
+// PlacedPod is a Pod or Pod template together with what is around it.
+type PlacedPod struct {
+	*Pod
+	// Template says that this is no Pod yet: admission may still change it.
+	Template  bool
+	Workload  *Workload
+	Namespace *Namespace
+}
+
 // Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. Its verdict is
 // computed once for each set of checks.
 type Shape struct {

@@ -4,9 +4,11 @@
 package audit
 
 import (
+	"maps"
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -96,12 +98,13 @@ func (c *ControllerRecord) Equal(d *ControllerRecord) bool {
 // NamespaceRecord is what is kept of a Namespace.
 type NamespaceRecord struct {
 	Object
+	Labels      map[string]string
 	Terminating bool
 }
 
 // Equal says whether nothing that is audited differs.
 func (n *NamespaceRecord) Equal(o *NamespaceRecord) bool {
-	return n.UID == o.UID && n.Terminating == o.Terminating
+	return n.UID == o.UID && n.Terminating == o.Terminating && maps.Equal(n.Labels, o.Labels)
 }
 
 // QuotaRecord is what is kept of a ResourceQuota.
@@ -109,11 +112,15 @@ type QuotaRecord struct {
 	Object
 	// Usage of every bounded resource, sorted by name.
 	Usage []QuotaUsage
+	// Scopes and ScopeSelector narrow down which Pods the quota counts.
+	Scopes        []corev1.ResourceQuotaScope
+	ScopeSelector *corev1.ScopeSelector
 }
 
 // Equal says whether nothing that is audited differs.
 func (q *QuotaRecord) Equal(r *QuotaRecord) bool {
-	return q.UID == r.UID && slices.Equal(q.Usage, r.Usage)
+	return q.UID == r.UID && slices.Equal(q.Usage, r.Usage) && slices.Equal(q.Scopes, r.Scopes) &&
+		equality.Semantic.DeepEqual(q.ScopeSelector, r.ScopeSelector)
 }
 
 // NetworkPolicyRecord is what is kept of a NetworkPolicy.
@@ -125,6 +132,30 @@ type NetworkPolicyRecord struct {
 // Equal says whether nothing that is audited differs.
 func (n *NetworkPolicyRecord) Equal(o *NetworkPolicyRecord) bool {
 	return n.UID == o.UID && equality.Semantic.DeepEqual(n.Spec, o.Spec)
+}
+
+// LimitRangeRecord is what is kept of a LimitRange: for which resources it gives containers that say nothing a default.
+type LimitRangeRecord struct {
+	Object
+	// DefaultRequests and DefaultLimits are sorted.
+	DefaultRequests, DefaultLimits []corev1.ResourceName
+}
+
+// Equal says whether nothing that is audited differs.
+func (l *LimitRangeRecord) Equal(m *LimitRangeRecord) bool {
+	return l.UID == m.UID && slices.Equal(l.DefaultRequests, m.DefaultRequests) && slices.Equal(l.DefaultLimits, m.DefaultLimits)
+}
+
+// ServiceAccountRecord is what is kept of a ServiceAccount.
+type ServiceAccountRecord struct {
+	Object
+	// MountsToken is automountServiceAccountToken, true if that is unset.
+	MountsToken bool
+}
+
+// Equal says whether nothing that is audited differs.
+func (s *ServiceAccountRecord) Equal(t *ServiceAccountRecord) bool {
+	return s.UID == t.UID && s.MountsToken == t.MountsToken
 }
 
 // IdentityRecord is what is kept of objects of which no check reads more than that they are there.

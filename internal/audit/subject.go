@@ -99,7 +99,8 @@ func (s Subject) ReportName() string {
 			group = "core"
 		}
 		if !plainKind.MatchString(gk.Kind) || !plainName.MatchString(group) {
-			return hashed(squash(kind)+"."+squash(group)+"-"+squash(s.Name), s)
+			kind = strings.ReplaceAll(squash(kind), "-", "")
+			return hashed(kind+"."+squash(group)+"-"+squash(s.Name), s)
 		}
 		kind += "." + group
 	}

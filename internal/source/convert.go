@@ -5,6 +5,8 @@ package source
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -50,8 +52,7 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 		Owner:   audit.OwnerFrom(m),
 		Created: m.GetCreationTimestamp().Time,
 	}
-	owned := r.Owner != audit.Owner{} && (kind == "ReplicaSet" || kind == "Job")
-	if !owned && template != nil {
+	if !audit.Folds(kind, r.Owner) && template != nil {
 		r.TemplateHash = templateHash(template)
 		r.Labels = i.labelsOf(template.Labels)
 		r.Shape = i.shapeOf(template.Annotations, &template.Spec)
@@ -85,7 +86,9 @@ func namespaceRecord(o runtime.Object) (*audit.NamespaceRecord, error) {
 	if !ok {
 		return nil, unexpected(o)
 	}
-	return &audit.NamespaceRecord{Object: audit.ObjectFrom(n), Terminating: n.DeletionTimestamp != nil}, nil
+	return &audit.NamespaceRecord{
+		Object: audit.ObjectFrom(n), Labels: n.Labels, Terminating: n.DeletionTimestamp != nil,
+	}, nil
 }
 
 func quotaRecord(o runtime.Object) (*audit.QuotaRecord, error) {
@@ -93,7 +96,39 @@ func quotaRecord(o runtime.Object) (*audit.QuotaRecord, error) {
 	if !ok {
 		return nil, unexpected(o)
 	}
-	return &audit.QuotaRecord{Object: audit.ObjectFrom(q), Usage: audit.QuotaUsages(q)}, nil
+	return &audit.QuotaRecord{
+		Object: audit.ObjectFrom(q), Usage: audit.QuotaUsages(q), Scopes: q.Spec.Scopes, ScopeSelector: q.Spec.ScopeSelector,
+	}, nil
+}
+
+func limitRangeRecord(o runtime.Object) (*audit.LimitRangeRecord, error) {
+	l, ok := o.(*corev1.LimitRange)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.LimitRangeRecord{Object: audit.ObjectFrom(l)}
+	for _, item := range l.Spec.Limits {
+		if item.Type != corev1.LimitTypeContainer {
+			continue
+		}
+		r.DefaultLimits = slices.AppendSeq(r.DefaultLimits, maps.Keys(item.Default))
+		// As the API server defaults it: a default limit is a default request too.
+		r.DefaultRequests = slices.AppendSeq(r.DefaultRequests, maps.Keys(item.DefaultRequest))
+		r.DefaultRequests = slices.AppendSeq(r.DefaultRequests, maps.Keys(item.Default))
+	}
+	slices.Sort(r.DefaultLimits)
+	slices.Sort(r.DefaultRequests)
+	r.DefaultRequests = slices.Compact(r.DefaultRequests)
+	return r, nil
+}
+
+func serviceAccountRecord(o runtime.Object) (*audit.ServiceAccountRecord, error) {
+	a, ok := o.(*corev1.ServiceAccount)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	mounts := a.AutomountServiceAccountToken
+	return &audit.ServiceAccountRecord{Object: audit.ObjectFrom(a), MountsToken: mounts == nil || *mounts}, nil
 }
 
 func networkPolicyRecord(o runtime.Object) (*audit.NetworkPolicyRecord, error) {

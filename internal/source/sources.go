@@ -40,7 +40,9 @@ type Sources struct {
 	controllers     map[audit.Resource]*Store[*audit.ControllerRecord]
 	namespaces      *Store[*audit.NamespaceRecord]
 	quotas          *Store[*audit.QuotaRecord]
+	limitRanges     *Store[*audit.LimitRangeRecord]
 	networkPolicies *Store[*audit.NetworkPolicyRecord]
+	serviceAccounts *Store[*audit.ServiceAccountRecord]
 
 	departed departures
 
@@ -91,10 +93,12 @@ func New(client kubernetes.Interface) *Sources {
 		s.controllers[c.resource] = store
 		Add(s, c.resource, c.client, c.plural, c.example, store)
 	}
-	// No check reads more of these yet than that they can be read.
-	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, NewStore(identityRecord))
+	s.limitRanges = NewStore(limitRangeRecord)
+	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
+	s.serviceAccounts = NewStore(serviceAccountRecord)
+	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
+	// No check reads more of Services yet than that they can be read.
 	Add(s, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
-	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, NewStore(identityRecord))
 	return s
 }
 
@@ -193,6 +197,12 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	}
 	if i.Missing(audit.ResourceQuotas) == nil {
 		i.Quotas = s.quotas.List(name)
+	}
+	if i.Missing(audit.LimitRanges) == nil {
+		i.LimitRanges = s.limitRanges.List(name)
+	}
+	if i.Missing(audit.ServiceAccounts) == nil {
+		i.ServiceAccounts = s.serviceAccounts.List(name)
 	}
 	if i.Missing(audit.NetworkPolicies) == nil {
 		i.NetworkPolicies = s.networkPolicies.List(name)

@@ -41,6 +41,12 @@ func (s *Static) Add(o runtime.Object) error {
 	case *corev1.ResourceQuota:
 		i := s.inventory(namespace)
 		return add(o, quotaRecord, func(r *audit.QuotaRecord) { i.Quotas = append(i.Quotas, r) })
+	case *corev1.LimitRange:
+		i := s.inventory(namespace)
+		return add(o, limitRangeRecord, func(r *audit.LimitRangeRecord) { i.LimitRanges = append(i.LimitRanges, r) })
+	case *corev1.ServiceAccount:
+		i := s.inventory(namespace)
+		return add(o, serviceAccountRecord, func(r *audit.ServiceAccountRecord) { i.ServiceAccounts = append(i.ServiceAccounts, r) })
 	case *networkingv1.NetworkPolicy:
 		i := s.inventory(namespace)
 		return add(o, networkPolicyRecord, func(r *audit.NetworkPolicyRecord) { i.NetworkPolicies = append(i.NetworkPolicies, r) })

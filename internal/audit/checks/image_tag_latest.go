@@ -21,6 +21,8 @@ var _ = register(audit.Check{
 	Category:    audit.CategoryImages,
 	Rationale:   "Whoever pushes to the repository decides what runs next, and nobody can tell which version runs now or roll back to it.",
 	Remediation: "Set image to a digest (name@sha256:…) or to a version's tag.",
+	Before:      "image: registry.example.com/shop/cart:latest",
+	After:       "image: registry.example.com/shop/cart:1.4.2",
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 		"https://kubernetes.io/docs/concepts/configuration/overview/",

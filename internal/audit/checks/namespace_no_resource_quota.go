@@ -16,6 +16,12 @@ var _ = register(audit.Check{
 	Category:    audit.CategoryResources,
 	Rationale:   "One compromised or faulty workload can take all CPU, memory and storage of the cluster and starve everyone else.",
 	Remediation: "Create a ResourceQuota in the namespace that bounds pods, requests.cpu, requests.memory, limits.cpu and limits.memory.",
+	Before:      "# no ResourceQuota in the namespace",
+	After: `apiVersion: v1
+kind: ResourceQuota
+metadata: {name: compute, namespace: shop}
+spec:
+  hard: {pods: "20", requests.cpu: "4", requests.memory: 8Gi, limits.cpu: "8", limits.memory: 16Gi}`,
 	References: []string{
 		"https://kubernetes.io/docs/concepts/policy/resource-quotas/",
 	},

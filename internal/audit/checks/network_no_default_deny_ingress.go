@@ -23,6 +23,13 @@ var _ = register(audit.Check{
 	Category:    audit.CategoryNetwork,
 	Rationale:   "A compromised Pod anywhere in the cluster can reach every port of the Pods that no policy isolates.",
 	Remediation: "Create a NetworkPolicy with podSelector {}, policyTypes [Ingress] and no rules, then one for each connection that is needed.",
+	Before:      "# no NetworkPolicy that selects all Pods",
+	After: `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]`,
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-ingress-traffic",
 	},

@@ -18,6 +18,11 @@ var _ = register(audit.Check{
 	Category:    audit.CategoryPodSecurity,
 	Rationale:   "Whoever takes over a privileged container has root on the node, with all its devices, and through it every Pod that runs there.",
 	Remediation: "Set securityContext.privileged to false, or remove it, and add the single capabilities that the container really needs.",
+	Before:      "securityContext:\n  privileged: true",
+	After:       "securityContext:\n  privileged: false",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkPSS, ID: "Baseline: Privileged Containers"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
 	},

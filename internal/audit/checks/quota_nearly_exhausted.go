@@ -20,6 +20,8 @@ var _ = register(audit.Check{
 	Category:    audit.CategoryResources,
 	Rationale:   "At the bound nothing can be scaled, rolled out or replaced, security updates included, and a flood of Pods shows itself here first.",
 	Remediation: "Find out what uses the quota (kubectl describe resourcequota), then remove it or raise spec.hard.",
+	Before:      "spec:\n  hard: {pods: \"10\"}\nstatus:\n  used: {pods: \"9\"}",
+	After:       "spec:\n  hard: {pods: \"20\"}\nstatus:\n  used: {pods: \"9\"}",
 	References: []string{
 		"https://kubernetes.io/docs/concepts/policy/resource-quotas/",
 	},
