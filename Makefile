@@ -46,8 +46,13 @@ manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRol
 	$(CONTROLLER_GEN) rbac:roleName=kubersafe paths=".;./controllers/...;./internal/..." output:rbac:dir=config/rbac
 
 .PHONY: generate
-generate: bin/controller-gen ## Generate the DeepCopy methods of the API.
+generate: bin/controller-gen ## Generate the DeepCopy methods of the API, and docs/checks.md.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
+	go run ./hack/checks
+
+.PHONY: new-check
+new-check: ## Write the two files of a new check: make new-check FILE=pod_host_aliases [ID=host-aliases].
+	@go run ./hack/checks -new "$(FILE)" -id "$(ID)"
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format the code and sort its imports.

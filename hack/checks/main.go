@@ -1,0 +1,137 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command checks writes what is generated around the checks: docs/checks.md and, with -new, the two files that a new
+// check consists of.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/template"
+	"unicode"
+
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/catalog"
+)
+
+func main() {
+	file := flag.String("new", "", "name of a new check's file, <subject>_<property>, such as pod_host_aliases")
+	id := flag.String("id", "", "id of the new check, such as host-aliases; by default the file's name without its subject")
+	flag.Parse()
+	if err := run(*file, *id); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(file, id string) error {
+	if file != "" {
+		return newCheck(file, id)
+	}
+	set, err := checks.Default()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("docs/checks.md", []byte(catalog.Markdown(set)), 0o644) //nolint:gosec // G306: a page of the docs
+}
+
+var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress)_[a-z0-9]+(_[a-z0-9]+)*$`)
+
+// newCheck writes a check that finds nothing and a fixture without cases: they compile, and the tests fail until both are
+// filled in.
+func newCheck(file, id string) error {
+	if !validFile.MatchString(file) {
+		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress", file)
+	}
+	subject, property, _ := strings.Cut(file, "_")
+	if id == "" {
+		id = strings.ReplaceAll(property, "_", "-")
+	}
+	values := map[string]string{"ID": id, "Func": camel(id), "Kind": "Namespace", "Argument": "ns *audit.Namespace"}
+	if subject == "pod" || subject == "image" {
+		values["Kind"], values["Argument"] = "Pod", "pod *audit.Pod"
+	}
+	for path, t := range map[string]*template.Template{
+		filepath.Join("internal/audit/checks", file+".go"): goTemplate,
+		filepath.Join("test/fixtures", id+".yaml"):         fixtureTemplate,
+	} {
+		if err := write(path, t, values); err != nil {
+			return err
+		}
+		fmt.Println("wrote", path)
+	}
+	fmt.Println("Fill in both, then run: go test ./test/fixtures && make generate")
+	return nil
+}
+
+func write(path string, t *template.Template, values map[string]string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // G302: a source file
+	if err != nil {
+		return err
+	}
+	if err := t.Execute(f, values); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// camel makes an identifier of an id.
+func camel(id string) string {
+	up := false
+	return strings.Map(func(r rune) rune {
+		if r == '-' {
+			up = true
+			return -1
+		}
+		if up {
+			up = false
+			return unicode.ToUpper(r)
+		}
+		return r
+	}, id)
+}
+
+var goTemplate = template.Must(template.New("check").Parse(`// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at … Allowed: …
+var _ = register(audit.Check{
+	ID:          "{{.ID}}",
+	Title:       "",
+	Severity:    v1alpha1.SeverityMedium,
+	Category:    "",
+	Rationale:   "",
+	Remediation: "",
+	Before:      "",
+	After:       "",
+	References:  []string{"https://"},
+	{{.Kind}}: {{.Func}},
+})
+
+func {{.Func}}({{.Argument}}, r *audit.Reporter) {
+}
+`))
+
+var fixtureTemplate = template.Must(template.New("fixture").Parse(`cases:
+- name: what is allowed
+  objects: []
+- name: what is found
+  objects: []
+  want:
+  - subject: Pod/bad
+    severity: Medium
+    path: ""
+    message: ""
+`))

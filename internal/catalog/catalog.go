@@ -1,0 +1,60 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package catalog describes the checks to people: as a table, one by one, and as the page docs/checks.md.
+package catalog
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// standards are the full names of the frameworks.
+var standards = map[audit.Framework]string{
+	audit.FrameworkPSS: "Pod Security Standards",
+}
+
+// WriteTable writes a line for each check.
+func WriteTable(out io.Writer, set *audit.Set) error {
+	table := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
+	fmt.Fprintln(table, "NAME\tSEVERITY\tCATEGORY\tTITLE")
+	for _, c := range set.Checks() {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, c.Severity, c.Category, c.Title)
+	}
+	return table.Flush()
+}
+
+// Explain writes all there is to say about one check.
+func Explain(out io.Writer, c *audit.Check) error {
+	rows := []struct{ name, text string }{
+		{"Severity", string(c.Severity)},
+		{"Category", string(c.Category)},
+		{"Why", c.Rationale},
+		{"How to fix", c.Remediation},
+		{"Before", c.Before},
+		{"After", c.After},
+		{"Standards", strings.Join(controls(c), "\n")},
+		{"References", strings.Join(c.References, "\n")},
+	}
+	const width = 14
+	text := c.ID + ": " + c.Title + "\n\n"
+	for _, row := range rows {
+		if row.text != "" {
+			text += fmt.Sprintf("%-*s%s\n", width, row.name+":", strings.ReplaceAll(row.text, "\n", "\n"+strings.Repeat(" ", width)))
+		}
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func controls(c *audit.Check) []string {
+	lines := make([]string, 0, len(c.Controls))
+	for _, control := range c.Controls {
+		lines = append(lines, standards[control.Framework]+", "+control.ID)
+	}
+	return lines
+}
