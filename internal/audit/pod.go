@@ -50,6 +50,11 @@ func (c Container) Path(field string) string {
 	return path + "." + field
 }
 
+// Ephemeral says whether somebody attached the container to a live Pod, to debug it.
+func (c Container) Ephemeral() bool { return c.list == ephemeralContainers }
+
+const ephemeralContainers = "ephemeralContainers"
+
 // Containers returns all containers: init (sidecars among them), regular and ephemeral.
 func (p *Pod) Containers() iter.Seq[Container] {
 	return func(yield func(Container) bool) {
@@ -65,7 +70,7 @@ func (p *Pod) Containers() iter.Seq[Container] {
 		}
 		for i := range p.Spec.EphemeralContainers {
 			c := (*corev1.Container)(&p.Spec.EphemeralContainers[i].EphemeralContainerCommon)
-			if !yield(Container{c, "ephemeralContainers"}) {
+			if !yield(Container{c, ephemeralContainers}) {
 				return
 			}
 		}

@@ -13,32 +13,43 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// DefaultDeniesIngress says whether a policy alone isolates every Pod of its namespace and allows nothing in: it selects
-// all Pods, covers ingress, and has no ingress rule.
-func DefaultDeniesIngress(spec *networkingv1.NetworkPolicySpec) bool {
-	return len(spec.PodSelector.MatchLabels) == 0 && len(spec.PodSelector.MatchExpressions) == 0 &&
-		coversIngress(spec) && len(spec.Ingress) == 0
+// Direction is what a policy restricts: what comes in, or what goes out.
+type Direction = networkingv1.PolicyType
+
+// The directions.
+const (
+	Ingress = networkingv1.PolicyTypeIngress
+	Egress  = networkingv1.PolicyTypeEgress
+)
+
+// DefaultDenies says whether a policy alone isolates every Pod of its namespace in a direction and allows nothing: it
+// selects all Pods, covers the direction, and has no rule for it.
+func DefaultDenies(spec *networkingv1.NetworkPolicySpec, d Direction) bool {
+	return selectsAll(&spec.PodSelector) && covers(spec, d) && len(Rules(spec, d)) == 0
 }
 
-// coversIngress: a policy without types covers ingress, with or without rules.
-func coversIngress(spec *networkingv1.NetworkPolicySpec) bool {
-	return len(spec.PolicyTypes) == 0 || slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeIngress)
+// covers: a policy without types covers ingress, with or without rules, and egress if it has rules for it.
+func covers(spec *networkingv1.NetworkPolicySpec, d Direction) bool {
+	if len(spec.PolicyTypes) == 0 {
+		return d == Ingress || len(spec.Egress) > 0
+	}
+	return slices.Contains(spec.PolicyTypes, d)
 }
 
-// IngressIsolator tells which Pods of a namespace some policy isolates for ingress.
-type IngressIsolator struct {
+// Isolator tells which Pods of a namespace some policy isolates in a direction.
+type Isolator struct {
 	selectors []labels.Selector
 }
 
-// NewIngressIsolator compiles the policies of one namespace. A policy whose selector is invalid isolates nothing; the
-// error names the selector's fault, and the others hold.
-func NewIngressIsolator(specs []*networkingv1.NetworkPolicySpec) (*IngressIsolator, error) {
+// NewIsolator compiles the policies of one namespace. A policy whose selector is invalid isolates nothing; the error
+// names the selector's fault, and the others hold.
+func NewIsolator(specs []*networkingv1.NetworkPolicySpec, d Direction) (*Isolator, error) {
 	var (
-		i     IngressIsolator
+		i     Isolator
 		first error
 	)
 	for _, spec := range specs {
-		if !coversIngress(spec) {
+		if !covers(spec, d) {
 			continue
 		}
 		selector, err := metav1.LabelSelectorAsSelector(&spec.PodSelector)
@@ -53,8 +64,8 @@ func NewIngressIsolator(specs []*networkingv1.NetworkPolicySpec) (*IngressIsolat
 	return &i, first
 }
 
-// Isolates says whether a Pod with those labels is isolated for ingress.
-func (i *IngressIsolator) Isolates(podLabels map[string]string) bool {
+// Isolates says whether a Pod with those labels is isolated.
+func (i *Isolator) Isolates(podLabels map[string]string) bool {
 	for _, selector := range i.selectors {
 		if selector.Matches(labels.Set(podLabels)) {
 			return true

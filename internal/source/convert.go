@@ -111,14 +111,18 @@ func limitRangeRecord(o runtime.Object) (*audit.LimitRangeRecord, error) {
 		if item.Type != corev1.LimitTypeContainer {
 			continue
 		}
-		r.DefaultLimits = slices.AppendSeq(r.DefaultLimits, maps.Keys(item.Default))
-		// As the API server defaults it: a default limit is a default request too.
-		r.DefaultRequests = slices.AppendSeq(r.DefaultRequests, maps.Keys(item.DefaultRequest))
-		r.DefaultRequests = slices.AppendSeq(r.DefaultRequests, maps.Keys(item.Default))
+		// As the API server defaults it: a maximum is a default limit, and that or a minimum a default request.
+		for _, values := range []corev1.ResourceList{item.Default, item.Max} {
+			r.DefaultLimits = slices.AppendSeq(r.DefaultLimits, maps.Keys(values))
+		}
+		for _, values := range []corev1.ResourceList{item.DefaultRequest, item.Default, item.Max, item.Min} {
+			r.DefaultRequests = slices.AppendSeq(r.DefaultRequests, maps.Keys(values))
+		}
 	}
-	slices.Sort(r.DefaultLimits)
-	slices.Sort(r.DefaultRequests)
-	r.DefaultRequests = slices.Compact(r.DefaultRequests)
+	for _, names := range []*[]corev1.ResourceName{&r.DefaultLimits, &r.DefaultRequests} {
+		slices.Sort(*names)
+		*names = slices.Compact(*names)
+	}
 	return r, nil
 }
 

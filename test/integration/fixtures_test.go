@@ -27,7 +27,13 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 	for _, f := range all {
 		for i, c := range f.Cases {
 			t.Run(fmt.Sprintf("%s/%d", f.Check, i), func(t *testing.T) {
-				ns := newNamespace(t)
+				if c.EngineOnly != "" {
+					t.Skip(c.EngineOnly)
+				}
+				ns := c.Namespace
+				if ns == "" {
+					ns = newLabelledNamespace(t, c.NamespaceLabels)
+				}
 				objects, err := c.Objects(ns)
 				if err != nil {
 					t.Fatal(err)
@@ -36,6 +42,9 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 				quotas := slices.DeleteFunc(slices.Clone(objects), func(o client.Object) bool { return !isQuota(o) })
 				for _, o := range slices.DeleteFunc(objects, isQuota) {
 					create(t, o)
+					if c.Namespace != "" {
+						t.Cleanup(func() { removeAfterwards(t, o) })
+					}
 				}
 				settle(t, ns)
 				for _, q := range quotas {

@@ -30,13 +30,7 @@ spec:
 })
 
 func noResourceQuota(ns *audit.Namespace, r *audit.Reporter) {
-	if len(ns.Quotas) > 0 {
-		return
-	}
-	if len(ns.Workloads) == 0 {
-		if u := ns.MissingWorkloads(); u != nil {
-			r.SkipUnavailable(u)
-		}
+	if len(ns.Quotas) > 0 || !hasWorkloads(ns, r) {
 		return
 	}
 	r.Find(audit.Finding{

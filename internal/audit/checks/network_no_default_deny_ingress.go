@@ -4,10 +4,6 @@
 package checks
 
 import (
-	"fmt"
-
-	networkingv1 "k8s.io/api/networking/v1"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
@@ -34,45 +30,5 @@ spec:
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-ingress-traffic",
 	},
 	Needs:     []audit.Resource{audit.NetworkPolicies},
-	Namespace: noDefaultDenyIngress,
+	Namespace: noDefaultDeny(netpol.Ingress, "ingress to", v1alpha1.SeverityMedium),
 })
-
-func noDefaultDenyIngress(ns *audit.Namespace, r *audit.Reporter) {
-	specs := make([]*networkingv1.NetworkPolicySpec, 0, len(ns.NetworkPolicies))
-	for _, p := range ns.NetworkPolicies {
-		if netpol.DefaultDeniesIngress(&p.Spec) {
-			return
-		}
-		specs = append(specs, &p.Spec)
-	}
-	missing := ns.MissingWorkloads()
-	if len(ns.Workloads) == 0 {
-		if missing != nil {
-			r.SkipUnavailable(missing)
-		}
-		return
-	}
-	f := audit.Finding{
-		Message: fmt.Sprintf("namespace %q must have a NetworkPolicy that denies ingress to all Pods by default", ns.Name),
-		Path:    "metadata.name",
-	}
-	// An invalid selector isolates nothing, so its error makes no difference here.
-	if isolator, _ := netpol.NewIngressIsolator(specs); missing == nil && allIsolated(ns, isolator) {
-		f.Severity = v1alpha1.SeverityMedium
-	}
-	r.Find(f)
-}
-
-func allIsolated(ns *audit.Namespace, isolator *netpol.IngressIsolator) bool {
-	for _, w := range ns.Workloads {
-		if w.Template != nil && !isolator.Isolates(w.TemplateLabels.Map) {
-			return false
-		}
-		for _, p := range w.Pods {
-			if !isolator.Isolates(p.Labels.Map) {
-				return false
-			}
-		}
-	}
-	return true
-}

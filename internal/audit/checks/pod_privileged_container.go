@@ -4,13 +4,12 @@
 package checks
 
 import (
-	"fmt"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at spec.containers[*].securityContext.privileged, init and ephemeral containers likewise. Allowed: unset, false.
+// Looks at spec.containers[*].securityContext.privileged, init and ephemeral containers likewise. Allowed: unset,
+// false.
 var _ = register(audit.Check{
 	ID:          "privileged-container",
 	Title:       "Containers run unprivileged",
@@ -26,18 +25,11 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
 	},
-	Pod: privilegedContainer,
+	Pod: decidedBy("privileged", nil, privilegedContainer),
 })
 
-func privilegedContainer(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		if sc := c.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
-			r.Find(audit.Finding{
-				Message:   fmt.Sprintf("container %q must not run privileged", c.Name),
-				Container: c.Name,
-				Path:      c.Path("securityContext.privileged"),
-				Suggested: "false",
-			})
-		}
+func privilegedContainer(d *denial) {
+	for p := range d.places(nil) {
+		d.findAt(p, "privileged", "must not run privileged", "false")
 	}
 }

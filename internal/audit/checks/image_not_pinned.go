@@ -1,0 +1,50 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	"github.com/distribution/reference"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at spec.containers[*].image, init and ephemeral containers likewise. Allowed: a digest. What image-tag-latest finds
+// (no tag, the tag latest, what is no image reference) is left to it.
+var _ = register(audit.Check{
+	ID:          "image-not-pinned",
+	Title:       "Images are pinned to a digest",
+	Severity:    v1alpha1.SeverityLow,
+	Category:    audit.CategoryImages,
+	Rationale:   "Whoever can push to the repository can move the tag to another image, which then runs on the next node that pulls it.",
+	Remediation: "Add the digest to image (name:tag@sha256:…), as kubectl get pod -o jsonpath='{.status.containerStatuses[*].imageID}' shows it.",
+	Before:      "image: registry.example.com/shop/cart:1.4.2",
+	After:       "image: registry.example.com/shop/cart:1.4.2@sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
+	References: []string{
+		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
+	},
+	Pod: imageNotPinned,
+})
+
+func imageNotPinned(pod *audit.Pod, r *audit.Reporter) {
+	for c := range pod.Containers() {
+		if imageMust(c.Image) != "" {
+			continue // image-tag-latest says so
+		}
+		named, err := reference.ParseNormalizedNamed(c.Image)
+		if err != nil {
+			continue
+		}
+		if _, ok := named.(reference.Digested); ok {
+			continue
+		}
+		r.Find(audit.Finding{
+			Message:   fmt.Sprintf("container %q must pin image %q to a digest", c.Name, c.Image),
+			Container: c.Name,
+			Path:      c.Path("image"),
+		})
+	}
+}

@@ -1,0 +1,112 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at the label pod-security.kubernetes.io/enforce of namespaces that have workloads. Allowed: baseline, restricted.
+// A value that is no level counts as unset. Left out are kube-system, where Pods must be privileged for nodes to work, and
+// kube-public and kube-node-lease, which are Kubernetes' own as well.
+var _ = register(audit.Check{
+	ID:          "pod-security-not-enforced",
+	Title:       "Namespaces enforce a Pod Security Standard",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryPodSecurity,
+	Rationale:   "Whoever may create Pods in the namespace can create a privileged one, and through it take over a node.",
+	Remediation: "Set the namespace's label pod-security.kubernetes.io/enforce to restricted, or to baseline where its Pods do not pass that yet.",
+	Before:      "metadata:\n  name: shop",
+	After:       "metadata:\n  name: shop\n  labels: {pod-security.kubernetes.io/enforce: restricted}",
+	References: []string{
+		"https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+		"https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-namespace-labels/",
+	},
+	Needs:     []audit.Resource{audit.Namespaces},
+	Namespace: podSecurityNotEnforced,
+})
+
+var systemNamespaces = map[string]bool{"kube-system": true, "kube-public": true, "kube-node-lease": true}
+
+func podSecurityNotEnforced(ns *audit.Namespace, r *audit.Reporter) {
+	enforced, set := podSecurityLevel(ns, api.EnforceLevelLabel)
+	if systemNamespaces[ns.Name] || (set && enforced != api.LevelPrivileged) || !hasWorkloads(ns, r) {
+		return
+	}
+	f := audit.Finding{
+		Message: fmt.Sprintf("namespace %q must set label %q to baseline or restricted", ns.Name, api.EnforceLevelLabel),
+		Path:    "metadata.labels[" + api.EnforceLevelLabel + "]",
+	}
+	if ns.MissingWorkloads() == nil {
+		passed, err := passedLevel(ns)
+		if err != nil {
+			r.Skip(v1alpha1.SkipCheckFailed, err.Error())
+			return
+		}
+		f.Message += fmt.Sprintf(": its Pods and templates would pass %q today", passed)
+		if passed != api.LevelPrivileged {
+			f.Suggested = strconv.Quote(string(passed))
+		}
+	}
+	if !set {
+		f.Message += " (a default in the API server's own configuration cannot be seen)"
+	}
+	r.Find(f)
+}
+
+// podSecurityLevel returns the level that a label of the namespace sets, if it does.
+func podSecurityLevel(ns *audit.Namespace, label string) (level api.Level, set bool) {
+	if ns.Namespace == nil {
+		return "", false // manifests without the Namespace itself
+	}
+	level, err := api.ParseLevel(ns.Namespace.Labels[label])
+	return level, err == nil
+}
+
+var podSecurityEvaluator = sync.OnceValues(func() (policy.Evaluator, error) {
+	return policy.NewEvaluator(policy.DefaultChecks(), nil)
+})
+
+// passedLevel returns the strictest level that all Pods and templates of a namespace pass.
+func passedLevel(ns *audit.Namespace) (api.Level, error) {
+	evaluator, err := podSecurityEvaluator()
+	if err != nil {
+		return "", err
+	}
+	shapes := make(map[*audit.Shape]bool)
+	for _, w := range ns.Workloads {
+		if w.Template != nil {
+			shapes[w.Template] = true
+		}
+		for _, p := range w.Pods {
+			shapes[p.Shape] = true
+		}
+	}
+	for _, level := range []api.Level{api.LevelRestricted, api.LevelBaseline} {
+		if allPass(evaluator, level, shapes) {
+			return level, nil
+		}
+	}
+	return api.LevelPrivileged, nil
+}
+
+func allPass(evaluator policy.Evaluator, level api.Level, shapes map[*audit.Shape]bool) bool {
+	at := api.LevelVersion{Level: level, Version: api.LatestVersion()}
+	for shape := range shapes {
+		for _, result := range evaluator.EvaluatePod(at, &shape.Pod.Meta, &shape.Pod.Spec) {
+			if !result.Allowed {
+				return false
+			}
+		}
+	}
+	return true
+}

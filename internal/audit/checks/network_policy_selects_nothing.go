@@ -1,0 +1,68 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at spec.podSelector of every NetworkPolicy. Allowed: empty, or one that a live Pod or a Pod template matches.
+var _ = register(audit.Check{
+	ID:          "network-policy-selects-nothing",
+	Title:       "NetworkPolicies select Pods",
+	Severity:    v1alpha1.SeverityLow,
+	Category:    audit.CategoryNetwork,
+	Rationale:   "The Pods that the policy was meant for may be open to everybody, and whoever creates Pods with these labels gets what the policy allows.",
+	Remediation: "Set spec.podSelector to the labels of the Pods that are meant, or delete the policy.",
+	Before:      "spec:\n  podSelector: {matchLabels: {app: crat}}",
+	After:       "spec:\n  podSelector: {matchLabels: {app: cart}}",
+	References: []string{
+		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-resource",
+	},
+	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Namespace: networkPolicySelectsNothing,
+})
+
+func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
+	for _, p := range ns.NetworkPolicies {
+		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+		if err != nil {
+			r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("network policy %q has an invalid spec.podSelector: %v", p.Name, err))
+			continue
+		}
+		if selector.Empty() || selectsAny(ns, selector) {
+			continue
+		}
+		if u := ns.MissingWorkloads(); u != nil {
+			r.SkipUnavailable(u)
+			return
+		}
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("network policy %q must select Pods: spec.podSelector matches no Pod and no Pod template", p.Name),
+			Object:  &v1alpha1.ObjectReference{Kind: "NetworkPolicy", Name: p.Name},
+			Path:    "spec.podSelector",
+		})
+	}
+}
+
+// selectsAny looks at all Pods that have not ended: of some it may not be clear yet which workload they belong to.
+func selectsAny(ns *audit.Namespace, selector labels.Selector) bool {
+	for _, p := range ns.Pods {
+		if !p.Finished && selector.Matches(labels.Set(p.Labels.Map)) {
+			return true
+		}
+	}
+	for _, w := range ns.Workloads {
+		if w.Template != nil && selector.Matches(labels.Set(w.TemplateLabels.Map)) {
+			return true
+		}
+	}
+	return false
+}

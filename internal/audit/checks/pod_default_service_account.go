@@ -1,0 +1,74 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"cmp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at spec.serviceAccountName together with automountServiceAccountToken of the Pod and, where that is unset, of the
+// ServiceAccount. Allowed: a ServiceAccount other than default, or no token.
+var _ = register(audit.Check{
+	ID:          "default-service-account",
+	Title:       "Pods do not use the token of the default ServiceAccount",
+	Severity:    v1alpha1.SeverityLow,
+	Category:    audit.CategoryAccess,
+	Rationale:   "All Pods of the namespace that name no ServiceAccount share this one, so what is granted to it for one of them falls to whoever takes over any other.",
+	Remediation: "Set automountServiceAccountToken to false, or serviceAccountName to a ServiceAccount of the workload's own if it calls the API.",
+	Before:      "spec:\n  serviceAccountName: default",
+	After:       "spec:\n  automountServiceAccountToken: false",
+	References: []string{
+		"https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#opt-out-of-api-credential-automounting",
+		"https://kubernetes.io/docs/concepts/security/service-accounts/",
+	},
+	Needs:  []audit.Resource{audit.ServiceAccounts},
+	Placed: defaultServiceAccount,
+})
+
+// defaultAccount is the ServiceAccount that every namespace has, and that Pods run as which name none.
+const defaultAccount = "default"
+
+func defaultServiceAccount(pod *audit.PlacedPod, r *audit.Reporter) {
+	if serviceAccountOf(&pod.Spec) == defaultAccount && mountsToken(pod) && !isMirror(pod) {
+		r.Find(audit.Finding{
+			Message: `"serviceAccountName" must not be "default" while its token is mounted: set automountServiceAccountToken to false`,
+			Path:    "spec.serviceAccountName",
+		})
+	}
+}
+
+func serviceAccountOf(spec *corev1.PodSpec) string {
+	return cmp.Or(spec.ServiceAccountName, spec.DeprecatedServiceAccount, defaultAccount)
+}
+
+func mountsToken(pod *audit.PlacedPod) bool {
+	if mounts := pod.Spec.AutomountServiceAccountToken; mounts != nil {
+		return *mounts
+	}
+	account := serviceAccountNamed(pod.Namespace, serviceAccountOf(&pod.Spec))
+	return account == nil || account.MountsToken
+}
+
+func serviceAccountNamed(ns *audit.Namespace, name string) *audit.ServiceAccountRecord {
+	for _, a := range ns.ServiceAccounts {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// isMirror says whether a Pod stands for a static one, which has no ServiceAccount. No other can pass for one: admission
+// gives every other a ServiceAccount.
+func isMirror(pod *audit.PlacedPod) bool {
+	return pod.Spec.ServiceAccountName == "" && slices.ContainsFunc(pod.Workload.Pods, func(p *audit.PodRecord) bool {
+		return p.Owner.APIVersion == "v1" && p.Owner.Kind == "Node"
+	})
+}

@@ -1,0 +1,39 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at spec.containers[*].securityContext.procMount, init and ephemeral containers likewise. Allowed: unset,
+// Default, in a user namespace too.
+var _ = register(audit.Check{
+	ID:          "proc-mount",
+	Title:       "Containers have a masked /proc",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryPodSecurity,
+	Rationale:   "Whoever takes over the container reads and writes what the runtime hides in /proc, such as the kernel's memory, keys and settings.",
+	Remediation: "Set securityContext.procMount to Default, or remove it.",
+	Before:      "securityContext:\n  procMount: Unmasked",
+	After:       "securityContext:\n  procMount: Default",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkPSS, ID: "Baseline: /proc Mount Type"},
+	},
+	References: []string{
+		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
+	},
+	Pod: decidedBy("procMount_restricted", nil, procMount),
+})
+
+func procMount(d *denial) {
+	for p := range d.places(nil) {
+		if p.ProcMount != nil {
+			d.findAt(p, "procMount", fmt.Sprintf("must not set procMount to %q", *p.ProcMount), `"Default"`)
+		}
+	}
+}

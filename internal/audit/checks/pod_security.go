@@ -1,0 +1,147 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"iter"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/pod-security-admission/policy"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// newest are the checks of the library that decides the Pod Security Standards in the API server, in their newest version.
+var newest = newestVersions(policy.DefaultChecks())
+
+func newestVersions(checks []policy.Check) map[policy.CheckID]policy.CheckPodFn {
+	byID := make(map[policy.CheckID]policy.CheckPodFn, len(checks))
+	for _, c := range checks {
+		byID[c.ID] = c.Versions[len(c.Versions)-1].CheckPod
+	}
+	return byID
+}
+
+// decidedBy makes the function of a check that a check of the library decides: Pods that it allows pass, without
+// allocation; those that it denies are given to locate, which reports where. Before, apart (or nil) takes out of a shallow
+// copy of the spec what another of our checks reports, and the library decides on the rest.
+//
+// Of an id that the library does not know it makes no function, and audit.NewSet tells that the check has none.
+func decidedBy(id policy.CheckID, apart func(*corev1.PodSpec), locate func(*denial)) func(*audit.Pod, *audit.Reporter) {
+	ask := newest[id]
+	if ask == nil {
+		return nil
+	}
+	return func(pod *audit.Pod, r *audit.Reporter) {
+		if result := ask(&pod.Meta, &pod.Spec); !result.Allowed {
+			deny(pod, r, ask, apart, locate, result)
+		}
+	}
+}
+
+func deny(
+	pod *audit.Pod, r *audit.Reporter, ask policy.CheckPodFn, apart func(*corev1.PodSpec), locate func(*denial), result policy.CheckResult,
+) {
+	if apart != nil {
+		pod = &audit.Pod{Meta: pod.Meta, Spec: pod.Spec}
+		apart(&pod.Spec)
+		if result = ask(&pod.Meta, &pod.Spec); result.Allowed {
+			return
+		}
+	}
+	d := &denial{Pod: pod, ask: ask, reporter: r, paths: make(map[string]bool)}
+	locate(d)
+	if len(d.paths) > 0 {
+		return
+	}
+	// A newer library may know reasons that we do not.
+	why := result.ForbiddenReason
+	if result.ForbiddenDetail != "" {
+		why += " (" + result.ForbiddenDetail + ")"
+	}
+	d.find(audit.Finding{Message: fmt.Sprintf("%q must follow the Pod Security Standards: %s", "spec", why), Path: "spec"})
+}
+
+// denial is a Pod that the library denies. To know where, it is asked again about parts of the Pod.
+type denial struct {
+	*audit.Pod
+	ask      policy.CheckPodFn
+	reporter *audit.Reporter
+	paths    map[string]bool
+}
+
+// find reports a finding, but none twice at one path.
+func (d *denial) find(f audit.Finding) {
+	if !d.paths[f.Path] {
+		d.paths[f.Path] = true
+		d.reporter.Find(f)
+	}
+}
+
+// findAt reports a field of a securityContext.
+func (d *denial) findAt(p place, field, must, suggested string) {
+	d.find(audit.Finding{Message: p.subject + " " + must, Container: p.container, Path: p.path + "." + field, Suggested: suggested})
+}
+
+// denies asks about a spec, whatever the annotations.
+func (d *denial) denies(spec *corev1.PodSpec) bool {
+	return !d.ask(&metav1.ObjectMeta{}, spec).Allowed
+}
+
+// place is a securityContext: the Pod's own, or that of a container.
+type place struct {
+	// SecurityContext is never nil. Of the Pod's own it has what containers may set too, and points to the same values.
+	*corev1.SecurityContext
+	// subject is what messages call it.
+	subject string
+	// container is the container's name, or "".
+	container string
+	path      string
+}
+
+// places returns the denied securityContexts. Containers are asked about one at a time and, where the Pod's own is denied,
+// as if that were mended, so that none is named for what it inherits.
+func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		rest := d.Spec
+		rest.InitContainers, rest.Containers, rest.EphemeralContainers = nil, nil, nil
+		if sc := d.Spec.SecurityContext; sc != nil && d.denies(&rest) {
+			rest.SecurityContext = mended
+			own := &corev1.SecurityContext{
+				SELinuxOptions: sc.SELinuxOptions, WindowsOptions: sc.WindowsOptions, RunAsUser: sc.RunAsUser,
+				RunAsNonRoot: sc.RunAsNonRoot, SeccompProfile: sc.SeccompProfile, AppArmorProfile: sc.AppArmorProfile,
+			}
+			if !yield(place{SecurityContext: own, subject: `"spec.securityContext"`, path: "spec.securityContext"}) {
+				return
+			}
+		}
+		rest.Containers = make([]corev1.Container, 1)
+		for c := range d.Containers() {
+			if rest.Containers[0] = *c.Container; !d.denies(&rest) {
+				continue
+			}
+			sc := c.SecurityContext
+			if sc == nil {
+				sc = &corev1.SecurityContext{}
+			}
+			if !yield(place{SecurityContext: sc, subject: fmt.Sprintf("container %q", c.Name), container: c.Name, path: c.Path("securityContext")}) {
+				return
+			}
+		}
+	}
+}
+
+// volumes returns the denied volumes.
+func (d *denial) volumes() iter.Seq[*corev1.Volume] {
+	return func(yield func(*corev1.Volume) bool) {
+		alone := d.Spec
+		for i := range d.Spec.Volumes {
+			if alone.Volumes = d.Spec.Volumes[i : i+1]; d.denies(&alone) && !yield(&d.Spec.Volumes[i]) {
+				return
+			}
+		}
+	}
+}
