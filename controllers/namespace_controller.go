@@ -92,8 +92,10 @@ func (r *NamespaceReconciler) begin(ctx context.Context) {
 			return
 		case <-settled:
 			if r.Sources.Settled() {
-				r.Audited.start(r.known())
-				r.addAll()
+				first := r.known()
+				r.Audited.start(first)
+				r.addBulk(first) // all that is waited for, although one may just have gone
+				r.addAll()       // and what has just come
 				return
 			}
 		}
@@ -113,8 +115,10 @@ func (r *NamespaceReconciler) handle(e source.Event) {
 	}
 }
 
-func (r *NamespaceReconciler) addAll() {
-	for _, namespace := range r.known() {
+func (r *NamespaceReconciler) addAll() { r.addBulk(r.known()) }
+
+func (r *NamespaceReconciler) addBulk(namespaces []string) {
+	for _, namespace := range namespaces {
 		r.schedule.add(requestFor(namespace), true)
 	}
 }
@@ -173,20 +177,10 @@ func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]*v1alpha1.Secu
 	ns.Standing = func(k audit.Key) v1alpha1.Severity { return own[k].Severity }
 
 	results := r.Checks.Evaluate(ns)
-	reports := make([]*v1alpha1.SecurityReport, 0, len(results))
+	reports, remembered := report.BuildNamespace(ns.Name, results, previous, now)
 	entries := make(ledger.Entries, len(results))
-	workloads, exempted := make(report.Tally), int32(0)
 	for i := range results {
-		built, remembered := report.Build(ns.Name, results[i], previous(results[i].Report), now)
-		entry := ledger.EntryOf(&results[i], remembered)
-		if i < len(results)-1 {
-			workloads.Add(entry.Findings)
-			exempted += entry.Exempted.Total()
-		} else {
-			built.Workloads = report.RollUp(workloads, exempted)
-		}
-		reports = append(reports, built)
-		entries[built.Name] = entry
+		entries[results[i].Report] = ledger.EntryOf(&results[i], remembered[i])
 	}
 	r.Ledger.Put(ns.Name, entries)
 	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())

@@ -31,9 +31,13 @@ func (p *Progress) start(namespaces []string) {
 	for _, name := range namespaces {
 		p.missing[name] = true
 	}
+	complete := len(namespaces) == 0
+	if complete {
+		p.last = p.now()
+	}
 	p.mu.Unlock()
-	if len(namespaces) == 0 {
-		p.firstPass()
+	if complete {
+		p.FirstPass()
 	}
 }
 
@@ -48,17 +52,13 @@ func (p *Progress) judged(namespace string) {
 	before := len(p.missing)
 	delete(p.missing, namespace)
 	complete := before == 1 && len(p.missing) == 0
+	if complete {
+		p.last = p.now()
+	}
 	p.mu.Unlock()
 	if complete {
-		p.firstPass()
+		p.FirstPass()
 	}
-}
-
-func (p *Progress) firstPass() {
-	p.mu.Lock()
-	p.last = p.now()
-	p.mu.Unlock()
-	p.FirstPass()
 }
 
 // Complete says whether everything has been judged once.

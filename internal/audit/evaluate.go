@@ -55,9 +55,11 @@ func (s *Set) evaluateNamespace(ns *Namespace) Result {
 func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 	var (
 		merged verdict
-		prefix = w.pathPrefix()
-		at     = make(map[Key]int)
-		shapes = make(map[*Shape]bool, 1)
+		// ofTemplate is how many of the merged findings come from the template.
+		ofTemplate int
+		prefix     = w.pathPrefix()
+		at         = make(map[Key]int)
+		shapes     = make(map[*Shape]bool, 1)
 	)
 	merge := func(v *verdict, seenIn v1alpha1.SeenIn) {
 		merged.skips = append(merged.skips, v.skips...)
@@ -73,8 +75,10 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 				merged.findings[i].SeenIn = ""
 				fallthrough
 			default:
-				// Of a template and Pods of several generations, the worst counts.
-				if compareFindings(f, merged.findings[i]) < 0 {
+				// Of a template and Pods of several generations, the worst counts; of equals the template's, or a rollout
+				// that changes no verdict would change the report twice.
+				worse := Rank(f.Severity) > Rank(merged.findings[i].Severity)
+				if worse || i >= ofTemplate && compareFindings(f, merged.findings[i]) < 0 {
 					f.SeenIn = merged.findings[i].SeenIn
 					merged.findings[i] = f
 				}
@@ -88,6 +92,7 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 		}
 		merge(s.judge(w.Template), seenIn)
 		merge(s.judgePlaced(&PlacedPod{Pod: &w.Template.Pod, Template: true, Workload: w, Namespace: ns}), seenIn)
+		ofTemplate = len(merged.findings)
 	}
 	for _, p := range w.Pods {
 		if shapes[p.Shape] {

@@ -105,8 +105,11 @@ func (s Subject) ReportName() string {
 		kind += "." + group
 	}
 	name := kind + "-" + s.Name
-	if len(name) > v1alpha1.MaxName || !plainName.MatchString(name) {
+	switch {
+	case !plainName.MatchString(name):
 		return hashed(kind+"-"+squash(s.Name), s)
+	case len(name) >= v1alpha1.MaxName:
+		return hashed(name, s) // at full length it could be somebody's copy of one that was cut
 	}
 	return name
 }
@@ -127,5 +130,6 @@ func hashed(name string, s Subject) string {
 	if limit := v1alpha1.MaxName - hashLen - 1; len(name) > limit {
 		name = name[:limit]
 	}
-	return strings.TrimRight(name, "-.") + "-" + hex.EncodeToString(sum[:])[:hashLen]
+	end := strings.TrimRight(name, "-.")
+	return end + strings.Repeat("x", len(name)-len(end)) + "-" + hex.EncodeToString(sum[:])[:hashLen]
 }

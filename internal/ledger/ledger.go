@@ -34,7 +34,7 @@ func EntryOf(result *audit.Result, remembered report.Remembered) *Entry {
 	}
 	return &Entry{
 		Kind:       result.KindLabel(),
-		Name:       result.Name,
+		Name:       report.CleanName(result.Name),
 		Findings:   report.TallyOf(result.Findings),
 		Exempted:   exempted,
 		Skips:      result.Skips,

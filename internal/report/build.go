@@ -36,6 +36,34 @@ type Remembered map[audit.Key]Standing
 func Build(
 	namespace string, result audit.Result, previous Remembered, now time.Time,
 ) (*v1alpha1.SecurityReport, Remembered) {
+	r, remembered, _ := build(namespace, result, previous, now)
+	return r, remembered
+}
+
+// BuildNamespace makes the reports of a namespace, one for each of its results in their order, the namespace's own last, and
+// what the next ones must know of each. previous returns what is remembered of a report, by its name.
+func BuildNamespace(
+	namespace string, results []audit.Result, previous func(report string) Remembered, now time.Time,
+) ([]*v1alpha1.SecurityReport, []Remembered) {
+	reports := make([]*v1alpha1.SecurityReport, len(results))
+	remembered := make([]Remembered, len(results))
+	workloads, exempted := make(Tally), int32(0)
+	for i, result := range results {
+		var tally Tally
+		reports[i], remembered[i], tally = build(namespace, result, previous(result.Report), now)
+		if i == len(results)-1 {
+			reports[i].Workloads = RollUp(workloads, exempted)
+		} else {
+			workloads.Add(tally)
+			exempted += int32(len(result.Exemptions)) //nolint:gosec // G115: a number of findings in memory
+		}
+	}
+	return reports, remembered
+}
+
+func build(
+	namespace string, result audit.Result, previous Remembered, now time.Time,
+) (*v1alpha1.SecurityReport, Remembered, Tally) {
 	tally := TallyOf(result.Findings)
 	findings := findingsOf(result.Findings, previous, now)
 	r := &v1alpha1.SecurityReport{
@@ -48,11 +76,14 @@ func Build(
 		Subject: subjectOf(result),
 		Summary: summaryOf(tally, len(result.Passed), len(result.Exemptions), len(result.Skips)),
 	}
-	n := fit(findings, v1alpha1.MaxFindings, findingsBudget)
+	n := len(findings)
+	if n > v1alpha1.MaxFindings || atMost(findings) > findingsBudget {
+		n = fit(findings, v1alpha1.MaxFindings, findingsBudget)
+	}
 	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
 	r.Exemptions = exemptionsOf(result.Exemptions)
 	r.Skips = skipsOf(result.Skips)
-	return r, Remember(findings)
+	return r, Remember(findings), tally
 }
 
 // RollUp sums tallies up for the report of a namespace.
@@ -119,7 +150,7 @@ func subjectOf(r audit.Result) v1alpha1.Subject {
 	return v1alpha1.Subject{
 		APIVersion:   clean(r.APIVersion, v1alpha1.MaxAPIVersion),
 		Kind:         clean(r.Kind, v1alpha1.MaxKind),
-		Name:         clean(r.Name, v1alpha1.MaxName),
+		Name:         CleanName(r.Name),
 		UID:          clean(r.UID, v1alpha1.MaxKind),
 		TemplateHash: r.TemplateHash,
 	}
@@ -168,6 +199,27 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 		out = append(out, v)
 	}
 	return out
+}
+
+// atMost returns a number of bytes that the JSON of findings does not exceed, without encoding them: nearly all reports are
+// far from their budget.
+func atMost(findings []v1alpha1.Finding) int {
+	const (
+		frame   = 512 // names of fields, punctuation, check, severities, time
+		escaped = 6   // of one byte, as in \u003c
+	)
+	total := 0
+	for i := range findings {
+		f := &findings[i]
+		total += frame + escaped*(len(f.Message)+len(f.Container)+len(f.Path))
+		if f.Object != nil {
+			total += escaped * (len(f.Object.Kind) + len(f.Object.Name))
+		}
+		if f.SuggestedValue != nil {
+			total += escaped * len(f.SuggestedValue.Raw)
+		}
+	}
+	return total
 }
 
 func exemptionsOf(exemptions []v1alpha1.Exemption) []v1alpha1.Exemption {

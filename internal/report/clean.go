@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
 
 // clean makes any text fit for a report and a terminal: valid UTF-8, nothing that cannot be printed, at most limit
@@ -21,6 +23,9 @@ func clean(text string, limit int) string {
 	}
 	return string([]rune(text)[:limit-1]) + "…"
 }
+
+// CleanName is a subject's name as its report has it. Names out of owner references are any text, of any length.
+func CleanName(name string) string { return clean(name, v1alpha1.MaxName) }
 
 // cleanUnique is clean for texts that tell things apart: what is cut ends in a hash of the whole.
 func cleanUnique(text string, limit int) string {

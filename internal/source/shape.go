@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"weak"
@@ -139,6 +140,7 @@ func marshal(o interface{ Marshal() ([]byte, error) }) []byte {
 
 func writeMap(write func([]byte) (int, error), m map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		_, _ = write([]byte(key + "\x00" + m[key] + "\x00")) // a hash takes everything
+		// Quoted, for an annotation may hold any bytes, and so end where another begins.
+		_, _ = write([]byte(strconv.Quote(key) + strconv.Quote(m[key]))) // a hash takes everything
 	}
 }

@@ -177,6 +177,8 @@ func (s *Sources) Namespaces() []string {
 	s.namespaces.Namespaces(note)
 	if s.unavailable()[audit.Namespaces] != nil {
 		s.pods.Namespaces(note)
+		s.quotas.Namespaces(note)
+		s.networkPolicies.Namespaces(note)
 		for _, c := range s.controllers {
 			c.Namespaces(note)
 		}

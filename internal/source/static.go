@@ -6,10 +6,14 @@ package source
 import (
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -25,6 +29,53 @@ func NewStatic() *Static {
 	return &Static{intern: newInterner(), inventories: make(map[string]*audit.Inventory)}
 }
 
+// Object is an object of the API.
+type Object interface {
+	runtime.Object
+	metav1.Object
+}
+
+// staticKinds are the kinds that Static takes in.
+var staticKinds = map[schema.GroupVersionKind]func() Object{
+	corev1.SchemeGroupVersion.WithKind("Namespace"):             func() Object { return &corev1.Namespace{} },
+	corev1.SchemeGroupVersion.WithKind("Pod"):                   func() Object { return &corev1.Pod{} },
+	corev1.SchemeGroupVersion.WithKind("ReplicationController"): func() Object { return &corev1.ReplicationController{} },
+	corev1.SchemeGroupVersion.WithKind("ResourceQuota"):         func() Object { return &corev1.ResourceQuota{} },
+	corev1.SchemeGroupVersion.WithKind("LimitRange"):            func() Object { return &corev1.LimitRange{} },
+	corev1.SchemeGroupVersion.WithKind("ServiceAccount"):        func() Object { return &corev1.ServiceAccount{} },
+	appsv1.SchemeGroupVersion.WithKind("Deployment"):            func() Object { return &appsv1.Deployment{} },
+	appsv1.SchemeGroupVersion.WithKind("ReplicaSet"):            func() Object { return &appsv1.ReplicaSet{} },
+	appsv1.SchemeGroupVersion.WithKind("StatefulSet"):           func() Object { return &appsv1.StatefulSet{} },
+	appsv1.SchemeGroupVersion.WithKind("DaemonSet"):             func() Object { return &appsv1.DaemonSet{} },
+	batchv1.SchemeGroupVersion.WithKind("Job"):                  func() Object { return &batchv1.Job{} },
+	batchv1.SchemeGroupVersion.WithKind("CronJob"):              func() Object { return &batchv1.CronJob{} },
+	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
+}
+
+// NewObject returns an empty object of a kind that Static takes in, or nil for any other kind.
+func NewObject(gvk schema.GroupVersionKind) Object {
+	if fresh := staticKinds[gvk]; fresh != nil {
+		return fresh()
+	}
+	return nil
+}
+
+// VersionOf returns the version in which Static takes a kind in, or "" if it does not.
+func VersionOf(gk schema.GroupKind) string {
+	for gvk := range staticKinds {
+		if gvk.GroupKind() == gk {
+			return gvk.Version
+		}
+	}
+	return ""
+}
+
+// PodTemplateOf returns the Pod template of an object that makes Pods, or nil.
+func PodTemplateOf(o runtime.Object) *corev1.PodTemplateSpec {
+	_, template, _ := podTemplate(o)
+	return template
+}
+
 // Add takes an object in, which the caller gives up. Objects of kinds that no check reads are left out.
 func (s *Static) Add(o runtime.Object) error {
 	m, err := meta.Accessor(o)
@@ -32,6 +83,8 @@ func (s *Static) Add(o runtime.Object) error {
 		return fmt.Errorf("%T is no API object: %w", o, err)
 	}
 	namespace := m.GetNamespace()
+	// What is not here does not arrive later: no owner reference is given time.
+	m.SetCreationTimestamp(metav1.Time{})
 	switch o := o.(type) {
 	case *corev1.Namespace:
 		return add(o, namespaceRecord, func(r *audit.NamespaceRecord) { s.inventory(r.Name).Namespace = r })

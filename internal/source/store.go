@@ -117,8 +117,12 @@ func (s *Store[R]) Replace(list []any, _ string) error {
 		}
 	}
 	for key, r := range fresh {
-		if old, ok := s.data[key.Namespace][key.Name]; !ok || !r.Equal(old) {
+		old, ok := s.data[key.Namespace][key.Name]
+		if !ok || !r.Equal(old) {
 			dirty[key.Namespace] = true
+		}
+		if ok && old.Identity().UID != r.Identity().UID {
+			s.forget(old)
 		}
 		s.set(r)
 	}

@@ -42,7 +42,8 @@ type watcher struct {
 	state v1alpha1.SourceState
 	// watching: the last watch could be opened.
 	watching bool
-	// listed: the store holds what the API server has or had.
+	// listed: the store holds what the API server has or had, and no later list was refused. A list is tried before each
+	// new watch.
 	listed bool
 	// refusal is what the API server's refusals mean, since when; "" if it does not refuse.
 	refusal      v1alpha1.SourceState
@@ -105,6 +106,9 @@ func (w *watcher) observe(err error, isWatch bool) {
 				w.refusedSince = w.now()
 			}
 			w.watching, w.refusal = false, refusal
+			if !isWatch {
+				w.listed = false
+			}
 		}
 	})
 }
@@ -125,7 +129,7 @@ func (w *watcher) update(change func()) {
 	before := w.state
 	switch {
 	case w.refusal != "" && (before != v1alpha1.SourceSynced || w.now().Sub(w.refusedSince) >= revocationGrace):
-		w.state, w.listed = w.refusal, false
+		w.state = w.refusal
 	case w.refusal == "" && w.listed:
 		w.state = v1alpha1.SourceSynced
 	case w.refusal == "" && before != v1alpha1.SourceSynced:

@@ -1,0 +1,335 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/report"
+)
+
+const (
+	critical = v1alpha1.SeverityCritical
+	high     = v1alpha1.SeverityHigh
+	low      = v1alpha1.SeverityLow
+)
+
+// since is 1700000000 in Unix time.
+var since = time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC)
+
+func standing(severity v1alpha1.Severity, later time.Duration) report.Standing {
+	return report.Standing{Severity: severity, Since: metav1.NewTime(since.Add(later * time.Second))}
+}
+
+func set(t *testing.T) *audit.Set {
+	t.Helper()
+	check := func(id string, category audit.Category) audit.Check {
+		return audit.Check{
+			ID: id, Title: "Title", Severity: low, Category: category, Rationale: "R.", Remediation: "R.", Before: "b", After: "a",
+			Pod: func(*audit.Pod, *audit.Reporter) {},
+		}
+	}
+	s, err := audit.NewSet([]audit.Check{
+		check("privileged-container", audit.CategoryPodSecurity), check("image-tag-latest", audit.CategoryImages), check("no-resource-quota", audit.CategoryResources),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// twoNamespaces has everything that state metrics tell apart.
+func twoNamespaces() *ledger.Ledger {
+	l := ledger.New()
+	l.Put("shop", ledger.Entries{
+		"deployment-web": {
+			Kind: "Deployment", Name: "web",
+			Findings:   report.Tally{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1},
+			Exempted:   report.Tally{{Check: "image-tag-latest", Severity: low}: 1},
+			Remembered: report.Remembered{{Check: "privileged-container"}: standing(critical, 5), {Check: "image-tag-latest"}: standing(low, 0)},
+		},
+		"deployment-api": {
+			Kind: "Deployment", Name: "api", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 3}, Passed: []string{"privileged-container"},
+			Remembered: report.Remembered{{Check: "image-tag-latest"}: standing(low, 9)},
+		},
+		// Two subjects with one kind label and one name, of different groups.
+		"thing.a.example-x": {Kind: "Other", Name: "x", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 1}, Passed: []string{"privileged-container"}},
+		"thing.b.example-x": {
+			Kind: "Other", Name: "x", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 1},
+			Skips: []audit.Skip{{Check: "privileged-container", Reason: v1alpha1.SkipCheckFailed}},
+		},
+		"namespace-shop": {Kind: "Namespace", Name: "shop", Passed: []string{"no-resource-quota"}},
+	})
+	l.Put("empty", ledger.Entries{
+		"namespace-empty": {Kind: "Namespace", Name: "empty", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipSourceForbidden}}},
+	})
+	l.Put("", ledger.Entries{
+		"node-a": {Kind: "Other", Name: "a", Findings: report.Tally{{Check: "privileged-container", Severity: high}: 1}},
+		"node-b": {Kind: "Other", Name: "b", Findings: report.Tally{{Check: "privileged-container", Severity: high}: 1}},
+	})
+	return l
+}
+
+func state(t *testing.T, l *ledger.Ledger) *State {
+	return &State{
+		Ledger: l, Checks: set(t), Workloads: true,
+		Sources: func() []v1alpha1.SourceStatus {
+			return []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceSynced}, {Resource: "services", State: v1alpha1.SourceForbidden, Message: "m"}}
+		},
+		Complete: func() bool { return true }, LastComplete: func() time.Time { return since },
+	}
+}
+
+const sourceStates = `
+# HELP kubersafe_source_state 1 for the state that the operator's view of a resource is in, 0 for the other states.
+# TYPE kubersafe_source_state gauge
+kubersafe_source_state{resource="pods",state="Forbidden"} 0
+kubersafe_source_state{resource="pods",state="NotServed"} 0
+kubersafe_source_state{resource="pods",state="Synced"} 1
+kubersafe_source_state{resource="pods",state="Syncing"} 0
+kubersafe_source_state{resource="services",state="Forbidden"} 1
+kubersafe_source_state{resource="services",state="NotServed"} 0
+kubersafe_source_state{resource="services",state="Synced"} 0
+kubersafe_source_state{resource="services",state="Syncing"} 0
+`
+
+const workloads = `
+# HELP kubersafe_workload_violations Current violations of a workload or namespace. Subjects without any have no series.
+# TYPE kubersafe_workload_violations gauge
+kubersafe_workload_violations{kind="Deployment",name="api",namespace="shop",severity="Low"} 3
+kubersafe_workload_violations{kind="Deployment",name="web",namespace="shop",severity="Critical"} 2
+kubersafe_workload_violations{kind="Deployment",name="web",namespace="shop",severity="Low"} 1
+kubersafe_workload_violations{kind="Other",name="x",namespace="shop",severity="Low"} 2
+`
+
+const otherState = `
+# HELP kubersafe_audited_checks Pairs of a subject and a check that were judged.
+# TYPE kubersafe_audited_checks gauge
+kubersafe_audited_checks{namespace="empty"} 0
+kubersafe_audited_checks{namespace="shop"} 8
+# HELP kubersafe_cluster_violations Current violations of subjects that belong to no namespace.
+# TYPE kubersafe_cluster_violations gauge
+kubersafe_cluster_violations{category="pod-security",check="privileged-container",severity="High"} 2
+# HELP kubersafe_exempted_violations Current violations that an exception exempts. They are not among the other violations.
+# TYPE kubersafe_exempted_violations gauge
+kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="Deployment",namespace="shop",severity="Low"} 1
+# HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
+# TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
+kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
+# HELP kubersafe_oldest_violation_timestamp_seconds Time since when the oldest current violation of a severity stands.
+# TYPE kubersafe_oldest_violation_timestamp_seconds gauge
+kubersafe_oldest_violation_timestamp_seconds{namespace="shop",severity="Critical"} 1.700000005e+09
+kubersafe_oldest_violation_timestamp_seconds{namespace="shop",severity="Low"} 1.7e+09
+# HELP kubersafe_score Score of a namespace with all its workloads: 100 without violations, down to 0.
+# TYPE kubersafe_score gauge
+kubersafe_score{namespace="empty"} 100
+kubersafe_score{namespace="shop"} 59
+# HELP kubersafe_skipped_checks Pairs of a subject and a check that could not be judged, by reason.
+# TYPE kubersafe_skipped_checks gauge
+kubersafe_skipped_checks{check="no-resource-quota",namespace="empty",reason="SourceForbidden"} 1
+kubersafe_skipped_checks{check="privileged-container",namespace="shop",reason="CheckFailed"} 1
+# HELP kubersafe_subjects Subjects audited: workloads by kind, and the namespace itself.
+# TYPE kubersafe_subjects gauge
+kubersafe_subjects{kind="Deployment",namespace="shop"} 2
+kubersafe_subjects{kind="Namespace",namespace="empty"} 1
+kubersafe_subjects{kind="Namespace",namespace="shop"} 1
+kubersafe_subjects{kind="Other",namespace="shop"} 2
+# HELP kubersafe_violations Current violations in a namespace, by kind of subject and check.
+# TYPE kubersafe_violations gauge
+kubersafe_violations{category="images",check="image-tag-latest",kind="Deployment",namespace="shop",severity="Low"} 4
+kubersafe_violations{category="images",check="image-tag-latest",kind="Other",namespace="shop",severity="Low"} 2
+kubersafe_violations{category="pod-security",check="privileged-container",kind="Deployment",namespace="shop",severity="Critical"} 2
+`
+
+func TestState(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*State)
+		want   string
+	}{
+		"everything":                        {func(*State) {}, sourceStates + workloads + otherState},
+		"without workloads":                 {func(s *State) { s.Workloads = false }, sourceStates + otherState},
+		"before everything has been judged": {func(s *State) { s.Complete = func() bool { return false } }, sourceStates},
+		"a source that has not been read": {func(s *State) {
+			s.Complete = func() bool { return false }
+			s.Sources = func() []v1alpha1.SourceStatus {
+				return []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceSyncing}}
+			}
+		}, `
+# HELP kubersafe_source_state 1 for the state that the operator's view of a resource is in, 0 for the other states.
+# TYPE kubersafe_source_state gauge
+kubersafe_source_state{resource="pods",state="Forbidden"} 0
+kubersafe_source_state{resource="pods",state="NotServed"} 0
+kubersafe_source_state{resource="pods",state="Synced"} 0
+kubersafe_source_state{resource="pods",state="Syncing"} 1
+`},
+		"nothing to audit": {func(s *State) {
+			s.Ledger = ledger.New()
+			s.Sources = func() []v1alpha1.SourceStatus { return nil }
+		}, `
+# HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
+# TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
+kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
+`},
+		"a check that is no longer there": {func(s *State) {
+			s.Ledger, s.Workloads = ledger.New(), false
+			s.Sources = func() []v1alpha1.SourceStatus { return nil }
+			s.Ledger.Put("", ledger.Entries{"x": {Findings: report.Tally{{Check: "gone", Severity: low}: 1}}})
+		}, `
+# HELP kubersafe_cluster_violations Current violations of subjects that belong to no namespace.
+# TYPE kubersafe_cluster_violations gauge
+kubersafe_cluster_violations{category="",check="gone",severity="Low"} 1
+# HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
+# TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
+kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := state(t, twoNamespaces())
+			tc.change(s)
+			if err := testutil.CollectAndCompare(s, strings.NewReader(tc.want)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestStateFollowsTheLedger: a scrape shows what is there at its moment, and nothing that was.
+func TestStateFollowsTheLedger(t *testing.T) {
+	l := twoNamespaces()
+	s := state(t, l)
+	before := testutil.CollectAndCount(s)
+	l.Drop("shop")
+	l.Drop("")
+	if n := testutil.CollectAndCount(s, "kubersafe_violations", "kubersafe_workload_violations", "kubersafe_cluster_violations"); n != 0 {
+		t.Errorf("%d series of what is gone", n)
+	}
+	if after := testutil.CollectAndCount(s); after >= before || after == 0 {
+		t.Errorf("%d series before, %d after", before, after)
+	}
+}
+
+// TestHostileNamesBreakNoScrape: names out of owner references are any bytes, and a metric with an invalid label would
+// end the process.
+func TestHostileNamesBreakNoScrape(t *testing.T) {
+	entries := make(ledger.Entries)
+	for i, name := range []string{"\xff", "\xfe", "�", "a\nb\"c\\", strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20) + "y", ""} {
+		result := &audit.Result{
+			Subject:  audit.Subject{APIVersion: "a.example/v1", Kind: "Thing\xff", Name: name},
+			Findings: []audit.Finding{{Check: "image-tag-latest", Severity: low}},
+		}
+		entries[fmt.Sprint(i)] = ledger.EntryOf(result, nil)
+	}
+	l := ledger.New()
+	l.Put("shop", entries)
+	want := `
+# HELP kubersafe_workload_violations Current violations of a workload or namespace. Subjects without any have no series.
+# TYPE kubersafe_workload_violations gauge
+kubersafe_workload_violations{kind="Other",name="",namespace="shop",severity="Low"} 1
+kubersafe_workload_violations{kind="Other",name="a�b\"c\\",namespace="shop",severity="Low"} 1
+kubersafe_workload_violations{kind="Other",name="` + strings.Repeat("x", 252) + `…",namespace="shop",severity="Low"} 2
+kubersafe_workload_violations{kind="Other",name="�",namespace="shop",severity="Low"} 3
+`
+	if err := testutil.CollectAndCompare(state(t, l), strings.NewReader(want), "kubersafe_workload_violations"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOperations(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	o, err := NewOperations(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewOperations(registry); err == nil {
+		t.Error("registered twice without an error")
+	}
+	o.EvaluationSeconds.Observe(0.001)
+	o.WriteSeconds.WithLabelValues(OperationUpdate).Observe(0.01)
+	o.Writes.WithLabelValues(OperationCreate, ResultSuccess).Inc()
+	o.Writes.WithLabelValues(OperationUpdate, ResultConflict).Add(2)
+	want := `
+# HELP kubersafe_report_writes_total Reports written, by operation and result.
+# TYPE kubersafe_report_writes_total counter
+kubersafe_report_writes_total{operation="create",result="success"} 1
+kubersafe_report_writes_total{operation="update",result="conflict"} 2
+# HELP kubersafe_evaluation_duration_seconds Time to judge one namespace, without writing its reports.
+# TYPE kubersafe_evaluation_duration_seconds histogram
+kubersafe_evaluation_duration_seconds_bucket{le="0.0001"} 0
+kubersafe_evaluation_duration_seconds_bucket{le="0.0004"} 0
+kubersafe_evaluation_duration_seconds_bucket{le="0.0016"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="0.0064"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="0.0256"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="0.1024"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="0.4096"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="1.6384"} 1
+kubersafe_evaluation_duration_seconds_bucket{le="+Inf"} 1
+kubersafe_evaluation_duration_seconds_sum 0.001
+kubersafe_evaluation_duration_seconds_count 1
+# HELP kubersafe_report_write_duration_seconds Time to write one report.
+# TYPE kubersafe_report_write_duration_seconds histogram
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.001"} 0
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.004"} 0
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.016"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.064"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.256"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="1.024"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="4.096"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="16.384"} 1
+kubersafe_report_write_duration_seconds_bucket{operation="update",le="+Inf"} 1
+kubersafe_report_write_duration_seconds_sum{operation="update"} 0.01
+kubersafe_report_write_duration_seconds_count{operation="update"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLint runs promtool's linter over every family.
+func TestLint(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	o, err := NewOperations(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.WriteSeconds.WithLabelValues(OperationCreate).Observe(1)
+	o.Writes.WithLabelValues(OperationCreate, ResultSuccess).Inc()
+	if err := registry.Register(state(t, twoNamespaces())); err != nil {
+		t.Fatal(err)
+	}
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range families {
+		names = append(names, f.GetName())
+	}
+	want := []string{
+		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_evaluation_duration_seconds", "kubersafe_exempted_violations",
+		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
+		"kubersafe_report_writes_total", "kubersafe_score", "kubersafe_skipped_checks", "kubersafe_source_state", "kubersafe_subjects",
+		"kubersafe_violations", "kubersafe_workload_violations",
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("families that were linted (-want +got):\n%s", diff)
+	}
+}

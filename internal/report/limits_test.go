@@ -1,0 +1,156 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// schema is what of an OpenAPI schema bounds a value.
+type schema struct {
+	Type       string            `json:"type"`
+	Format     string            `json:"format"`
+	Enum       []string          `json:"enum"`
+	MaxLength  *int64            `json:"maxLength"`
+	MaxItems   *int64            `json:"maxItems"`
+	Minimum    *int64            `json:"minimum"`
+	Properties map[string]schema `json:"properties"`
+	Items      *schema           `json:"items"`
+	Additional any               `json:"additionalProperties"`
+}
+
+// bounds lists what bounds the strings and arrays below, by path.
+func (s *schema) bounds(path string, into map[string]string) {
+	switch {
+	case s.Type == "array":
+		into[path+"[]"] = bound("maxItems", s.MaxItems)
+		if s.Items == nil {
+			into[path+"[]"] = "an array of anything"
+			return
+		}
+		s.Items.bounds(path+"[]", into)
+	case s.Type == "string" && len(s.Enum) > 0:
+		into[path] = "enum"
+	case s.Type == "string" && s.Format != "":
+		into[path] = s.Format
+	case s.Type == "string":
+		into[path] = bound("maxLength", s.MaxLength)
+	}
+	if s.Additional != nil {
+		into[path] = "a map without bounds"
+	}
+	for name, p := range s.Properties {
+		p.bounds(path+"."+name, into)
+	}
+}
+
+func bound(name string, n *int64) string {
+	if n == nil {
+		return "without " + name
+	}
+	return fmt.Sprint(name, " ", *n)
+}
+
+// TestLimitsAreThoseOfTheSchema compares the constants that reports are cut to with the generated schema, and so finds
+// every field that nothing bounds.
+func TestLimitsAreThoseOfTheSchema(t *testing.T) {
+	length := func(n int) string { return fmt.Sprint("maxLength ", n) }
+	items := func(n int) string { return fmt.Sprint("maxItems ", n) }
+	both := map[string]string{
+		".apiVersion":                  "without maxLength", // the API server's own
+		".kind":                        "without maxLength",
+		".subject.apiVersion":          length(v1alpha1.MaxAPIVersion),
+		".subject.kind":                length(v1alpha1.MaxKind),
+		".subject.name":                length(v1alpha1.MaxName),
+		".subject.uid":                 length(v1alpha1.MaxKind),
+		".subject.templateHash":        length(v1alpha1.MaxKind),
+		".summary.worst":               "enum",
+		".summary.worstCheck":          length(v1alpha1.MaxKind),
+		".findings[]":                  items(v1alpha1.MaxFindings),
+		".findings[].check":            length(v1alpha1.MaxKind),
+		".findings[].severity":         "enum",
+		".findings[].message":          length(v1alpha1.MaxMessage),
+		".findings[].container":        length(v1alpha1.MaxName),
+		".findings[].object.kind":      length(v1alpha1.MaxKind),
+		".findings[].object.name":      length(v1alpha1.MaxName),
+		".findings[].path":             length(v1alpha1.MaxPath),
+		".findings[].seenIn":           "enum",
+		".findings[].since":            "date-time",
+		".exemptions[]":                items(v1alpha1.MaxExemptions),
+		".exemptions[].check":          length(v1alpha1.MaxKind),
+		".exemptions[].severity":       "enum",
+		".exemptions[].message":        length(v1alpha1.MaxMessage),
+		".exemptions[].exception":      length(v1alpha1.MaxName),
+		".exemptions[].reason":         length(v1alpha1.MaxMessage),
+		".exemptions[].expirationTime": "date-time",
+		".skips[]":                     items(v1alpha1.MaxSkips),
+		".skips[].check":               length(v1alpha1.MaxKind),
+		".skips[].reason":              "enum",
+		".skips[].message":             length(v1alpha1.MaxMessage),
+	}
+	namespaced, cluster := maps.Clone(both), maps.Clone(both)
+	namespaced[".workloads.worst"] = "enum"
+	maps.Copy(cluster, map[string]string{
+		".sources[]":          items(v1alpha1.MaxSources),
+		".sources[].resource": length(v1alpha1.MaxAPIVersion),
+		".sources[].state":    "enum",
+		".sources[].message":  length(v1alpha1.MaxMessage),
+		".version":            length(v1alpha1.MaxKind),
+	})
+	got := make(map[string]map[string]string)
+	for kind, s := range crds(t) {
+		got[kind] = make(map[string]string)
+		s.bounds("", got[kind])
+	}
+	want := map[string]map[string]string{"SecurityReport": namespaced, "ClusterSecurityReport": cluster}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bounds (-constants +schema):\n%s", diff)
+	}
+}
+
+// crds returns the schemas of our custom resources by kind, as they are generated.
+func crds(t testing.TB) map[string]*schema {
+	t.Helper()
+	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(files)
+	schemas := make(map[string]*schema)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var crd struct {
+			Spec struct {
+				Names    struct{ Kind string }
+				Versions []struct {
+					Name   string
+					Schema struct {
+						OpenAPIV3Schema schema `json:"openAPIV3Schema"`
+					}
+				}
+			}
+		}
+		if err := yaml.Unmarshal(content, &crd); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if len(crd.Spec.Versions) != 1 || crd.Spec.Versions[0].Name != v1alpha1.GroupVersion.Version {
+			t.Fatalf("%s: versions %v", file, crd.Spec.Versions)
+		}
+		schemas[crd.Spec.Names.Kind] = &crd.Spec.Versions[0].Schema.OpenAPIV3Schema
+	}
+	return schemas
+}

@@ -1,0 +1,236 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// replica is a Pod as admission, the scheduler and its controller leave it, with what tells replica n from the others.
+func replica(n int) *corev1.Pod {
+	token := fmt.Sprintf("kube-api-access-x%dq7z", n)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprint("web-", n), Labels: map[string]string{"app": "web"},
+			Annotations: map[string]string{"cni.example/ip": fmt.Sprint("10.0.0.", n), "container.apparmor.security.beta.kubernetes.io/api": "runtime/default"},
+		},
+		Spec: corev1.PodSpec{
+			NodeName: fmt.Sprint("node-", n), Hostname: fmt.Sprint("web-", n), Subdomain: "web",
+			Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
+					{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{fmt.Sprint("node-", n)}},
+				}}},
+			}}},
+			Volumes: []corev1.Volume{
+				{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: fmt.Sprint("data-web-", n)}}},
+				{Name: token, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}},
+			},
+			InitContainers: []corev1.Container{{Name: "init", VolumeMounts: []corev1.VolumeMount{{Name: token, MountPath: "/var/run/secrets"}}}},
+			Containers: []corev1.Container{{
+				Name: "api", Image: "a:1",
+				VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}, {Name: token, MountPath: "/var/run/secrets"}},
+				Env:          []corev1.EnvVar{{Name: "ORDINAL", Value: fmt.Sprint(n)}},
+				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
+					"cpu": resource.MustParse("1"), "memory": resource.MustParse("1Gi"), "ephemeral-storage": resource.MustParse("1Gi"),
+				}},
+			}},
+			NodeSelector: map[string]string{"a": "1", "b": "2", "c": "3"},
+		},
+	}
+}
+
+func TestReplicasShareAShape(t *testing.T) {
+	i := newInterner()
+	first, err := i.pod(replica(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		again, err := i.pod(replica(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again.Shape != first.Shape || again.Labels != first.Labels {
+			t.Fatalf("replica %d has a shape of its own", n)
+		}
+	}
+	spec := &first.Shape.Pod.Spec
+	for what, got := range map[string]string{
+		"volume": spec.Volumes[1].Name, "mount": spec.Containers[0].VolumeMounts[1].Name, "mount of an init container": spec.InitContainers[0].VolumeMounts[0].Name,
+	} {
+		if got != "kube-api-access" {
+			t.Errorf("the token's %s is called %q", what, got)
+		}
+	}
+	if spec.Volumes[0].PersistentVolumeClaim == nil || spec.NodeName != "" || spec.Containers[0].Env[0].Name != "ORDINAL" {
+		t.Errorf("spec %v", spec)
+	}
+	if len(first.Shape.Pod.Meta.Annotations) != 1 {
+		t.Errorf("annotations %v are kept", first.Shape.Pod.Meta.Annotations)
+	}
+	// What is canonical already, as in a template read back from a shape, stays as it is.
+	if again := i.shapeOf(first.Shape.Pod.Meta.Annotations, spec.DeepCopy()); again != first.Shape {
+		t.Error("the shape of a shape is another one")
+	}
+}
+
+// TestOnlyTokensAreRenamed: findings name volumes as the Pod does.
+func TestOnlyTokensAreRenamed(t *testing.T) {
+	p := replica(0)
+	p.Spec.Volumes[1].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}
+	want := p.Spec.Volumes[1].Name
+	r, err := newInterner().pod(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := &r.Shape.Pod.Spec
+	if volume, mount := spec.Volumes[1].Name, spec.Containers[0].VolumeMounts[1].Name; volume != want || mount != want {
+		t.Errorf("volume %q, mount %q; want %q", volume, mount, want)
+	}
+}
+
+func TestDifferentPodsHaveDifferentShapes(t *testing.T) {
+	const appArmor = "container.apparmor.security.beta.kubernetes.io/"
+	for name, change := range map[string]func(*corev1.Pod){
+		"an image": func(p *corev1.Pod) { p.Spec.Containers[0].Image = "a:2" },
+		"a privilege": func(p *corev1.Pod) {
+			p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
+		},
+		"a privilege denied": func(p *corev1.Pod) {
+			p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(false)}
+		},
+		"an empty security context":   func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{} },
+		"the host's network":          func(p *corev1.Pod) { p.Spec.HostNetwork = true },
+		"a limit":                     func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Limits["cpu"] = resource.MustParse("2") },
+		"another container":           func(p *corev1.Pod) { p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "proxy"}) },
+		"an ephemeral container":      func(p *corev1.Pod) { p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{}} },
+		"a variable's name":           func(p *corev1.Pod) { p.Spec.Containers[0].Env[0].Name = "OTHER" },
+		"where a variable comes from": func(p *corev1.Pod) { p.Spec.Containers[0].Env[0].ValueFrom = &corev1.EnvVarSource{} },
+		"a volume's kind": func(p *corev1.Pod) {
+			p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}
+		},
+		"a volume's name": func(p *corev1.Pod) { p.Spec.Volumes[0].Name = "kube-api-access" },
+		"a token's name that is no token's": func(p *corev1.Pod) {
+			p.Spec.Volumes[1].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}
+		},
+		"a node selector":                 func(p *corev1.Pod) { p.Spec.NodeSelector["a"] = "2" },
+		"an AppArmor profile":             func(p *corev1.Pod) { p.Annotations[appArmor+"api"] = "unconfined" },
+		"another AppArmor profile":        func(p *corev1.Pod) { p.Annotations[appArmor+"proxy"] = "unconfined" },
+		"no AppArmor profile":             func(p *corev1.Pod) { delete(p.Annotations, appArmor+"api") },
+		"whose service account it has":    func(p *corev1.Pod) { p.Spec.ServiceAccountName = "admin" },
+		"a claim where there was another": func(p *corev1.Pod) { p.Spec.Volumes[0].PersistentVolumeClaim.ReadOnly = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInterner()
+			first, err := i.pod(replica(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := replica(0)
+			change(p)
+			if other, err := i.pod(p); err != nil || other.Shape == first.Shape {
+				t.Errorf("the same shape, %v", err)
+			}
+		})
+	}
+}
+
+// TestNobodyForgesAShape: an annotation's value may be any bytes, but cannot stand for two annotations.
+func TestNobodyForgesAShape(t *testing.T) {
+	const a, b = "seccomp.security.alpha.kubernetes.io/a", "seccomp.security.alpha.kubernetes.io/b"
+	i := newInterner()
+	honest := i.shapeOf(map[string]string{a: "x", b: "unconfined"}, &corev1.PodSpec{})
+	for _, separator := range []string{"\x00", "\"", `""`, "\\", "", ",", ":", "="} {
+		for _, end := range []string{"\x00", "", "\""} {
+			forged := i.shapeOf(map[string]string{a: "x" + separator + b + separator + "unconfined" + end}, &corev1.PodSpec{})
+			if forged == honest {
+				t.Errorf("forged with %q", separator)
+			}
+		}
+	}
+	if l, m := i.labelsOf(map[string]string{"a": "b\x00c\x00d"}), i.labelsOf(map[string]string{"a": "b", "c": "d"}); l == m {
+		t.Error("forged labels")
+	}
+	if l, m := i.labelsOf(map[string]string{"a": "\xff"}), i.labelsOf(map[string]string{"a": "\xfe"}); l == m {
+		t.Error("different invalid bytes are the same labels")
+	}
+	if l, m := i.labelsOf(nil), i.labelsOf(map[string]string{}); l != m {
+		t.Error("no labels are two sets of labels")
+	}
+}
+
+func sizes(i *interner) (shapes, labels int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.shapes), len(i.labels)
+}
+
+// TestInternerForgets waits for the garbage collector, as long as that takes.
+func TestInternerForgets(t *testing.T) {
+	i := newInterner()
+	kept, err := i.pod(replica(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 50 {
+		p := replica(n)
+		p.Labels["n"], p.Spec.ServiceAccountName = fmt.Sprint(n), fmt.Sprint(n)
+		if _, err := i.pod(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for shapes, labels := sizes(i); shapes > 1 || labels > 1; shapes, labels = sizes(i) {
+		runtime.GC()
+	}
+	again, err := i.pod(replica(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Shape != kept.Shape || again.Labels != kept.Labels {
+		t.Error("what is in use has been forgotten")
+	}
+	runtime.KeepAlive(kept)
+	if shapes, labels := sizes(i); shapes != 1 || labels != 1 {
+		t.Errorf("%d shapes, %d sets of labels", shapes, labels)
+	}
+}
+
+// TestInternerInParallel is for the race detector, garbage collection and all.
+func TestInternerInParallel(t *testing.T) {
+	i := newInterner()
+	var wg sync.WaitGroup
+	shapes := make([]*audit.Shape, 4)
+	for worker := range shapes {
+		wg.Go(func() {
+			for n := range 100 {
+				p, err := i.pod(replica(n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				shapes[worker] = p.Shape
+				if n%20 == 0 {
+					i.labelsOf(map[string]string{"n": fmt.Sprint(n)})
+					runtime.GC()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range shapes {
+		if s != shapes[0] {
+			t.Error("workers have different shapes")
+		}
+	}
+}

@@ -1,0 +1,235 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// offline returns a client that nobody uses: sources that are not started ask for nothing.
+func offline(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	c, err := kubernetes.NewForConfig(&rest.Config{Host: "http://unused.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func watcherOf(t *testing.T, s *Sources, r audit.Resource) *watcher {
+	t.Helper()
+	for _, w := range s.watchers {
+		if w.resource == r {
+			return w
+		}
+	}
+	t.Fatalf("no source for %s", r)
+	return nil
+}
+
+// syncAll has every source read and watched.
+func syncAll(s *Sources) {
+	for _, w := range s.watchers {
+		w.update(func() { w.listed = true })
+		w.observe(nil, true)
+	}
+}
+
+// forbid has a source refused for longer than a blip.
+func forbid(w *watcher) {
+	w.observe(outcomes["403"], false)
+	w.now = func() time.Time { return time.Now().Add(time.Hour) }
+	w.observe(outcomes["403"], false)
+}
+
+func TestSourcesSettle(t *testing.T) {
+	s := New(offline(t))
+	if s.Settled() || s.Current() {
+		t.Error("settled before anything has been read")
+	}
+	for i, w := range s.watchers {
+		if s.Settled() {
+			t.Errorf("settled with %d of %d sources", i, len(s.watchers))
+		}
+		if i%2 == 0 {
+			w.observe(outcomes["403"], false)
+		} else {
+			w.update(func() { w.listed = true })
+		}
+	}
+	if !s.Settled() {
+		t.Error("not settled, though each has been read or refused")
+	}
+	if s.Current() {
+		t.Error("current, though some are not watched yet")
+	}
+	syncAll(s)
+	if !s.Settled() || !s.Current() {
+		t.Error("not settled and current in the end")
+	}
+	if s.NeedLeaderElection() {
+		t.Error("followers are not kept warm")
+	}
+}
+
+func TestSourcesTell(t *testing.T) {
+	s := New(offline(t))
+	var told, toldToo []Event
+	s.OnEvent(func(e Event) { told = append(told, e) })
+	s.OnEvent(func(e Event) { toldToo = append(toldToo, e) })
+	if err := s.pods.Add(livePod()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "blog"}}); err != nil {
+		t.Fatal(err)
+	}
+	watcherOf(t, s, audit.Services).observe(outcomes["403"], false)
+	want := []Event{
+		{Resource: audit.Pods, Namespace: "shop"}, {Resource: audit.Namespaces, Namespace: "blog"}, {Resource: audit.Services, StateChanged: true},
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(told, toldToo); diff != "" {
+		t.Errorf("events (-first handler +second):\n%s", diff)
+	}
+}
+
+func TestInventory(t *testing.T) {
+	filled := func() *Sources {
+		s := New(offline(t))
+		syncAll(s)
+		d := &corev1.ReplicationController{ObjectMeta: metaOf("rc")}
+		for _, err := range []error{
+			s.pods.Add(livePod()), s.controllers[audit.ReplicationControllers].Add(d), s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}),
+			s.quotas.Add(&corev1.ResourceQuota{ObjectMeta: metaOf("q")}), s.limitRanges.Add(&corev1.LimitRange{ObjectMeta: metaOf("l")}),
+			s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metaOf("s")}),
+			s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "empty"}}),
+			s.quotas.Add(&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "only-quota", Name: "q"}}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	// counts are namespace, Pods, controllers, quotas, limit ranges, service accounts.
+	for name, tc := range map[string]struct {
+		namespace  string
+		forbidden  []audit.Resource
+		wantExists bool
+		wantCounts [6]int
+	}{
+		"a namespace":                   {"shop", nil, true, [6]int{1, 1, 1, 1, 1, 1}},
+		"an empty namespace":            {"empty", nil, true, [6]int{1}},
+		"a namespace that is not there": {"none", nil, false, [6]int{}},
+		"a namespace that has just gone, but not all that it held": {"only-quota", nil, false, [6]int{0, 0, 0, 1}},
+		"what can no longer be read is left out":                   {"shop", []audit.Resource{audit.Pods, audit.ResourceQuotas}, true, [6]int{1, 0, 1, 0, 1, 1}},
+		"controllers that can no longer be read are left out":      {"shop", []audit.Resource{audit.ReplicationControllers, audit.LimitRanges, audit.ServiceAccounts}, true, [6]int{1, 1, 0, 1}},
+		"without namespaces, one that anything is in exists":       {"shop", []audit.Resource{audit.Namespaces}, true, [6]int{0, 1, 1, 1, 1, 1}},
+		"without namespaces, one with a quota exists":              {"only-quota", []audit.Resource{audit.Namespaces}, true, [6]int{0, 0, 0, 1}},
+		"without namespaces, an empty one does not exist":          {"empty", []audit.Resource{audit.Namespaces}, false, [6]int{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := filled()
+			for _, r := range tc.forbidden {
+				forbid(watcherOf(t, s, r))
+			}
+			i, exists := s.Inventory(tc.namespace)
+			if exists != tc.wantExists {
+				t.Errorf("exists: %v, want %v", exists, tc.wantExists)
+			}
+			counts := [6]int{0, len(i.Pods), len(i.Controllers), len(i.Quotas), len(i.LimitRanges), len(i.ServiceAccounts)}
+			if i.Namespace != nil {
+				counts[0] = 1
+			}
+			if counts != tc.wantCounts {
+				t.Errorf("counts %v, want %v", counts, tc.wantCounts)
+			}
+			if len(i.Unavailable) != len(tc.forbidden) {
+				t.Errorf("unavailable %v, want %v", i.Unavailable, tc.forbidden)
+			}
+			for _, r := range tc.forbidden {
+				want := &audit.Unavailable{Resource: r, Reason: v1alpha1.SkipSourceForbidden, Message: "the operator may not list and watch " + string(r)}
+				if diff := cmp.Diff(want, i.Unavailable[r]); diff != "" {
+					t.Errorf("unavailable (-want +got):\n%s", diff)
+				}
+			}
+			if tc.wantExists && !slices.Contains(s.Namespaces(), tc.namespace) {
+				t.Errorf("it exists, but is not among %q", s.Namespaces())
+			}
+		})
+	}
+}
+
+func TestStatus(t *testing.T) {
+	s := New(offline(t))
+	watcherOf(t, s, audit.Jobs).observe(outcomes["404"], false)
+	var syncing int
+	for i, status := range s.Status() {
+		if status.Resource != string(s.watchers[i].resource) {
+			t.Errorf("%d is %s", i, status.Resource)
+		}
+		switch want := v1alpha1.SourceSyncing; {
+		case status.Resource == string(audit.Jobs):
+			if status.State != v1alpha1.SourceNotServed {
+				t.Errorf("%+v", status)
+			}
+		case status.State == want:
+			syncing++
+		}
+	}
+	if syncing != len(s.watchers)-1 {
+		t.Errorf("%d of %d are syncing", syncing, len(s.watchers))
+	}
+}
+
+// TestDepartures runs on a clock that stands still unless everybody waits.
+func TestDepartures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(offline(t))
+		store := s.controllers[audit.ReplicationControllers]
+		rc := func(uid string) *corev1.ReplicationController {
+			return &corev1.ReplicationController{ObjectMeta: configMap("shop", "rc-"+uid, uid, "5", "").ObjectMeta}
+		}
+		start := time.Now()
+		for _, uid := range []string{"a", "b"} {
+			if err := store.Add(rc(uid)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Delete(rc("a")); err != nil {
+			t.Fatal(err)
+		}
+		i, _ := s.Inventory("shop")
+		if at, ok := i.Gone(audit.Owner{UID: "a"}); !ok || !at.Equal(start) {
+			t.Errorf("a has gone at %v, %v; want %v", at, ok, start)
+		}
+		if at, ok := i.Gone(audit.Owner{UID: "b"}); ok {
+			t.Errorf("b has gone at %v", at)
+		}
+		time.Sleep(rememberDepartures + time.Second) // nobody waits for it
+		if err := store.Delete(rc("b")); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := i.Gone(audit.Owner{UID: "a"}); ok {
+			t.Error("a is remembered for ever")
+		}
+		if at, ok := i.Gone(audit.Owner{UID: "b"}); !ok || !at.Equal(start.Add(rememberDepartures+time.Second)) {
+			t.Errorf("b has gone at %v, %v", at, ok)
+		}
+	})
+}
