@@ -5,7 +5,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -15,11 +17,40 @@ import (
 var version = "dev"
 
 func main() {
-	if err := newCommand().Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
-	}
+	os.Exit(run(newCommand(), os.Stderr))
 }
+
+// run executes the command and returns its exit code.
+func run(cmd *cobra.Command, stderr io.Writer) int {
+	err := cmd.Execute()
+	if err == nil {
+		return 0
+	}
+	code := 1
+	if e := (*exitError)(nil); errors.As(err, &e) {
+		code, err = e.code, e.err
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "Error:", err)
+	}
+	return code
+}
+
+// exitError makes the command end with an exit code of its own.
+type exitError struct {
+	code int
+	// err is nil if everything is said already.
+	err error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -29,7 +60,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newOperatorCommand(), newChecksCommand(), newVersionCommand())
+	root.AddCommand(newAuditCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
 	return root
 }
 

@@ -116,13 +116,22 @@ func (o *operatorOptions) run() error {
 }
 
 func (o *operatorOptions) restConfig() (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	cfg, err := restConfig(o.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	cfg.QPS, cfg.Burst = o.qps, o.burst
+	return cfg, nil
+}
+
+// restConfig returns how to reach the cluster of a kubeconfig or, if that is "", of the environment.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
 	return rest.AddUserAgent(cfg, "kubersafe/"+version), nil
 }
 

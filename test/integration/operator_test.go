@@ -371,7 +371,7 @@ func TestKubectl(t *testing.T) {
 		{[]string{"get", "secrep", "-n", ns, "-o", "wide"}, []string{"EXEMPTED", "PASSED", "WORST", "privileged-container"}},
 		{[]string{"get", "kubersafe", "-A", "-l", v1alpha1.LabelWorst + "=Critical"}, []string{"pod-app"}},
 		{[]string{"explain", "securityreport.findings"}, []string{"suggestedValue", "docs/checks.md"}},
-		{[]string{"wait", "secrep/pod-app", "-n", ns, "--for=jsonpath={.summary.low}=0"}, []string{"condition met"}},
+		{[]string{"wait", "secrep/pod-app", "-n", ns, "--for=jsonpath={.summary.critical}=1"}, []string{"condition met"}},
 		{[]string{"get", "csecrep", "cluster"}, []string{"SCORE", "cluster"}},
 	} {
 		out, err := cluster.Kubectl(t.Context(), bytes.NewReader(nil), tc.args...)

@@ -146,7 +146,7 @@ func TestNothingIsLeftOfWhatIsDeleted(t *testing.T) {
 		}
 	}
 	waitForSeries(t, ns, `name="web"`, 0)
-	waitForSeries(t, ns, `name="bare"`, 2)
+	waitForSeries(t, ns, `name="bare",namespace="`+ns+`",severity="Critical"`, 1)
 
 	mark = len(writes(t, ns))
 	remove(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})

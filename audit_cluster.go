@@ -1,0 +1,136 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+const (
+	// contactTimeout of the first request. Whoever cannot be reached in that time is not there.
+	contactTimeout = 10 * time.Second
+	// progressDelay after which people start to wonder.
+	progressDelay = 2 * time.Second
+	// stallTimeout after which no resource having been read means that none will be. The largest lists take seconds.
+	stallTimeout = 2 * time.Minute
+)
+
+// auditCluster reads a cluster once and judges all its namespaces.
+func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr io.Writer) ([]*v1alpha1.SecurityReport, error) {
+	klog.SetLogger(logr.Discard()) // what cannot be read is in the reports
+	cfg, err := restConfig(kubeconfig)
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("there is no kubeconfig, so no cluster to audit: pass --kubeconfig, or manifests with -f")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
+	}
+	cfg.QPS = -1 // a few requests at once, and then never again
+	client, err := kubernetes.NewForConfig(protobuf(cfg))
+	if err != nil {
+		return nil, err
+	}
+	if err := contact(ctx, client); err != nil {
+		return nil, fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	sources := source.New(client)
+	changed := make(chan struct{}, 1)
+	sources.OnEvent(func(e source.Event) {
+		if e.StateChanged {
+			select {
+			case changed <- struct{}{}:
+			default: // somebody is about to look anyway
+			}
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = sources.Start(ctx) // it ends with the context and has no error to return
+	}()
+	defer func() { stop(); <-done }()
+	if err := waitUntilSettled(ctx, sources, changed, stderr); err != nil {
+		return nil, err
+	}
+	tellUnread(sources, stderr)
+
+	now := time.Now()
+	var reports []*v1alpha1.SecurityReport
+	for _, name := range sources.Namespaces() {
+		inventory, exists := sources.Inventory(name)
+		if !exists || inventory.Namespace != nil && inventory.Namespace.Terminating { // where the operator writes nothing either
+			continue
+		}
+		reports = append(reports, judge(set, inventory, now)...)
+	}
+	if len(reports) == 0 {
+		return nil, errors.New("nothing in the cluster could be read: nothing was judged")
+	}
+	return sorted(reports), nil
+}
+
+// contact asks the API server something that everybody may.
+func contact(ctx context.Context, client kubernetes.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, contactTimeout)
+	defer cancel()
+	return client.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Error()
+}
+
+// waitUntilSettled waits until every resource is read or known to be unreadable.
+func waitUntilSettled(ctx context.Context, sources *source.Sources, changed <-chan struct{}, stderr io.Writer) error {
+	progress := time.NewTimer(progressDelay)
+	defer progress.Stop()
+	stalled := time.NewTimer(stallTimeout)
+	defer stalled.Stop()
+	for !sources.Settled() {
+		select {
+		case <-ctx.Done():
+			return contextError(ctx)
+		case <-changed:
+			stalled.Reset(stallTimeout)
+		case <-progress.C:
+			fmt.Fprintf(stderr, "Reading %s …\n", strings.Join(inState(sources, v1alpha1.SourceSyncing), ", "))
+			progress.Reset(progressDelay)
+		case <-stalled.C:
+			return fmt.Errorf("the API server does not answer: could not read %s", strings.Join(inState(sources, v1alpha1.SourceSyncing), ", "))
+		}
+	}
+	return nil
+}
+
+// tellUnread tells what is missing, once for all reports.
+func tellUnread(sources *source.Sources, stderr io.Writer) {
+	if forbidden := inState(sources, v1alpha1.SourceForbidden); len(forbidden) > 0 {
+		fmt.Fprintf(stderr, "Warning: you may not list and watch %s; checks that need them are skipped\n", strings.Join(forbidden, ", "))
+	}
+	if missing := inState(sources, v1alpha1.SourceNotServed); len(missing) > 0 {
+		fmt.Fprintf(stderr, "Warning: the API server does not serve %s; checks that need them are skipped\n", strings.Join(missing, ", "))
+	}
+}
+
+func inState(sources *source.Sources, state v1alpha1.SourceState) []string {
+	var names []string
+	for _, s := range sources.Status() {
+		if s.State == state {
+			names = append(names, s.Resource)
+		}
+	}
+	return names
+}

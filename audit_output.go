@@ -1,0 +1,224 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+func printReports(out io.Writer, format string, reports []*v1alpha1.SecurityReport) error {
+	if format == "table" {
+		return printTables(out, reports)
+	}
+	for _, r := range reports {
+		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityReport"))
+	}
+	if format == "yaml" {
+		return printYAML(out, reports)
+	}
+	list := struct {
+		metav1.TypeMeta `json:",inline"`
+		metav1.ListMeta `json:"metadata"`
+		Items           []*v1alpha1.SecurityReport `json:"items"`
+	}{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"}, Items: reports}
+	if list.Items == nil {
+		list.Items = []*v1alpha1.SecurityReport{} // null is no list
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(list)
+}
+
+// printYAML prints one report after the other: all at once would take gigabytes.
+func printYAML(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+	if len(reports) == 0 {
+		_, err := io.WriteString(out, "apiVersion: v1\nitems: []\nkind: List\nmetadata: {}\n")
+		return err
+	}
+	if _, err := io.WriteString(out, "apiVersion: v1\nitems:\n"); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		encoded, err := yaml.Marshal(r)
+		if err != nil {
+			return err
+		}
+		indent := "- "
+		for line := range bytes.Lines(encoded) {
+			if _, err := fmt.Fprintf(out, "%s%s", indent, line); err != nil {
+				return err
+			}
+			indent = "  "
+		}
+	}
+	_, err := io.WriteString(out, "kind: List\nmetadata: {}\n")
+	return err
+}
+
+// printTables prints, for each namespace, its reports as kubectl would, their findings, and what could not be looked at.
+func printTables(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+	for rest := reports; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(r *v1alpha1.SecurityReport) bool { return r.Namespace != rest[0].Namespace })
+		if n < 0 {
+			n = len(rest)
+		}
+		if err := printNamespace(out, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	_, err := fmt.Fprintln(out, summaryLine(reports))
+	return err
+}
+
+func printNamespace(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+	rows := []string{"NAMESPACE\tNAME\tKIND\tSCORE\tCRITICAL\tHIGH\tMEDIUM\tLOW\tSKIPPED"}
+	for _, r := range reports {
+		s := r.Summary
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d",
+			r.Namespace, r.Name, r.Subject.Kind, s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped))
+	}
+	return cmp.Or(printTable(out, rows), printTable(out, findingRows(reports)), printTable(out, skipRows(reports)))
+}
+
+// findingRows are the findings of a namespace, worst first.
+func findingRows(reports []*v1alpha1.SecurityReport) []string {
+	type row struct {
+		*v1alpha1.Finding
+		subject string
+	}
+	var (
+		found   []row
+		omitted int32
+	)
+	for _, r := range reports {
+		omitted += r.OmittedFindings
+		for i := range r.Findings {
+			f := &r.Findings[i]
+			subject := r.Subject.Kind + "/" + r.Subject.Name
+			if f.Object != nil { // whose field the path is
+				subject = f.Object.Kind + "/" + f.Object.Name
+			}
+			found = append(found, row{f, subject})
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(found, func(a, b row) int {
+		return cmp.Or(cmp.Compare(audit.Rank(b.Severity), audit.Rank(a.Severity)), cmp.Compare(a.Check, b.Check),
+			cmp.Compare(a.subject, b.subject))
+	})
+	rows := []string{"SEVERITY\tCHECK\tSUBJECT\tMESSAGE\tPATH"}
+	for _, f := range found {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s", f.Severity, f.Check, f.subject, f.Message, f.Path))
+	}
+	if omitted > 0 {
+		rows = append(rows, fmt.Sprintf("and %d more that are counted but not listed", omitted))
+	}
+	return rows
+}
+
+// skipRows are the checks that could not look, once for each reason.
+func skipRows(reports []*v1alpha1.SecurityReport) []string {
+	type skip struct{ check, message string }
+	var order []skip
+	subjects := make(map[skip][]string)
+	for _, r := range reports {
+		for _, s := range r.Skips {
+			key := skip{s.Check, s.Message}
+			if subjects[key] == nil {
+				order = append(order, key)
+			}
+			subjects[key] = append(subjects[key], r.Subject.Kind+"/"+r.Subject.Name)
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	slices.SortFunc(order, func(a, b skip) int { return cmp.Or(cmp.Compare(a.check, b.check), cmp.Compare(a.message, b.message)) })
+	rows := []string{"SKIPPED CHECK\tSUBJECT\tREASON"}
+	for _, key := range order {
+		subject := subjects[key][0]
+		if n := len(subjects[key]); n > 1 {
+			subject = count(n, "subject")
+		}
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s", key.check, subject, key.message))
+	}
+	return rows
+}
+
+// printTable aligns rows of cells that are separated by tabs, as kubectl does.
+func printTable(out io.Writer, rows []string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var aligned bytes.Buffer
+	table := tabwriter.NewWriter(&aligned, 0, 8, 3, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(table, row)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s\n", aligned.Bytes())
+	return err
+}
+
+// summaryLine sums everything up.
+func summaryLine(reports []*v1alpha1.SecurityReport) string {
+	var (
+		workloads, namespaces, skipped int
+		found                          []string
+	)
+	for _, r := range reports {
+		skipped += int(r.Summary.Skipped)
+		if r.Subject.Kind == audit.KindNamespace {
+			namespaces++
+		} else {
+			workloads++
+		}
+	}
+	for _, severity := range audit.Severities {
+		var n int32
+		for _, r := range reports {
+			n += countOf(&r.Summary, severity)
+		}
+		found = append(found, fmt.Sprintf("%d %s", n, strings.ToLower(string(severity))))
+	}
+	text := fmt.Sprintf("%s in %s: %s", count(workloads, "workload"), count(namespaces, "namespace"), strings.Join(found, ", "))
+	if skipped > 0 {
+		text += fmt.Sprintf("; %s skipped", count(skipped, "check"))
+	}
+	return text
+}
+
+func countOf(s *v1alpha1.Summary, severity v1alpha1.Severity) int32 {
+	switch severity {
+	case v1alpha1.SeverityCritical:
+		return s.Critical
+	case v1alpha1.SeverityHigh:
+		return s.High
+	case v1alpha1.SeverityMedium:
+		return s.Medium
+	case v1alpha1.SeverityLow:
+		return s.Low
+	case v1alpha1.SeverityNone:
+	}
+	return 0
+}
