@@ -38,16 +38,8 @@ func (s *Set) Evaluate(ns *Namespace) []Result {
 }
 
 func (s *Set) evaluateNamespace(ns *Namespace) Result {
-	v := verdict{set: s}
-	for _, c := range s.namespace {
-		r := Reporter{check: c}
-		if u := ns.Missing(c.Needs...); u != nil {
-			r.SkipUnavailable(u)
-		} else {
-			r.run(func() { c.Namespace(ns, &r) })
-		}
-		v.add(&r)
-	}
+	r := runWith(ns, s.namespace, func(c *Check) func(*Namespace, *Reporter) { return c.Namespace }, ns)
+	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
 	return v.result(subject, subject.ReportName(), s.namespace)
 }
@@ -107,11 +99,12 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 		merge(s.judgePlaced(&PlacedPod{Pod: &p.Shape.Pod, Workload: w, Namespace: ns}), seenIn)
 	}
 	if u := ns.Missing(Pods); u != nil {
+		var r Reporter
 		for _, c := range s.workload {
-			r := Reporter{check: c}
+			r.check = c
 			r.SkipUnavailable(u)
-			merged.skips = append(merged.skips, r.skips...)
 		}
+		merged.skips = append(merged.skips, r.skips...)
 	}
 	result := merged.result(w.Subject, w.reportName, s.workload)
 	result.TemplateHash = w.TemplateHash
@@ -131,34 +124,33 @@ func (s *Set) judge(shape *Shape) *verdict {
 	if v := shape.verdict.Load(); v != nil && v.set == s {
 		return v
 	}
-	v := &verdict{set: s}
+	var r Reporter
 	for _, c := range s.pod {
-		r := Reporter{check: c}
-		r.run(func() { c.Pod(&shape.Pod, &r) })
-		v.add(&r)
+		run(&r, c, c.Pod, &shape.Pod)
 	}
+	v := &verdict{set: s, findings: r.findings, skips: r.skips}
 	shape.verdict.Store(v)
 	return v
 }
 
 // judgePlaced returns what depends on more than the shape, and so is not kept with it.
 func (s *Set) judgePlaced(p *PlacedPod) *verdict {
-	v := &verdict{set: s}
-	for _, c := range s.placed {
-		r := Reporter{check: c}
-		if u := p.Namespace.Missing(c.Needs...); u != nil {
-			r.SkipUnavailable(u)
-		} else {
-			r.run(func() { c.Placed(p, &r) })
-		}
-		v.add(&r)
-	}
-	return v
+	r := runWith(p.Namespace, s.placed, func(c *Check) func(*PlacedPod, *Reporter) { return c.Placed }, p)
+	return &verdict{set: s, findings: r.findings, skips: r.skips}
 }
 
-func (v *verdict) add(r *Reporter) {
-	v.findings = append(v.findings, r.findings...)
-	v.skips = append(v.skips, r.skips...)
+// runWith runs checks that need more than their subject, and skips those whose needs are not met.
+func runWith[T any](ns *Namespace, checks []*Check, function func(*Check) func(T, *Reporter), subject T) *Reporter {
+	var r Reporter
+	for _, c := range checks {
+		if u := ns.Missing(c.Needs...); u != nil {
+			r.check = c
+			r.SkipUnavailable(u)
+		} else {
+			run(&r, c, function(c), subject)
+		}
+	}
+	return &r
 }
 
 // result sorts a verdict out. A check with findings counts as failed, whatever it had to skip; one that skipped anything
@@ -189,11 +181,12 @@ func (v *verdict) result(subject Subject, report string, checks []*Check) Result
 }
 
 // run calls a check's function. A check that breaks down on odd input has not looked; the others go on.
-func (r *Reporter) run(function func()) {
+func run[T any](r *Reporter, c *Check, function func(T, *Reporter), subject T) {
+	r.check = c
 	defer func() {
 		if p := recover(); p != nil {
-			r.Skip(v1alpha1.SkipCheckFailed, fmt.Sprintf("check %q broke down: %v", r.check.ID, p))
+			r.Skip(v1alpha1.SkipCheckFailed, fmt.Sprintf("check %q broke down: %v", c.ID, p))
 		}
 	}()
-	function()
+	function(subject, r)
 }

@@ -64,7 +64,7 @@ type Skip struct {
 	Message string
 }
 
-// Reporter takes what one check finds in one subject.
+// Reporter takes what checks find in one subject, one after the other.
 type Reporter struct {
 	check    *Check
 	findings []Finding

@@ -224,12 +224,13 @@ func container(name, image string, privileged bool) corev1.Container {
 	return corev1.Container{Name: name, Image: image, SecurityContext: &corev1.SecurityContext{Privileged: &privileged}}
 }
 
-// restrictedContainer is one in which no check finds anything but what the image reference says.
+// restrictedContainer is one in which no check finds anything but what the image reference says. Its amounts are the
+// least and the most that the LimitRanges of the fixtures admit.
 func restrictedContainer(name, image string) corev1.Container {
 	amounts := corev1.ResourceList{
-		corev1.ResourceCPU:              resource.MustParse("10m"),
-		corev1.ResourceMemory:           resource.MustParse("16Mi"),
-		corev1.ResourceEphemeralStorage: resource.MustParse("16Mi"),
+		corev1.ResourceCPU:              resource.MustParse("100m"),
+		corev1.ResourceMemory:           resource.MustParse("64Mi"),
+		corev1.ResourceEphemeralStorage: resource.MustParse("1Gi"),
 	}
 	return corev1.Container{
 		Name: name, Image: image,

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/pod-security-admission/policy"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -79,8 +78,11 @@ func deniedCapabilities(ask policy.CheckPodFn, c *corev1.Capabilities) []corev1.
 }
 
 func allowsCapabilities(ask policy.CheckPodFn, c corev1.Capabilities) bool {
-	containers := []corev1.Container{{SecurityContext: &corev1.SecurityContext{Capabilities: &c}}}
-	return ask(&metav1.ObjectMeta{}, &corev1.PodSpec{Containers: containers}).Allowed
+	p := newProbe(&corev1.PodSpec{})
+	defer p.release()
+	p.container[0].SecurityContext = &corev1.SecurityContext{Capabilities: &c}
+	p.spec.Containers = p.container[:]
+	return ask(&noMeta, &p.spec).Allowed
 }
 
 // quoteCapabilities names capabilities in a message.

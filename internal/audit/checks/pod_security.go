@@ -6,6 +6,9 @@ package checks
 import (
 	"fmt"
 	"iter"
+	"slices"
+	"strconv"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +55,7 @@ func deny(
 			return
 		}
 	}
-	d := &denial{Pod: pod, ask: ask, reporter: r, paths: make(map[string]bool)}
+	d := &denial{Pod: pod, ask: ask, reporter: r}
 	locate(d)
 	if len(d.paths) > 0 {
 		return
@@ -70,13 +73,13 @@ type denial struct {
 	*audit.Pod
 	ask      policy.CheckPodFn
 	reporter *audit.Reporter
-	paths    map[string]bool
+	paths    []string
 }
 
 // find reports a finding, but none twice at one path.
 func (d *denial) find(f audit.Finding) {
-	if !d.paths[f.Path] {
-		d.paths[f.Path] = true
+	if !slices.Contains(d.paths, f.Path) {
+		d.paths = append(d.paths, f.Path)
 		d.reporter.Find(f)
 	}
 }
@@ -88,7 +91,32 @@ func (d *denial) findAt(p place, field, must, suggested string) {
 
 // denies asks about a spec, whatever the annotations.
 func (d *denial) denies(spec *corev1.PodSpec) bool {
-	return !d.ask(&metav1.ObjectMeta{}, spec).Allowed
+	return !d.ask(&noMeta, spec).Allowed
+}
+
+// noMeta is read only.
+var noMeta metav1.ObjectMeta
+
+// probe is a part of a Pod to ask the library about. Most of what a denial costs would be to allocate them.
+type probe struct {
+	spec      corev1.PodSpec
+	container [1]corev1.Container
+}
+
+var probes = sync.Pool{New: func() any { return new(probe) }}
+
+func newProbe(spec *corev1.PodSpec) *probe {
+	p, ok := probes.Get().(*probe)
+	if !ok {
+		p = new(probe)
+	}
+	p.spec = *spec
+	return p
+}
+
+func (p *probe) release() {
+	*p = probe{}
+	probes.Put(p)
 }
 
 // place is a securityContext: the Pod's own, or that of a container.
@@ -106,9 +134,11 @@ type place struct {
 // as if that were mended, so that none is named for what it inherits.
 func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 	return func(yield func(place) bool) {
-		rest := d.Spec
+		p := newProbe(&d.Spec)
+		defer p.release()
+		rest := &p.spec
 		rest.InitContainers, rest.Containers, rest.EphemeralContainers = nil, nil, nil
-		if sc := d.Spec.SecurityContext; sc != nil && d.denies(&rest) {
+		if sc := d.Spec.SecurityContext; sc != nil && d.denies(rest) {
 			rest.SecurityContext = mended
 			own := &corev1.SecurityContext{
 				SELinuxOptions: sc.SELinuxOptions, WindowsOptions: sc.WindowsOptions, RunAsUser: sc.RunAsUser,
@@ -118,16 +148,16 @@ func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 				return
 			}
 		}
-		rest.Containers = make([]corev1.Container, 1)
+		rest.Containers = p.container[:]
 		for c := range d.Containers() {
-			if rest.Containers[0] = *c.Container; !d.denies(&rest) {
+			if rest.Containers[0] = *c.Container; !d.denies(rest) {
 				continue
 			}
 			sc := c.SecurityContext
 			if sc == nil {
 				sc = &corev1.SecurityContext{}
 			}
-			if !yield(place{SecurityContext: sc, subject: fmt.Sprintf("container %q", c.Name), container: c.Name, path: c.Path("securityContext")}) {
+			if !yield(place{SecurityContext: sc, subject: "container " + strconv.Quote(c.Name), container: c.Name, path: c.Path("securityContext")}) {
 				return
 			}
 		}
@@ -137,9 +167,10 @@ func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 // volumes returns the denied volumes.
 func (d *denial) volumes() iter.Seq[*corev1.Volume] {
 	return func(yield func(*corev1.Volume) bool) {
-		alone := d.Spec
+		p := newProbe(&d.Spec)
+		defer p.release()
 		for i := range d.Spec.Volumes {
-			if alone.Volumes = d.Spec.Volumes[i : i+1]; d.denies(&alone) && !yield(&d.Spec.Volumes[i]) {
+			if p.spec.Volumes = d.Spec.Volumes[i : i+1]; d.denies(&p.spec) && !yield(&d.Spec.Volumes[i]) {
 				return
 			}
 		}
