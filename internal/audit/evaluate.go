@@ -124,12 +124,15 @@ func (s *Set) judge(shape *Shape) *verdict {
 	if v := shape.verdict.Load(); v != nil && v.set == s {
 		return v
 	}
-	var r Reporter
+	r := reporters.Get().(*Reporter)
 	for _, c := range s.pod {
-		run(&r, c, c.Pod, &shape.Pod)
+		run(r, c, c.Pod, &shape.Pod)
 	}
-	v := &verdict{set: s, findings: r.findings, skips: r.skips}
+	// A verdict stays as long as its shape: in lists of its own, no longer than they need to be.
+	v := &verdict{set: s, findings: slices.Clone(r.findings), skips: slices.Clone(r.skips)}
 	shape.verdict.Store(v)
+	r.reset()
+	reporters.Put(r)
 	return v
 }
 

@@ -5,6 +5,7 @@ package audit
 
 import (
 	"cmp"
+	"sync"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
@@ -89,3 +90,12 @@ func (r *Reporter) Skip(reason v1alpha1.SkipReason, message string) {
 func (r *Reporter) SkipUnavailable(u *Unavailable) {
 	r.Skip(u.Reason, u.Message)
 }
+
+func (r *Reporter) reset() {
+	clear(r.findings)
+	clear(r.skips)
+	r.findings, r.skips = r.findings[:0], r.skips[:0]
+}
+
+// reporters are those that are not at work.
+var reporters = sync.Pool{New: func() any { return new(Reporter) }}

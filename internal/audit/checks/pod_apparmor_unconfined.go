@@ -54,9 +54,9 @@ func appArmorUnconfined(d *denial) {
 	}
 	for p := range d.places(nil) {
 		// The API server copies the annotation into the field of Pods, not of templates: one fault, reported once.
-		copied := p.container != "" && annotated[p.container]
+		copied := p.container.Container != nil && annotated[p.name()]
 		if profile := p.AppArmorProfile; profile != nil && !copied {
-			d.findAt(p, "appArmorProfile.type", fmt.Sprintf("must not set appArmorProfile.type to %q", profile.Type), `"RuntimeDefault"`)
+			d.findAt(p, "securityContext.appArmorProfile.type", fmt.Sprintf("must not set appArmorProfile.type to %q", profile.Type), `"RuntimeDefault"`)
 		}
 	}
 }

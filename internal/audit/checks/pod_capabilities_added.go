@@ -51,9 +51,9 @@ func capabilitiesAdded(d *denial) {
 			continue
 		}
 		f := audit.Finding{
-			Message:   p.subject + " must not add " + quoteCapabilities(denied),
-			Container: p.container,
-			Path:      p.path + ".capabilities.add",
+			Message:   p.message("must not add " + quoteCapabilities(denied)),
+			Container: p.name(),
+			Path:      p.path("securityContext.capabilities.add"),
 		}
 		if slices.ContainsFunc(denied, isCriticalCapability) {
 			f.Severity = v1alpha1.SeverityCritical

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -41,22 +40,22 @@ func capabilitiesNotDropped(d *denial) {
 			drop = p.Capabilities.Drop
 		}
 		if !allowsCapabilities(d.ask, corev1.Capabilities{Drop: drop}) {
-			d.findAt(p, "capabilities.drop", `must drop capability "ALL"`, `["ALL"]`)
+			d.findAt(p, "securityContext.capabilities.drop", `must drop capability "ALL"`, `["ALL"]`)
 		}
 		if denied := deniedCapabilities(d.ask, p.Capabilities); len(denied) > 0 {
-			d.findAt(p, "capabilities.add", "must not add "+quoteCapabilities(denied), "")
+			d.findAt(p, "securityContext.capabilities.add", "must not add "+quoteCapabilities(denied), "")
 		}
 	}
 }
 
 // withoutCapabilitiesAdded takes out what capabilities-added reports.
-func withoutCapabilitiesAdded(spec *corev1.PodSpec) {
+func withoutCapabilitiesAdded(pod *audit.Pod) *audit.Pod {
 	ask := newest[capabilitiesBaseline]
-	if ask(&metav1.ObjectMeta{}, spec).Allowed {
-		return
+	if ask(&noMeta, &pod.Spec).Allowed {
+		return pod
 	}
-	*spec = *spec.DeepCopy()
-	for c := range (&audit.Pod{Spec: *spec}).Containers() {
+	rest := &audit.Pod{Meta: pod.Meta, Spec: *pod.Spec.DeepCopy()}
+	for c := range rest.Containers() {
 		if c.SecurityContext == nil || c.SecurityContext.Capabilities == nil {
 			continue
 		}
@@ -64,4 +63,5 @@ func withoutCapabilitiesAdded(spec *corev1.PodSpec) {
 		denied := deniedCapabilities(ask, capabilities)
 		capabilities.Add = slices.DeleteFunc(capabilities.Add, func(c corev1.Capability) bool { return slices.Contains(denied, c) })
 	}
+	return rest
 }

@@ -4,8 +4,6 @@
 package checks
 
 import (
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -36,6 +34,8 @@ func hostIPC(d *denial) {
 }
 
 // onlyHostIPC leaves the other namespaces to their own checks.
-func onlyHostIPC(spec *corev1.PodSpec) {
-	spec.HostNetwork, spec.HostPID = false, false
+func onlyHostIPC(pod *audit.Pod) *audit.Pod {
+	rest := *pod
+	rest.Spec.HostNetwork, rest.Spec.HostPID = false, false
+	return &rest
 }

@@ -4,8 +4,6 @@
 package checks
 
 import (
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -36,6 +34,8 @@ func hostNetwork(d *denial) {
 }
 
 // onlyHostNetwork leaves the other namespaces to their own checks.
-func onlyHostNetwork(spec *corev1.PodSpec) {
-	spec.HostPID, spec.HostIPC = false, false
+func onlyHostNetwork(pod *audit.Pod) *audit.Pod {
+	rest := *pod
+	rest.Spec.HostPID, rest.Spec.HostIPC = false, false
+	return &rest
 }

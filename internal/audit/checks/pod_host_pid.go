@@ -4,8 +4,6 @@
 package checks
 
 import (
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -36,6 +34,8 @@ func hostPID(d *denial) {
 }
 
 // onlyHostPID leaves the other namespaces to their own checks.
-func onlyHostPID(spec *corev1.PodSpec) {
-	spec.HostNetwork, spec.HostIPC = false, false
+func onlyHostPID(pod *audit.Pod) *audit.Pod {
+	rest := *pod
+	rest.Spec.HostNetwork, rest.Spec.HostIPC = false, false
+	return &rest
 }

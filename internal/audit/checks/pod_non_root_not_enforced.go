@@ -34,6 +34,6 @@ var _ = register(audit.Check{
 
 func nonRootNotEnforced(d *denial) {
 	for p := range d.places(&corev1.PodSecurityContext{RunAsNonRoot: new(true)}) {
-		d.findAt(p, "runAsNonRoot", "must set runAsNonRoot to true", "true")
+		d.findAt(p, "securityContext.runAsNonRoot", "must set runAsNonRoot to true", "true")
 	}
 }

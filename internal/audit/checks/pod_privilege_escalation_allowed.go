@@ -31,6 +31,6 @@ var _ = register(audit.Check{
 
 func privilegeEscalationAllowed(d *denial) {
 	for p := range d.places(nil) {
-		d.findAt(p, "allowPrivilegeEscalation", "must set allowPrivilegeEscalation to false", "false")
+		d.findAt(p, "securityContext.allowPrivilegeEscalation", "must set allowPrivilegeEscalation to false", "false")
 	}
 }

@@ -30,6 +30,6 @@ var _ = register(audit.Check{
 
 func privilegedContainer(d *denial) {
 	for p := range d.places(nil) {
-		d.findAt(p, "privileged", "must not run privileged", "false")
+		d.findAt(p, "securityContext.privileged", "must not run privileged", "false")
 	}
 }

@@ -33,7 +33,7 @@ var _ = register(audit.Check{
 func procMount(d *denial) {
 	for p := range d.places(nil) {
 		if p.ProcMount != nil {
-			d.findAt(p, "procMount", fmt.Sprintf("must not set procMount to %q", *p.ProcMount), `"Default"`)
+			d.findAt(p, "securityContext.procMount", fmt.Sprintf("must not set procMount to %q", *p.ProcMount), `"Default"`)
 		}
 	}
 }

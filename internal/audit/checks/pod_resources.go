@@ -23,6 +23,7 @@ const (
 // mustSet returns the function of a check that wants an amount of a resource from every container that is there from the
 // start. A LimitRange gives Pods to come what their template leaves open; live Pods have it already.
 func mustSet(list amounts, resource corev1.ResourceName) func(*audit.PlacedPod, *audit.Reporter) {
+	field := fmt.Sprintf("resources.%s.%s", list, resource)
 	return func(pod *audit.PlacedPod, r *audit.Reporter) {
 		for c := range pod.Containers() {
 			if c.Ephemeral() {
@@ -36,9 +37,8 @@ func mustSet(list amounts, resource corev1.ResourceName) func(*audit.PlacedPod, 
 			case set:
 				must = "must not have 0 as"
 			}
-			field := fmt.Sprintf("resources.%s.%s", list, resource)
 			r.Find(audit.Finding{
-				Message:   fmt.Sprintf("container %q %s %s", c.Name, must, field),
+				Message:   ofContainer(c.Name, must+" "+field),
 				Container: c.Name,
 				Path:      c.Path(field),
 			})

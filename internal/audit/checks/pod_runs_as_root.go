@@ -31,6 +31,6 @@ var _ = register(audit.Check{
 
 func runsAsRoot(d *denial) {
 	for p := range d.places(nil) {
-		d.findAt(p, "runAsUser", "must not set runAsUser to 0", "")
+		d.findAt(p, "securityContext.runAsUser", "must not set runAsUser to 0", "")
 	}
 }

@@ -5,7 +5,6 @@ package checks
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -35,20 +34,21 @@ var _ = register(audit.Check{
 
 func seccompNotSet(d *denial) {
 	for p := range d.places(nil) {
-		d.findAt(p, "seccompProfile.type", `must set seccompProfile.type to "RuntimeDefault" or "Localhost"`, `"RuntimeDefault"`)
+		d.findAt(p, "securityContext.seccompProfile.type", `must set seccompProfile.type to "RuntimeDefault" or "Localhost"`, `"RuntimeDefault"`)
 	}
 }
 
 // withoutSeccompUnconfined mends what seccomp-unconfined reports.
-func withoutSeccompUnconfined(spec *corev1.PodSpec) {
+func withoutSeccompUnconfined(pod *audit.Pod) *audit.Pod {
 	ask := newest[seccompBaseline]
-	if ask(&metav1.ObjectMeta{}, spec).Allowed {
-		return
+	if ask(&noMeta, &pod.Spec).Allowed {
+		return pod
 	}
-	*spec = *spec.DeepCopy()
-	for p := range (&denial{Pod: &audit.Pod{Spec: *spec}, ask: ask}).places(nil) {
+	rest := &audit.Pod{Meta: pod.Meta, Spec: *pod.Spec.DeepCopy()}
+	for p := range (&denial{Pod: rest, ask: ask}).places(nil) {
 		if p.SeccompProfile != nil {
 			p.SeccompProfile.Type = corev1.SeccompProfileTypeRuntimeDefault
 		}
 	}
+	return rest
 }

@@ -38,7 +38,7 @@ const seccompBaseline policy.CheckID = "seccompProfile_baseline"
 func seccompUnconfined(d *denial) {
 	for p := range d.places(nil) {
 		if profile := p.SeccompProfile; profile != nil {
-			d.findAt(p, "seccompProfile.type", fmt.Sprintf("must not set seccompProfile.type to %q", profile.Type), `"RuntimeDefault"`)
+			d.findAt(p, "securityContext.seccompProfile.type", fmt.Sprintf("must not set seccompProfile.type to %q", profile.Type), `"RuntimeDefault"`)
 		}
 	}
 }

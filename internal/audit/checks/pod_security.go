@@ -29,11 +29,11 @@ func newestVersions(checks []policy.Check) map[policy.CheckID]policy.CheckPodFn 
 }
 
 // decidedBy makes the function of a check that a check of the library decides: Pods that it allows pass, without
-// allocation; those that it denies are given to locate, which reports where. Before, apart (or nil) takes out of a shallow
-// copy of the spec what another of our checks reports, and the library decides on the rest.
+// allocation; those that it denies are given to locate, which reports where. Before, apart (or nil) returns the Pod without
+// what another of our checks reports, and the library decides on that: a copy, or the Pod itself where there is nothing of it.
 //
 // Of an id that the library does not know it makes no function, and audit.NewSet tells that the check has none.
-func decidedBy(id policy.CheckID, apart func(*corev1.PodSpec), locate func(*denial)) func(*audit.Pod, *audit.Reporter) {
+func decidedBy(id policy.CheckID, apart func(*audit.Pod) *audit.Pod, locate func(*denial)) func(*audit.Pod, *audit.Reporter) {
 	ask := newest[id]
 	if ask == nil {
 		return nil
@@ -46,16 +46,19 @@ func decidedBy(id policy.CheckID, apart func(*corev1.PodSpec), locate func(*deni
 }
 
 func deny(
-	pod *audit.Pod, r *audit.Reporter, ask policy.CheckPodFn, apart func(*corev1.PodSpec), locate func(*denial), result policy.CheckResult,
+	whole *audit.Pod, r *audit.Reporter, ask policy.CheckPodFn, apart func(*audit.Pod) *audit.Pod, locate func(*denial), result policy.CheckResult,
 ) {
+	pod := whole
 	if apart != nil {
-		pod = &audit.Pod{Meta: pod.Meta, Spec: pod.Spec}
-		apart(&pod.Spec)
+		pod = apart(whole)
+	}
+	if pod != whole {
 		if result = ask(&pod.Meta, &pod.Spec); result.Allowed {
 			return
 		}
 	}
 	d := &denial{Pod: pod, ask: ask, reporter: r}
+	d.paths = d.few[:0]
 	locate(d)
 	if len(d.paths) > 0 {
 		return
@@ -73,7 +76,9 @@ type denial struct {
 	*audit.Pod
 	ask      policy.CheckPodFn
 	reporter *audit.Reporter
-	paths    []string
+	// paths are those of the findings.
+	paths []string
+	few   [4]string
 }
 
 // find reports a finding, but none twice at one path.
@@ -86,7 +91,7 @@ func (d *denial) find(f audit.Finding) {
 
 // findAt reports a field of a securityContext.
 func (d *denial) findAt(p place, field, must, suggested string) {
-	d.find(audit.Finding{Message: p.subject + " " + must, Container: p.container, Path: p.path + "." + field, Suggested: suggested})
+	d.find(audit.Finding{Message: p.message(must), Container: p.name(), Path: p.path(field), Suggested: suggested})
 }
 
 // denies asks about a spec, whatever the annotations.
@@ -123,11 +128,38 @@ func (p *probe) release() {
 type place struct {
 	// SecurityContext is never nil. Of the Pod's own it has what containers may set too, and points to the same values.
 	*corev1.SecurityContext
-	// subject is what messages call it.
-	subject string
-	// container is the container's name, or "".
-	container string
-	path      string
+	// container is the zero value for the Pod's own.
+	container audit.Container
+}
+
+// name is the container's, or "".
+func (p place) name() string {
+	if p.container.Container == nil {
+		return ""
+	}
+	return p.container.Name
+}
+
+// message says what the place must or must not do.
+func (p place) message(must string) string {
+	if p.container.Container == nil {
+		return `"spec.securityContext" ` + must
+	}
+	return ofContainer(p.container.Name, must)
+}
+
+// ofContainer is fmt.Sprintf("container %q %s", name, must) at half its cost: most findings of a Pod are about a container.
+func ofContainer(name, must string) string {
+	var buffer [80]byte
+	return "container " + string(strconv.AppendQuote(buffer[:0], name)) + " " + must
+}
+
+// path returns the path of a field from the root of the Pod; field begins with "securityContext.".
+func (p place) path(field string) string {
+	if p.container.Container == nil {
+		return "spec." + field
+	}
+	return p.container.Path(field)
 }
 
 // places returns the denied securityContexts. Containers are asked about one at a time and, where the Pod's own is denied,
@@ -144,7 +176,7 @@ func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 				SELinuxOptions: sc.SELinuxOptions, WindowsOptions: sc.WindowsOptions, RunAsUser: sc.RunAsUser,
 				RunAsNonRoot: sc.RunAsNonRoot, SeccompProfile: sc.SeccompProfile, AppArmorProfile: sc.AppArmorProfile,
 			}
-			if !yield(place{SecurityContext: own, subject: `"spec.securityContext"`, path: "spec.securityContext"}) {
+			if !yield(place{SecurityContext: own}) {
 				return
 			}
 		}
@@ -157,7 +189,7 @@ func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 			if sc == nil {
 				sc = &corev1.SecurityContext{}
 			}
-			if !yield(place{SecurityContext: sc, subject: "container " + strconv.Quote(c.Name), container: c.Name, path: c.Path("securityContext")}) {
+			if !yield(place{SecurityContext: sc, container: c}) {
 				return
 			}
 		}

@@ -44,7 +44,7 @@ func seLinuxOptions(d *denial) {
 		} {
 			if d.denies(&corev1.PodSpec{SecurityContext: &corev1.PodSecurityContext{SELinuxOptions: &alone}}) {
 				field = "seLinuxOptions." + field
-				d.findAt(p, field, fmt.Sprintf("must not set %s to %q", field, alone.Type+alone.User+alone.Role), "")
+				d.findAt(p, "securityContext."+field, fmt.Sprintf("must not set %s to %q", field, alone.Type+alone.User+alone.Role), "")
 			}
 		}
 	}

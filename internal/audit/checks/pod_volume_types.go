@@ -49,10 +49,12 @@ func volumeTypes(d *denial) {
 
 // withoutHostPathVolumes takes out what host-path-volume reports, and volumes without a source: to the API server they are
 // of type emptyDir.
-func withoutHostPathVolumes(spec *corev1.PodSpec) {
-	spec.Volumes = slices.DeleteFunc(slices.Clone(spec.Volumes), func(v corev1.Volume) bool {
+func withoutHostPathVolumes(pod *audit.Pod) *audit.Pod {
+	rest := *pod
+	rest.Spec.Volumes = slices.DeleteFunc(slices.Clone(pod.Spec.Volumes), func(v corev1.Volume) bool {
 		return v.HostPath != nil || v.VolumeSource == corev1.VolumeSource{}
 	})
+	return &rest
 }
 
 // volumeSource returns the name of the field that is set, also of sources that came after us.

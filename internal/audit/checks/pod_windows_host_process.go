@@ -32,6 +32,6 @@ var _ = register(audit.Check{
 
 func windowsHostProcess(d *denial) {
 	for p := range d.places(nil) {
-		d.findAt(p, "windowsOptions.hostProcess", "must not set windowsOptions.hostProcess to true", "false")
+		d.findAt(p, "securityContext.windowsOptions.hostProcess", "must not set windowsOptions.hostProcess to true", "false")
 	}
 }

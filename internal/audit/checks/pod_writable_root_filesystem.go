@@ -4,8 +4,6 @@
 package checks
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -40,7 +38,7 @@ func writableRootFilesystem(pod *audit.Pod, r *audit.Reporter) {
 			continue
 		}
 		r.Find(audit.Finding{
-			Message:   fmt.Sprintf("container %q must set securityContext.readOnlyRootFilesystem to true", c.Name),
+			Message:   ofContainer(c.Name, "must set securityContext.readOnlyRootFilesystem to true"),
 			Container: c.Name,
 			Path:      c.Path("securityContext.readOnlyRootFilesystem"),
 			Suggested: "true",
