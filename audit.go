@@ -23,8 +23,8 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/manifest"
-	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -228,8 +228,11 @@ func leftOut(kinds map[string]int) string {
 
 // judge makes the reports of one namespace.
 func judge(set *audit.Set, inventory audit.Inventory, now time.Time) []*v1alpha1.SecurityReport {
-	ns := audit.Fold(inventory, now)
-	reports, _ := report.BuildNamespace(ns.Name, set.Evaluate(ns), func(string) report.Remembered { return nil }, now)
+	verdicts := ledger.Judge(set, audit.Fold(inventory, now), ledger.Previous{}, now)
+	reports := make([]*v1alpha1.SecurityReport, 0, len(verdicts))
+	for _, v := range verdicts {
+		reports = append(reports, v.Build())
+	}
 	return reports
 }
 

@@ -98,8 +98,8 @@ func TestEventsAddNamespaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	book := ledger.New()
-	book.Put("judged", nil)
-	book.Put("", nil)
+	book.Put("judged", nil, nil)
+	book.Put("", nil, nil)
 	s, queue, _ := newTestSchedule(t)
 	r := &NamespaceReconciler{Sources: source.New(client), Ledger: book, schedule: s}
 	for name, tc := range map[string]struct {

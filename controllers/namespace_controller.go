@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
@@ -130,7 +129,7 @@ func (r *NamespaceReconciler) known() []string {
 	for _, name := range names {
 		seen[name] = true
 	}
-	for name := range r.Ledger.All() {
+	for _, name := range r.Ledger.Namespaces() {
 		if name != "" && !seen[name] {
 			names = append(names, name)
 		}
@@ -149,13 +148,13 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		r.Audited.judged(req.Name)
 		return ctrl.Result{}, nil
 	}
-	reports, recheck := r.judge(inventory)
+	verdicts, recheck := r.judge(inventory)
 	r.Audited.judged(req.Name)
 	cost := time.Since(begun)
 
 	var err error
 	if n := inventory.Namespace; n == nil || !n.Terminating {
-		err = r.Writer.Write(ctx, req.Name, reports, keepWhereUnseen(&inventory))
+		err = r.Writer.Write(ctx, req.Name, verdicts, keepWhereUnseen(&inventory))
 	}
 	r.schedule.end(req, cost, err != nil, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
@@ -167,39 +166,27 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	return ctrl.Result{RequeueAfter: max(time.Millisecond, recheck.Sub(r.Now()))}, nil
 }
 
-// judge evaluates a namespace, enters the verdicts in the ledger, and returns the reports as they should be, and when to
-// look again although nothing may have changed.
-func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]*v1alpha1.SecurityReport, time.Time) {
+// judge evaluates a namespace, enters the verdicts in the ledger, and returns them, and when to look again although nothing
+// may have changed.
+func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict, time.Time) {
 	now := r.Now()
 	ns := audit.Fold(inventory, now)
-	previous := r.previous(ns.Name)
-	own := previous(ns.Subject().ReportName())
-	ns.Standing = func(k audit.Key) v1alpha1.Severity { return own[k].Severity }
-
-	results := r.Checks.Evaluate(ns)
-	reports, remembered := report.BuildNamespace(ns.Name, results, previous, now)
-	entries := make(ledger.Entries, len(results))
-	for i := range results {
-		entries[results[i].Report] = ledger.EntryOf(&results[i], remembered[i])
+	verdicts := ledger.Judge(r.Checks, ns, ledger.Previous{
+		Entries: r.Ledger.Get(ns.Name),
+		Remembered: func(name string) report.Remembered {
+			if stored, ok := r.Stored.Reports.Get(ns.Name, name); ok {
+				return stored.Remembered
+			}
+			return nil
+		},
+	}, now)
+	entries := make(ledger.Entries, len(verdicts))
+	for _, v := range verdicts {
+		entries[v.Report] = v.Entry
 	}
-	r.Ledger.Put(ns.Name, entries)
+	r.Ledger.Put(ns.Name, r.Checks, entries)
 	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())
-	return reports, ns.Recheck
-}
-
-// previous returns what is remembered of the reports of a namespace: what was decided last or, after a start, what is
-// stored.
-func (r *NamespaceReconciler) previous(namespace string) func(string) report.Remembered {
-	entries := r.Ledger.Get(namespace)
-	return func(name string) report.Remembered {
-		if e := entries[name]; e != nil {
-			return e.Remembered
-		}
-		if s, ok := r.Stored.Reports.Get(namespace, name); ok {
-			return s.Remembered
-		}
-		return nil
-	}
+	return verdicts, ns.Recheck
 }
 
 // keepWhereUnseen keeps reports of subjects that cannot be seen at the moment: that a kind can no longer be read does not

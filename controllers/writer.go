@@ -42,12 +42,14 @@ func (e *staleError) Unwrap() error { return e.error }
 // Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
 // wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
 // error is a *staleError if nothing worse than that has happened.
-func (w *Writer) Write(ctx context.Context, namespace string, reports []*v1alpha1.SecurityReport, keep func(kind string) bool) error {
+func (w *Writer) Write(ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool) error {
 	var errs []error
-	wanted := make(map[string]bool, len(reports))
-	for _, r := range reports {
-		wanted[r.Name] = true
-		errs = append(errs, w.put(ctx, r, report.HashOf(r), w.Stored.Reports))
+	wanted := make(map[string]bool, len(verdicts))
+	for _, v := range verdicts {
+		wanted[v.Report] = true
+		if stored, ok := w.Stored.Reports.Get(namespace, v.Report); !ok || stored.Hash != v.Hash {
+			errs = append(errs, w.put(ctx, v.Build(), stored, w.Stored.Reports))
+		}
 	}
 	for _, stored := range w.Stored.Reports.List(namespace) {
 		if !wanted[stored.Name] && !keep(stored.Kind) {
@@ -59,17 +61,18 @@ func (w *Writer) Write(ctx context.Context, namespace string, reports []*v1alpha
 
 // WriteCluster does the same for one cluster report.
 func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
-	return w.put(ctx, r, report.HashOfCluster(r), w.Stored.ClusterReports)
-}
-
-func (w *Writer) put(ctx context.Context, o client.Object, hash report.Hash, store *source.Store[*ledger.StoredReport]) error {
-	stored, ok := store.Get(o.GetNamespace(), o.GetName())
-	if ok && stored.Hash == hash {
+	stored, ok := w.Stored.ClusterReports.Get("", r.Name)
+	if ok && stored.Hash == report.HashOfCluster(r) {
 		return nil
 	}
+	return w.put(ctx, r, stored, w.Stored.ClusterReports)
+}
+
+// put creates a report, or updates the one that is stored, if any.
+func (w *Writer) put(ctx context.Context, o client.Object, stored *ledger.StoredReport, store *source.Store[*ledger.StoredReport]) error {
 	operation, begun := metrics.OperationCreate, time.Now()
 	var err error
-	if ok {
+	if stored != nil {
 		operation = metrics.OperationUpdate
 		o.SetResourceVersion(stored.ResourceVersion)
 		err = w.Client.Update(ctx, o, fieldOwner)

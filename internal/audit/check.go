@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/utils/lru"
+
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
 
@@ -74,11 +76,17 @@ type Set struct {
 	namespace []*Check
 	// workload are pod and placed.
 	workload []*Check
+	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
+	verdicts *lru.Cache
 }
+
+// keptVerdicts is how many verdicts on shapes a Set keeps. A shape is needed again while a rollout replaces it, and whenever
+// anything else changes that its workload depends on; to judge it anew takes some microseconds, to keep all of them megabytes.
+const keptVerdicts = 1024
 
 // NewSet validates checks and sorts them by id. The error names every check that is not complete.
 func NewSet(checks []Check) (*Set, error) {
-	s := &Set{checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks))}
+	s := &Set{checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks)), verdicts: lru.New(keptVerdicts)}
 	slices.SortFunc(s.checks, func(a, b Check) int { return cmp.Compare(a.ID, b.ID) })
 	var errs []error
 	for i := range s.checks {

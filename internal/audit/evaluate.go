@@ -23,8 +23,8 @@ type Result struct {
 	Exemptions []v1alpha1.Exemption
 	// Skips, sorted by check.
 	Skips []Skip
-	// Passed are the ids of the checks that looked at everything and found nothing, sorted.
-	Passed []string
+	// Passed is the number of checks that looked at everything and found nothing.
+	Passed int
 }
 
 // Evaluate judges every workload of a namespace, and then the namespace itself, which is the last result. The same
@@ -32,71 +32,36 @@ type Result struct {
 func (s *Set) Evaluate(ns *Namespace) []Result {
 	results := make([]Result, 0, len(ns.Workloads)+1)
 	for _, w := range ns.Workloads {
-		results = append(results, s.evaluateWorkload(ns, w))
+		results = append(results, s.EvaluateWorkload(ns, w))
 	}
-	return append(results, s.evaluateNamespace(ns))
+	return append(results, s.EvaluateNamespace(ns))
 }
 
-func (s *Set) evaluateNamespace(ns *Namespace) Result {
+// EvaluateNamespace judges a namespace itself.
+func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	r := runWith(ns, s.namespace, func(c *Check) func(*Namespace, *Reporter) { return c.Namespace }, ns)
 	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
-	return v.result(subject, subject.ReportName(), s.namespace)
+	return v.result(subject, subject.ReportName(), len(s.namespace))
 }
 
-func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
-	var (
-		merged verdict
-		// ofTemplate is how many of the merged findings come from the template.
-		ofTemplate int
-		prefix     = w.pathPrefix()
-		at         = make(map[Key]int)
-		shapes     = make(map[*Shape]bool, 1)
-	)
-	merge := func(v *verdict, seenIn v1alpha1.SeenIn) {
-		merged.skips = append(merged.skips, v.skips...)
-		for _, f := range v.findings {
-			f.Path = prefix + f.Path
-			i, known := at[f.Key()]
-			switch {
-			case !known:
-				at[f.Key()] = len(merged.findings)
-				f.SeenIn = seenIn
-				merged.findings = append(merged.findings, f)
-			case merged.findings[i].SeenIn != seenIn:
-				merged.findings[i].SeenIn = ""
-				fallthrough
-			default:
-				// Of a template and Pods of several generations, the worst counts; of equals the template's, or a rollout
-				// that changes no verdict would change the report twice.
-				worse := Rank(f.Severity) > Rank(merged.findings[i].Severity)
-				if worse || i >= ofTemplate && compareFindings(f, merged.findings[i]) < 0 {
-					f.SeenIn = merged.findings[i].SeenIn
-					merged.findings[i] = f
-				}
-			}
-		}
-	}
+// EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
+func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
+	m := merger{prefix: w.pathPrefix()}
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(w.Pods) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
-		merge(s.judge(w.Template), seenIn)
-		merge(s.judgePlaced(&PlacedPod{Pod: &w.Template.Pod, Template: true, Workload: w, Namespace: ns}), seenIn)
-		ofTemplate = len(merged.findings)
+		s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true})
+		m.ofTemplate = len(m.findings)
 	}
-	for _, p := range w.Pods {
-		if shapes[p.Shape] {
-			continue
-		}
-		shapes[p.Shape] = true
+	for _, shape := range w.shapes() {
 		seenIn := v1alpha1.SeenInPods
 		if w.Template == nil {
 			seenIn = ""
 		}
-		merge(s.judge(p.Shape), seenIn)
-		merge(s.judgePlaced(&PlacedPod{Pod: &p.Shape.Pod, Workload: w, Namespace: ns}), seenIn)
+		s.judge(&m, shape, seenIn, ns, PlacedPod{Static: w.Static})
 	}
 	if u := ns.Missing(Pods); u != nil {
 		var r Reporter
@@ -104,42 +69,35 @@ func (s *Set) evaluateWorkload(ns *Namespace, w *Workload) Result {
 			r.check = c
 			r.SkipUnavailable(u)
 		}
-		merged.skips = append(merged.skips, r.skips...)
+		m.skips = append(m.skips, r.skips...)
 	}
-	result := merged.result(w.Subject, w.reportName, s.workload)
+	result := m.result(w.Subject, w.reportName, len(s.workload))
 	result.TemplateHash = w.TemplateHash
 	return result
 }
 
-// verdict is what a number of checks said of one thing.
-type verdict struct {
-	set      *Set
-	findings []Finding
-	skips    []Skip
+// judge adds what is to be said of one shape in its place.
+func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) {
+	placed.Pod, placed.Around = shape.Pod(), &ns.Surroundings
+	m.merge(s.judgePod(shape, placed.Pod), seenIn)
+	r := runWith(ns, s.placed, func(c *Check) func(*PlacedPod, *Reporter) { return c.Placed }, &placed)
+	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 }
 
-// judge returns the verdict on a shape, computed once for each Set. Two workers may compute it at once; they come to the
-// same.
-func (s *Set) judge(shape *Shape) *verdict {
-	if v := shape.verdict.Load(); v != nil && v.set == s {
-		return v
+// judgePod returns the verdict on a shape wherever it is.
+func (s *Set) judgePod(shape *Shape, pod *Pod) *verdict {
+	if v, ok := s.verdicts.Get(shape); ok {
+		return v.(*verdict) //nolint:forcetypeassert // nothing else is put there
 	}
-	r := reporters.Get().(*Reporter)
+	r := reporters.Get().(*Reporter) //nolint:forcetypeassert // nothing else is put there
 	for _, c := range s.pod {
-		run(r, c, c.Pod, &shape.Pod)
+		run(r, c, c.Pod, pod)
 	}
-	// A verdict stays as long as its shape: in lists of its own, no longer than they need to be.
-	v := &verdict{set: s, findings: slices.Clone(r.findings), skips: slices.Clone(r.skips)}
-	shape.verdict.Store(v)
+	v := &verdict{findings: slices.Clone(r.findings), skips: slices.Clone(r.skips)}
 	r.reset()
 	reporters.Put(r)
+	s.verdicts.Add(shape, v)
 	return v
-}
-
-// judgePlaced returns what depends on more than the shape, and so is not kept with it.
-func (s *Set) judgePlaced(p *PlacedPod) *verdict {
-	r := runWith(p.Namespace, s.placed, func(c *Check) func(*PlacedPod, *Reporter) { return c.Placed }, p)
-	return &verdict{set: s, findings: r.findings, skips: r.skips}
 }
 
 // runWith runs checks that need more than their subject, and skips those whose needs are not met.
@@ -156,33 +114,6 @@ func runWith[T any](ns *Namespace, checks []*Check, function func(*Check) func(T
 	return &r
 }
 
-// result sorts a verdict out. A check with findings counts as failed, whatever it had to skip; one that skipped anything
-// has not passed.
-func (v *verdict) result(subject Subject, report string, checks []*Check) Result {
-	r := Result{Subject: subject, Report: report, Findings: slices.Clone(v.findings)}
-	slices.SortFunc(r.Findings, compareFindings)
-	done := make(map[string]bool, len(checks))
-	for _, f := range r.Findings {
-		done[f.Check] = true
-	}
-	skips := slices.Clone(v.skips)
-	slices.SortFunc(skips, func(a, b Skip) int {
-		return cmp.Or(cmp.Compare(a.Check, b.Check), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
-	})
-	for _, skip := range skips {
-		if !done[skip.Check] {
-			done[skip.Check] = true
-			r.Skips = append(r.Skips, skip)
-		}
-	}
-	for _, c := range checks {
-		if !done[c.ID] {
-			r.Passed = append(r.Passed, c.ID)
-		}
-	}
-	return r
-}
-
 // run calls a check's function. A check that breaks down on odd input has not looked; the others go on.
 func run[T any](r *Reporter, c *Check, function func(T, *Reporter), subject T) {
 	r.check = c
@@ -192,4 +123,73 @@ func run[T any](r *Reporter, c *Check, function func(T, *Reporter), subject T) {
 		}
 	}()
 	function(subject, r)
+}
+
+// verdict is what a number of checks said of one thing.
+type verdict struct {
+	findings []Finding
+	skips    []Skip
+}
+
+// result sorts a verdict of that many checks out. A check with findings counts as failed, whatever it had to skip; one that
+// skipped anything has not passed.
+func (v *verdict) result(subject Subject, report string, checks int) Result {
+	r := Result{Subject: subject, Report: report, Findings: v.findings, Passed: checks}
+	if len(v.findings)+len(v.skips) == 0 {
+		return r
+	}
+	slices.SortFunc(r.Findings, compareFindings)
+	done := make(map[string]bool)
+	for _, f := range r.Findings {
+		done[f.Check] = true
+	}
+	slices.SortFunc(v.skips, func(a, b Skip) int {
+		return cmp.Or(cmp.Compare(a.Check, b.Check), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+	})
+	for _, skip := range v.skips {
+		if !done[skip.Check] {
+			done[skip.Check] = true
+			r.Skips = append(r.Skips, skip)
+		}
+	}
+	r.Passed -= len(done)
+	return r
+}
+
+// merger makes one verdict of those on a workload's template and Pods.
+type merger struct {
+	verdict
+	prefix string
+	// at is where in the findings a key is.
+	at map[Key]int
+	// ofTemplate is how many of the findings come from the template.
+	ofTemplate int
+}
+
+func (m *merger) merge(v *verdict, seenIn v1alpha1.SeenIn) {
+	m.skips = append(m.skips, v.skips...)
+	if m.at == nil && len(v.findings) > 0 {
+		m.at = make(map[Key]int)
+	}
+	for _, f := range v.findings {
+		f.Path = m.prefix + f.Path
+		i, known := m.at[f.Key()]
+		switch {
+		case !known:
+			m.at[f.Key()] = len(m.findings)
+			f.SeenIn = seenIn
+			m.findings = append(m.findings, f)
+		case m.findings[i].SeenIn != seenIn:
+			m.findings[i].SeenIn = ""
+			fallthrough
+		default:
+			// Of a template and Pods of several generations, the worst counts; of equals the template's, or a rollout that
+			// changes no verdict would change the report twice.
+			worse := Rank(f.Severity) > Rank(m.findings[i].Severity)
+			if worse || i >= m.ofTemplate && compareFindings(f, m.findings[i]) < 0 {
+				f.SeenIn = m.findings[i].SeenIn
+				m.findings[i] = f
+			}
+		}
+	}
 }

@@ -53,12 +53,12 @@ func byNodeSelector(id string) Check {
 }
 
 func shape(said ...string) *Shape {
-	s := &Shape{Pod: Pod{Spec: corev1.PodSpec{NodeSelector: map[string]string{}}}}
+	pod := &Pod{Spec: corev1.PodSpec{NodeSelector: map[string]string{}}}
 	for _, text := range said {
 		id, found, _ := strings.Cut(text, ": ")
-		s.Pod.Spec.NodeSelector[id] = found
+		pod.Spec.NodeSelector[id] = found
 	}
-	return s
+	return NewShape(pod)
 }
 
 func podsOfShapes(shapes ...*Shape) []*PodRecord {
@@ -67,6 +67,11 @@ func podsOfShapes(shapes ...*Shape) []*PodRecord {
 		pods = append(pods, &PodRecord{Object: object(fmt.Sprint("p", i)), Shape: s})
 	}
 	return pods
+}
+
+func static(w *Workload) *Workload {
+	w.Static = true
+	return w
 }
 
 func workloadOf(kind string, template *Shape, pods ...*PodRecord) *Workload {
@@ -148,17 +153,13 @@ func TestEvaluateWorkload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := newSet(t, byNodeSelector("odd"))
-			ns := &Namespace{Inventory: Inventory{Name: "shop"}, Workloads: []*Workload{tc.workload}}
+			ns := &Namespace{Inventory: Inventory{Surroundings: Surroundings{Name: "shop"}}, Workloads: []*Workload{tc.workload}}
 			results := set.Evaluate(ns)
 			if diff := cmp.Diff(tc.want, results[0].Findings); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
-			wantPassed := []string{"odd"}
-			if tc.want != nil {
-				wantPassed = nil
-			}
-			if diff := cmp.Diff(wantPassed, results[0].Passed); diff != "" {
-				t.Errorf("passed (-want +got):\n%s", diff)
+			if passed := results[0].Passed == 1; passed != (tc.want == nil) {
+				t.Errorf("passed: %v", passed)
 			}
 		})
 	}
@@ -182,11 +183,11 @@ func TestEvaluateSortsChecksOut(t *testing.T) {
 		unavailable  []*Unavailable
 		wantFindings []Finding
 		wantSkips    []Skip
-		wantPassed   []string
+		wantPassed   int
 	}{
 		"without checks there is nothing": {},
 		"checks pass in the order of their ids": {
-			checks: []Check{namespaceCheck("c", pass), namespaceCheck("a", pass), namespaceCheck("b", pass)}, wantPassed: []string{"a", "b", "c"},
+			checks: []Check{namespaceCheck("c", pass), namespaceCheck("a", pass), namespaceCheck("b", pass)}, wantPassed: 3,
 		},
 		"a check that breaks down is skipped, and the others go on": {
 			checks: []Check{
@@ -194,7 +195,7 @@ func TestEvaluateSortsChecksOut(t *testing.T) {
 			},
 			wantFindings: []Finding{found("b", "x")},
 			wantSkips:    []Skip{{"a", v1alpha1.SkipCheckFailed, `check "a" broke down: ouch`}},
-			wantPassed:   []string{"c"},
+			wantPassed:   1,
 		},
 		"what a check found before it broke down stays, and it counts as failed": {
 			checks: []Check{namespaceCheck("a", func(_ *Namespace, r *Reporter) {
@@ -250,7 +251,7 @@ func TestEvaluateSortsChecksOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ns := &Namespace{Inventory: Inventory{Name: "shop", Unavailable: make(map[Resource]*Unavailable)}}
+			ns := &Namespace{Inventory: Inventory{Surroundings: Surroundings{Name: "shop"}, Unavailable: make(map[Resource]*Unavailable)}}
 			for _, u := range tc.unavailable {
 				ns.Unavailable[u.Resource] = u
 			}
@@ -272,7 +273,7 @@ func TestEvaluatePodChecksThatCannotLook(t *testing.T) {
 	broken := podCheck("broken", func(*Pod, *Reporter) { panic("ouch") })
 	set := newSet(t, byNodeSelector("odd"), byNodeSelector("fine"), broken)
 	ns := &Namespace{
-		Inventory: Inventory{Name: "shop", Unavailable: map[Resource]*Unavailable{Pods: noPods}},
+		Inventory: Inventory{Surroundings: Surroundings{Name: "shop"}, Unavailable: map[Resource]*Unavailable{Pods: noPods}},
 		Workloads: []*Workload{workloadOf("Deployment", bad)},
 	}
 	want := Result{
@@ -287,7 +288,7 @@ func TestEvaluatePodChecksThatCannotLook(t *testing.T) {
 		t.Errorf("with Pods forbidden (-want +got):\n%s", diff)
 	}
 	ns.Unavailable = nil
-	want.Skips, want.Passed = want.Skips[:1], []string{"fine"}
+	want.Skips, want.Passed = want.Skips[:1], 1
 	if diff := cmp.Diff(want, set.Evaluate(ns)[0]); diff != "" {
 		t.Errorf("with Pods (-want +got):\n%s", diff)
 	}
@@ -330,14 +331,14 @@ func TestEvaluateIsDeterministic(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		inventory := randomInventory(random)
 		said := func() *Shape {
-			s := shape()
+			var texts []string
 			for _, id := range []string{"a", "b", "x"} {
 				if random.IntN(2) == 0 {
 					severity := []string{"Critical", "High", "Low"}[random.IntN(3)]
-					s.Pod.Spec.NodeSelector[id] = fmt.Sprintf("%s spec.%d m%d", severity, random.IntN(2), random.IntN(3))
+					texts = append(texts, fmt.Sprintf("%s: %s spec.%d m%d", id, severity, random.IntN(2), random.IntN(3)))
 				}
 			}
-			return s
+			return shape(texts...)
 		}
 		for _, c := range inventory.Controllers {
 			c.Shape = said()
@@ -409,7 +410,7 @@ func TestEvaluatePlacedPods(t *testing.T) {
 		if p.Template {
 			path = "spec.template"
 		}
-		r.Find(Finding{Path: path, Message: p.Namespace.Name + " " + p.Workload.Name + " " + p.Spec.NodeSelector["who"]})
+		r.Find(Finding{Path: path, Message: fmt.Sprint(p.Around.Name, " ", p.Static, " ") + p.Spec.NodeSelector["who"]})
 	})
 	always := placed("always", func(_ *PlacedPod, r *Reporter) { r.Find(Finding{Path: "spec.x", Message: "m"}) })
 	quiet := placed("quiet", func(*PlacedPod, *Reporter) {})
@@ -423,16 +424,16 @@ func TestEvaluatePlacedPods(t *testing.T) {
 		unavailable *Unavailable
 		want        Result
 	}{
-		"a check sees the Pod, whether it is a template, its workload and its namespace": {
-			checks: []Check{tell}, workload: workloadOf("Deployment", template, podsOfShapes(old, old)...),
+		"a check sees the Pod, whether it is a template, whether it is static, and what is around it": {
+			checks: []Check{tell}, workload: static(workloadOf("Deployment", template, podsOfShapes(old, old)...)),
 			want: Result{Findings: []Finding{
-				found("tell", "spec.template.spec.live", "shop web old", v1alpha1.SeenInPods),
-				found("tell", "spec.template.spec.template", "shop web template", v1alpha1.SeenInTemplate),
+				found("tell", "spec.template.spec.live", "shop true old", v1alpha1.SeenInPods),
+				found("tell", "spec.template.spec.template", "shop false template", v1alpha1.SeenInTemplate),
 			}},
 		},
 		"what template and Pods show is one finding": {
 			checks: []Check{always, quiet}, workload: workloadOf("Deployment", template, podsOfShapes(template, old)...),
-			want: Result{Findings: []Finding{found("always", "spec.template.spec.x", "m", "")}, Passed: []string{"quiet"}},
+			want: Result{Findings: []Finding{found("always", "spec.template.spec.x", "m", "")}, Passed: 1},
 		},
 		"a check whose needs cannot be read is skipped, once, and the others go on": {
 			checks: []Check{
@@ -441,13 +442,13 @@ func TestEvaluatePlacedPods(t *testing.T) {
 			workload: workloadOf("Deployment", template, podsOfShapes(old)...), unavailable: noQuotas,
 			want: Result{
 				Findings: []Finding{found("always", "spec.template.spec.x", "m", "")},
-				Skips:    []Skip{{"needy", v1alpha1.SkipSourceForbidden, "no"}}, Passed: []string{"quiet"},
+				Skips:    []Skip{{"needy", v1alpha1.SkipSourceForbidden, "no"}}, Passed: 1,
 			},
 		},
 		"a check that breaks down is skipped, and the others go on": {
 			checks:   []Check{placed("broken", func(*PlacedPod, *Reporter) { panic("ouch") }), quiet},
 			workload: workloadOf("Pod", nil, podsOfShapes(old)...),
-			want:     Result{Skips: []Skip{{"broken", v1alpha1.SkipCheckFailed, `check "broken" broke down: ouch`}}, Passed: []string{"quiet"}},
+			want:     Result{Skips: []Skip{{"broken", v1alpha1.SkipCheckFailed, `check "broken" broke down: ouch`}}, Passed: 1},
 		},
 		"without Pods no check has passed": {
 			checks: []Check{quiet, always}, workload: workloadOf("Deployment", template), unavailable: noPods,
@@ -457,7 +458,7 @@ func TestEvaluatePlacedPods(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ns := &Namespace{Inventory: Inventory{Name: "shop"}, Workloads: []*Workload{tc.workload}}
+			ns := &Namespace{Inventory: Inventory{Surroundings: Surroundings{Name: "shop"}}, Workloads: []*Workload{tc.workload}}
 			if tc.unavailable != nil {
 				ns.Unavailable = map[Resource]*Unavailable{tc.unavailable.Resource: tc.unavailable}
 			}

@@ -37,11 +37,14 @@ var notOwners = map[schema.GroupKind]bool{
 
 // Folds says whether the object that an object of that kind names as its controller would take its place as a subject. If
 // not, its own Pod template counts.
-func Folds(kind string, owner Owner) bool {
+func Folds(kind string, owner *Owner) bool {
+	if owner == nil {
+		return false
+	}
 	gk := Subject{APIVersion: owner.APIVersion, Kind: owner.Kind}.groupKind()
 	_, read := workloadKinds[gk]
 	switch {
-	case owner == Owner{} || notOwners[gk] || parents[kind] == nil:
+	case notOwners[gk] || parents[kind] == nil:
 		return false
 	case read:
 		return slices.Contains(parents[kind], gk.Kind)
@@ -58,7 +61,7 @@ var kindResources = map[string]Resource{
 // References to kinds that are read count only if the object is there with that UID.
 func Fold(inventory Inventory, now time.Time) *Namespace {
 	f := &folder{
-		ns:          &Namespace{Inventory: inventory},
+		ns:          &Namespace{Inventory: inventory, around: inventory.hash()},
 		now:         now,
 		controllers: make(map[types.UID]*ControllerRecord, len(inventory.Controllers)),
 		workloads:   make(map[string]*Workload, len(inventory.Controllers)),
@@ -108,28 +111,29 @@ func (f *folder) foldPod(p *PodRecord) {
 	}
 	w := f.workload(subject)
 	w.Pods = append(w.Pods, p)
+	w.Static = w.Static || own && p.Owner.isNode()
 }
 
 // ownedByJob says whether what the Pod did is still to be judged although it has ended.
 func (f *folder) ownedByJob(p *PodRecord) bool {
-	return p.Owner.Kind == "Job" && Subject{APIVersion: p.Owner.APIVersion, Kind: "Job"}.KindLabel() == "Job"
+	return p.Owner != nil && p.Owner.Kind == "Job" && Subject{APIVersion: p.Owner.APIVersion, Kind: "Job"}.KindLabel() == "Job"
 }
 
 // resolve follows an owner reference of an object of that kind to the topmost controller. own means that the object is
 // its own subject. settled is false while that may only look so, because owners arrive late and leave early.
-func (f *folder) resolve(kind string, owner Owner, created time.Time) (subject Subject, own, settled bool) {
-	subject = Subject{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
-	gk := subject.groupKind()
+func (f *folder) resolve(kind string, owner *Owner, created time.Time) (subject Subject, own, settled bool) {
 	if !Folds(kind, owner) {
 		return Subject{}, true, true
 	}
+	subject = Subject{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name}
+	gk := subject.groupKind()
 	if _, read := workloadKinds[gk]; !read || f.ns.Unavailable[kindResources[gk.Kind]] != nil {
 		// It cannot be verified, and better one report than one for each Pod.
 		return subject, false, true
 	}
 	c := f.controllers[owner.UID]
 	if c == nil || c.Kind != gk.Kind || c.Name != owner.Name {
-		return Subject{}, true, f.settled(owner, created)
+		return Subject{}, true, f.settled(*owner, created)
 	}
 	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created)
 	if own {

@@ -28,24 +28,24 @@ var apiVersions = map[string]string{
 }
 
 // ref is a reference to an object whose UID is its name with "-uid" behind it, as in all objects made here.
-func ref(kind, name string) Owner {
-	return Owner{APIVersion: apiVersions[kind], Kind: kind, Name: name, UID: types.UID(name + "-uid")}
+func ref(kind, name string) *Owner {
+	return &Owner{APIVersion: apiVersions[kind], Kind: kind, Name: name, UID: types.UID(name + "-uid")}
 }
 
 func object(name string) Object {
 	return Object{Namespace: "shop", Name: name, UID: types.UID(name + "-uid")}
 }
 
-func controller(kind, name string, owner Owner) *ControllerRecord {
+func controller(kind, name string, owner *Owner) *ControllerRecord {
 	c := &ControllerRecord{Object: object(name), Kind: kind, Owner: owner, Created: now.Add(-time.Hour)}
 	if !Folds(kind, owner) {
-		c.Shape, c.Labels, c.TemplateHash = &Shape{}, &Labels{}, "hash-of-"+name
+		c.Shape, c.Labels, c.TemplateHash = ShapeOf(""), &Labels{}, "hash-of-"+name
 	}
 	return c
 }
 
-func pod(name string, owner Owner) *PodRecord {
-	return &PodRecord{Object: object(name), Owner: owner, Created: now.Add(-time.Hour), Shape: &Shape{}, Labels: &Labels{}}
+func pod(name string, owner *Owner) *PodRecord {
+	return &PodRecord{Object: object(name), Owner: owner, Created: now.Add(-time.Hour), Shape: ShapeOf(""), Labels: &Labels{}}
 }
 
 // described lists workloads as "apiVersion/kind name[uid] template=hash pods=a,b".
@@ -63,8 +63,8 @@ func described(ns *Namespace) []string {
 }
 
 func TestFold(t *testing.T) {
-	with := func(change func(*Owner), o Owner) Owner {
-		change(&o)
+	with := func(change func(*Owner), o *Owner) *Owner {
+		change(o)
 		return o
 	}
 	finished := func(p *PodRecord) *PodRecord {
@@ -89,41 +89,41 @@ func TestFold(t *testing.T) {
 		want        []string
 	}{
 		"an empty namespace has no workloads": {},
-		"a bare Pod is its own workload":      {pods: []*PodRecord{pod("p", Owner{})}, want: []string{bare}},
+		"a bare Pod is its own workload":      {pods: []*PodRecord{pod("p", nil)}, want: []string{bare}},
 		"a Pod of a ReplicaSet is in its Deployment, and the ReplicaSet is no workload": {
-			controllers: []*ControllerRecord{controller("Deployment", "web", Owner{}), controller("ReplicaSet", "rs", ref("Deployment", "web"))},
+			controllers: []*ControllerRecord{controller("Deployment", "web", nil), controller("ReplicaSet", "rs", ref("Deployment", "web"))},
 			pods:        []*PodRecord{pod("p", ref("ReplicaSet", "rs"))},
 			want:        []string{deployment + "p"},
 		},
 		"Pods of all ReplicaSets of a Deployment are in one workload": {
 			controllers: []*ControllerRecord{
-				controller("Deployment", "web", Owner{}),
+				controller("Deployment", "web", nil),
 				controller("ReplicaSet", "old", ref("Deployment", "web")), controller("ReplicaSet", "new", ref("Deployment", "web")),
 			},
 			pods: []*PodRecord{pod("p", ref("ReplicaSet", "old")), pod("q", ref("ReplicaSet", "new"))},
 			want: []string{deployment + "p,q"},
 		},
 		"a Deployment without Pods is a workload": {
-			controllers: []*ControllerRecord{controller("Deployment", "web", Owner{})}, want: []string{deployment},
+			controllers: []*ControllerRecord{controller("Deployment", "web", nil)}, want: []string{deployment},
 		},
 		"a ReplicaSet without an owner is a workload": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", ref("ReplicaSet", "rs"))},
 			want:        []string{replicaSet + "p"},
 		},
 		"a Pod of a Job is in its CronJob": {
-			controllers: []*ControllerRecord{controller("CronJob", "nightly", Owner{}), controller("Job", "run", ref("CronJob", "nightly"))},
+			controllers: []*ControllerRecord{controller("CronJob", "nightly", nil), controller("Job", "run", ref("CronJob", "nightly"))},
 			pods:        []*PodRecord{pod("p", ref("Job", "run"))},
 			want:        []string{"batch/v1 CronJob nightly uid=nightly-uid template=hash-of-nightly pods=p"},
 		},
 		"a Job without an owner is a workload": {
-			controllers: []*ControllerRecord{controller("Job", "run", Owner{})},
+			controllers: []*ControllerRecord{controller("Job", "run", nil)},
 			pods:        []*PodRecord{pod("p", ref("Job", "run"))},
 			want:        []string{"batch/v1 Job run uid=run-uid template=hash-of-run pods=p"},
 		},
 		"StatefulSets, DaemonSets and ReplicationControllers have their Pods": {
 			controllers: []*ControllerRecord{
-				controller("StatefulSet", "a", Owner{}), controller("DaemonSet", "b", Owner{}), controller("ReplicationController", "c", Owner{}),
+				controller("StatefulSet", "a", nil), controller("DaemonSet", "b", nil), controller("ReplicationController", "c", nil),
 			},
 			pods: []*PodRecord{pod("p", ref("StatefulSet", "a")), pod("q", ref("DaemonSet", "b")), pod("r", ref("ReplicationController", "c"))},
 			want: []string{
@@ -133,19 +133,19 @@ func TestFold(t *testing.T) {
 			},
 		},
 		"a finished Pod of a Job is still judged": {
-			controllers: []*ControllerRecord{controller("Job", "run", Owner{})},
+			controllers: []*ControllerRecord{controller("Job", "run", nil)},
 			pods:        []*PodRecord{finished(pod("p", ref("Job", "run")))},
 			want:        []string{"batch/v1 Job run uid=run-uid template=hash-of-run pods=p"},
 		},
-		"a finished bare Pod is not judged": {pods: []*PodRecord{finished(pod("p", Owner{}))}},
+		"a finished bare Pod is not judged": {pods: []*PodRecord{finished(pod("p", nil))}},
 		"a finished Pod of a ReplicaSet is not judged": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{finished(pod("p", ref("ReplicaSet", "rs")))},
 			want:        []string{replicaSet},
 		},
 		"a finished Pod of a kind that is not read is not judged": {pods: []*PodRecord{finished(pod("p", ref("Rollout", "web")))}},
 		"a finished Pod of somebody else's kind Job is not judged": {
-			pods: []*PodRecord{finished(pod("p", Owner{APIVersion: "batch.volcano.sh/v1", Kind: "Job", Name: "run", UID: "x"}))},
+			pods: []*PodRecord{finished(pod("p", &Owner{APIVersion: "batch.volcano.sh/v1", Kind: "Job", Name: "run", UID: "x"}))},
 		},
 		"a finished Pod with a forged Job is not judged": {pods: []*PodRecord{finished(pod("p", ref("Job", "run")))}},
 		"a finished Pod of a Job that may not be read is judged": {
@@ -165,32 +165,32 @@ func TestFold(t *testing.T) {
 			},
 		},
 		"a Pod that names a UID that is not there is its own workload": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.UID = "other" }, ref("ReplicaSet", "rs")))},
 			want:        []string{bare, replicaSet},
 		},
 		"a Pod that names no UID is its own workload": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.UID = "" }, ref("ReplicaSet", "rs")))},
 			want:        []string{bare, replicaSet},
 		},
 		"a Pod that names the right UID under another name is its own workload": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.Name = "other" }, ref("ReplicaSet", "rs")))},
 			want:        []string{bare, replicaSet},
 		},
 		"a Pod that names the right UID under another kind is its own workload": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.Kind = "StatefulSet" }, ref("ReplicaSet", "rs")))},
 			want:        []string{bare, replicaSet},
 		},
 		"the version of a reference does not matter": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.APIVersion = "apps/v1beta2" }, ref("ReplicaSet", "rs")))},
 			want:        []string{replicaSet + "p"},
 		},
 		"the group of a reference matters: the kind is another one": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", with(func(o *Owner) { o.APIVersion = "extensions/v1beta1" }, ref("ReplicaSet", "rs")))},
 			want:        []string{replicaSet, "extensions/v1beta1 ReplicaSet rs uid= template= pods=p"},
 		},
@@ -208,15 +208,15 @@ func TestFold(t *testing.T) {
 			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", ref("ReplicaSet", "rs"))}, want: []string{replicaSet},
 		},
 		"a ReplicaSet of a CronJob is a workload, for a CronJob makes none": {
-			controllers: []*ControllerRecord{controller("CronJob", "c", Owner{}), controller("ReplicaSet", "rs", ref("CronJob", "c"))},
+			controllers: []*ControllerRecord{controller("CronJob", "c", nil), controller("ReplicaSet", "rs", ref("CronJob", "c"))},
 			want:        []string{"batch/v1 CronJob c uid=c-uid template=hash-of-c pods=", replicaSet},
 		},
 		"a Job of a Deployment is a workload, for a Deployment makes none": {
-			controllers: []*ControllerRecord{controller("Deployment", "web", Owner{}), controller("Job", "run", ref("Deployment", "web"))},
+			controllers: []*ControllerRecord{controller("Deployment", "web", nil), controller("Job", "run", ref("Deployment", "web"))},
 			want:        []string{deployment, "batch/v1 Job run uid=run-uid template=hash-of-run pods="},
 		},
 		"a Deployment of another Deployment is a workload": {
-			controllers: []*ControllerRecord{controller("Deployment", "web", ref("Deployment", "up")), controller("Deployment", "up", Owner{})},
+			controllers: []*ControllerRecord{controller("Deployment", "web", ref("Deployment", "up")), controller("Deployment", "up", nil)},
 			want:        []string{"apps/v1 Deployment up uid=up-uid template=hash-of-up pods=", deployment},
 		},
 		"a Pod that names itself is its own workload": {pods: []*PodRecord{pod("p", ref("Pod", "p"))}, want: []string{bare}},
@@ -231,12 +231,12 @@ func TestFold(t *testing.T) {
 			want: []string{"argoproj.io/v1alpha1 Rollout web uid= template= pods=p,q"},
 		},
 		"a subject that has been seen counts before one that is only named": {
-			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", Owner{})},
+			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", nil)},
 			pods:        []*PodRecord{pod("p", ref("ReplicaSet", "rs"))}, unavailable: forbidden(ReplicaSets),
 			want: []string{replicaSet + "p"},
 		},
 		"a Deployment that is called like another one's report, which was cut, is another workload": {
-			controllers: []*ControllerRecord{controller("Deployment", twin, Owner{}), controller("Deployment", long, Owner{})},
+			controllers: []*ControllerRecord{controller("Deployment", twin, nil), controller("Deployment", long, nil)},
 			want: []string{
 				"apps/v1 Deployment " + twin + " uid=" + twin + "-uid template=hash-of-" + twin + " pods=",
 				"apps/v1 Deployment " + long + " uid=" + long + "-uid template=hash-of-" + long + " pods=",
@@ -251,13 +251,13 @@ func TestFold(t *testing.T) {
 			controllers: []*ControllerRecord{controller("ReplicaSet", "rs", ref("Rollout", "web"))},
 		},
 		"a Job of an unread kind has its Pods in the workload named": {
-			controllers: []*ControllerRecord{controller("Job", "run", Owner{APIVersion: "jobset.x-k8s.io/v1alpha2", Kind: "JobSet", Name: "js", UID: "js"})},
+			controllers: []*ControllerRecord{controller("Job", "run", &Owner{APIVersion: "jobset.x-k8s.io/v1alpha2", Kind: "JobSet", Name: "js", UID: "js"})},
 			pods:        []*PodRecord{pod("p", ref("Job", "run"))},
 			want:        []string{"jobset.x-k8s.io/v1alpha2 JobSet js uid= template= pods=p"},
 		},
 		"a StatefulSet that an operator owns is a workload all the same": {
 			controllers: []*ControllerRecord{
-				controller("StatefulSet", "db", Owner{APIVersion: "db.example.com/v1", Kind: "Database", Name: "db", UID: "x"}),
+				controller("StatefulSet", "db", &Owner{APIVersion: "db.example.com/v1", Kind: "Database", Name: "db", UID: "x"}),
 			},
 			pods: []*PodRecord{pod("p", ref("StatefulSet", "db"))},
 			want: []string{"apps/v1 StatefulSet db uid=db-uid template=hash-of-db pods=p"},
@@ -279,7 +279,7 @@ func TestFold(t *testing.T) {
 			want: []string{replicaSet},
 		},
 		"workloads are sorted by the names of their reports": {
-			controllers: []*ControllerRecord{controller("StatefulSet", "a", Owner{}), controller("Deployment", "z", Owner{}), controller("Deployment", "b", Owner{})},
+			controllers: []*ControllerRecord{controller("StatefulSet", "a", nil), controller("Deployment", "z", nil), controller("Deployment", "b", nil)},
 			want: []string{
 				"apps/v1 Deployment b uid=b-uid template=hash-of-b pods=",
 				"apps/v1 Deployment z uid=z-uid template=hash-of-z pods=",
@@ -288,7 +288,7 @@ func TestFold(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inventory := Inventory{Name: "shop", Controllers: tc.controllers, Pods: tc.pods, Unavailable: tc.unavailable}
+			inventory := Inventory{Surroundings: Surroundings{Name: "shop"}, Controllers: tc.controllers, Pods: tc.pods, Unavailable: tc.unavailable}
 			for _, order := range []string{"as given", "reversed"} {
 				ns := Fold(inventory, now)
 				if diff := cmp.Diff(tc.want, sortedPods(ns)); diff != "" {
@@ -346,7 +346,7 @@ func TestFoldWaitsForOwners(t *testing.T) {
 		"a new Pod of an unread kind is judged at once, with what it names": {
 			pod: created(pod("p", ref("Rollout", "web")), now), wantPod: true,
 		},
-		"a new bare Pod is judged at once": {pod: created(pod("p", Owner{}), now), wantPod: true},
+		"a new bare Pod is judged at once": {pod: created(pod("p", nil), now), wantPod: true},
 		"an old Pod of a new ReplicaSet whose Deployment has not come waits with it": {
 			controllers: []*ControllerRecord{func() *ControllerRecord {
 				c := controller("ReplicaSet", "rs", ref("Deployment", "web"))
@@ -365,7 +365,7 @@ func TestFoldWaitsForOwners(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inventory := Inventory{Name: "shop", Controllers: tc.controllers, Pods: []*PodRecord{tc.pod}, Gone: tc.gone}
+			inventory := Inventory{Surroundings: Surroundings{Name: "shop"}, Controllers: tc.controllers, Pods: []*PodRecord{tc.pod}, Gone: tc.gone}
 			ns := Fold(inventory, now)
 			if got := len(podsOf(ns)) == 1; got != tc.wantPod {
 				t.Errorf("the Pod is judged: %v, want %v; workloads %q", got, tc.wantPod, described(ns))
@@ -471,8 +471,8 @@ func sortedPods(ns *Namespace) []string {
 func randomInventory(random *rand.Rand) Inventory {
 	one := func(values ...string) string { return values[random.IntN(len(values))] }
 	kinds := []string{"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
-	owner := func() Owner {
-		o := Owner{
+	owner := func() *Owner {
+		o := &Owner{
 			APIVersion: one("v1", "apps/v1", "apps/v1", "batch/v1", "apps/v1beta1", "example.com/v1", "example.com/v2", "", "a/b/c"),
 			Kind:       one(append(kinds, "Pod", "Node", "Service", "Rollout", "rollout", "")...),
 			Name:       "o" + one("0", "1", "2", "3", "4", "5"),
@@ -480,16 +480,16 @@ func randomInventory(random *rand.Rand) Inventory {
 		}
 		switch random.IntN(4) {
 		case 0:
-			return Owner{}
+			return nil
 		case 1: // by rights
 			o.APIVersion, o.UID = apiVersions[o.Kind], types.UID(o.Name+"-uid")
 		}
 		return o
 	}
 	recently := func() time.Time { return now.Add(-time.Duration(random.IntN(20)) * time.Second) }
-	i := Inventory{Name: "shop", Gone: func(o Owner) (time.Time, bool) { return now.Add(-time.Second), o.UID == "o5-uid" }}
+	i := Inventory{Surroundings: Surroundings{Name: "shop"}, Gone: func(o Owner) (time.Time, bool) { return now.Add(-time.Second), o.UID == "o5-uid" }}
 	for n := range random.IntN(6) {
-		c := controller(one(kinds...), fmt.Sprint("o", n), Owner{})
+		c := controller(one(kinds...), fmt.Sprint("o", n), nil)
 		c.Owner, c.Created = owner(), recently()
 		i.Controllers = append(i.Controllers, c)
 	}

@@ -11,19 +11,25 @@ import (
 
 // Inventory is what is known of one namespace, as read from the API server or from manifests.
 type Inventory struct {
-	Name string
+	Surroundings
 	// Namespace is nil where the object itself has not been seen.
 	Namespace       *NamespaceRecord
 	Pods            []*PodRecord
 	Controllers     []*ControllerRecord
 	Quotas          []*QuotaRecord
-	LimitRanges     []*LimitRangeRecord
 	NetworkPolicies []*NetworkPolicyRecord
-	ServiceAccounts []*ServiceAccountRecord
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.
 	Gone func(Owner) (time.Time, bool)
+}
+
+// Surroundings are what is around the Pods of a namespace and decides over them.
+type Surroundings struct {
+	// Name of the namespace.
+	Name            string
+	LimitRanges     []*LimitRangeRecord
+	ServiceAccounts []*ServiceAccountRecord
 }
 
 // Namespace is what checks see of a namespace: its inventory, with Pods folded into workloads.
@@ -36,6 +42,9 @@ type Namespace struct {
 	Standing func(Key) v1alpha1.Severity
 	// Recheck is when the evaluation would come out differently without any event, or zero.
 	Recheck time.Time
+
+	// around stands for the Surroundings and for what is Unavailable.
+	around uint64
 }
 
 // Workload is a subject that makes Pods, with its template and its live Pods.
@@ -48,9 +57,14 @@ type Workload struct {
 	TemplateLabels *Labels
 	// Pods are the live ones.
 	Pods []*PodRecord
+	// Static says that it is a static Pod.
+	Static bool
 
 	reportName string
 }
+
+// ReportName returns the name of the workload's report.
+func (w *Workload) ReportName() string { return w.reportName }
 
 // StandingSeverity returns the severity at which a finding of the running check stands already, or "".
 func (n *Namespace) StandingSeverity(r *Reporter, f Finding) v1alpha1.Severity {

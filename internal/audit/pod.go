@@ -5,7 +5,6 @@ package audit
 
 import (
 	"iter"
-	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,16 +22,11 @@ type Pod struct {
 type PlacedPod struct {
 	*Pod
 	// Template says that this is no Pod yet: admission may still change it.
-	Template  bool
-	Workload  *Workload
-	Namespace *Namespace
-}
-
-// Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. Its verdict is
-// computed once for each set of checks.
-type Shape struct {
-	Pod     Pod
-	verdict atomic.Pointer[verdict]
+	Template bool
+	// Static says that a kubelet runs the Pod from a file of its own; the API server has no more than a mirror of it.
+	Static bool
+	// Around is what is around it. What is not in there cannot change its verdict.
+	Around *Surroundings
 }
 
 // Container is one container of a Pod, of whatever sort.

@@ -45,19 +45,27 @@ type Owner struct {
 	UID        types.UID
 }
 
-// OwnerFrom returns the controller that an object names, or the zero Owner.
-func OwnerFrom(m metav1.Object) Owner {
+// OwnerFrom returns the controller that an object names, or nil.
+func OwnerFrom(m metav1.Object) *Owner {
 	c := metav1.GetControllerOfNoCopy(m)
 	if c == nil {
-		return Owner{}
+		return nil
 	}
-	return Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+	return &Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+}
+
+// isNode says whether a Pod with that owner mirrors a static one. Only a kubelet may create such Pods.
+func (o *Owner) isNode() bool { return o != nil && o.APIVersion == "v1" && o.Kind == "Node" }
+
+func (o *Owner) equal(p *Owner) bool {
+	return o == p || o != nil && p != nil && *o == *p
 }
 
 // PodRecord is what is kept of a live Pod.
 type PodRecord struct {
 	Object
-	Owner    Owner
+	// Owner is shared with other Pods of the same owner, and nil if there is none.
+	Owner    *Owner
 	Created  time.Time
 	Finished bool
 	// Labels of the Pod, shared with other Pods of the same labels.
@@ -72,15 +80,16 @@ type Labels struct {
 
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
-	return p.UID == q.UID && p.Owner == q.Owner && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape
+	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape
 }
 
 // ControllerRecord is what is kept of an object that makes Pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job,
 // CronJob, ReplicationController.
 type ControllerRecord struct {
 	Object
-	Kind    string
-	Owner   Owner
+	Kind string
+	// Owner is nil if there is none.
+	Owner   *Owner
 	Created time.Time
 	// Labels of the Pod template.
 	Labels *Labels
@@ -92,7 +101,7 @@ type ControllerRecord struct {
 
 // Equal says whether nothing that is audited differs.
 func (c *ControllerRecord) Equal(d *ControllerRecord) bool {
-	return c.UID == d.UID && c.Owner == d.Owner && c.Labels == d.Labels && c.Shape == d.Shape && c.TemplateHash == d.TemplateHash
+	return c.UID == d.UID && c.Owner.equal(d.Owner) && c.Labels == d.Labels && c.Shape == d.Shape && c.TemplateHash == d.TemplateHash
 }
 
 // NamespaceRecord is what is kept of a Namespace.

@@ -7,10 +7,9 @@ package ledger
 
 import (
 	"maps"
+	"slices"
 	"sync"
-	"time"
 
-	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/report"
 )
@@ -19,27 +18,31 @@ import (
 type Entry struct {
 	// Kind of the subject, from a closed set, and its name.
 	Kind, Name string
+	// Inputs of the verdict; of a workload only.
+	Inputs audit.Inputs
+	// Hash of what the report says.
+	Hash report.Hash
 	// Findings and exempted ones.
 	Findings, Exempted report.Tally
 	Skips              []audit.Skip
-	Passed             []string
-	Remembered         report.Remembered
+	// Passed is a number of checks.
+	Passed     int
+	Remembered report.Remembered
 }
 
 // EntryOf makes the entry of a verdict.
-func EntryOf(result *audit.Result, remembered report.Remembered) *Entry {
-	exempted := make(report.Tally)
+func EntryOf(result *audit.Result) *Entry {
+	var exempted report.Tally
 	for _, e := range result.Exemptions {
-		exempted[report.CheckSeverity{Check: e.Check, Severity: e.Severity}]++
+		exempted.Add(report.Tally{{CheckSeverity: report.CheckSeverity{Check: e.Check, Severity: e.Severity}, N: 1}})
 	}
 	return &Entry{
-		Kind:       result.KindLabel(),
-		Name:       report.CleanName(result.Name),
-		Findings:   report.TallyOf(result.Findings),
-		Exempted:   exempted,
-		Skips:      result.Skips,
-		Passed:     result.Passed,
-		Remembered: remembered,
+		Kind:     result.KindLabel(),
+		Name:     report.CleanName(result.Name),
+		Findings: report.TallyOf(result.Findings),
+		Exempted: exempted,
+		Skips:    result.Skips,
+		Passed:   result.Passed,
 	}
 }
 
@@ -49,13 +52,54 @@ type Entries map[string]*Entry
 // Ledger holds the entries of all namespaces. It is safe for concurrent use.
 type Ledger struct {
 	mu         sync.RWMutex
-	namespaces map[string]Entries
-	onPut      func()
+	namespaces map[string]judged
+	total      sum
+	// sets are the checks in use, and for how many subjects of either sort.
+	sets  map[*audit.Set]subjects
+	onPut func()
+}
+
+// judged is what was decided about one namespace.
+type judged struct {
+	entries Entries
+	set     *audit.Set
+	sum     sum
+}
+
+// sum is what is counted of many entries. It is kept up to date with every change, so that nobody ever goes through all.
+type sum struct {
+	findings, exempted report.Tally
+	// skips is how many subjects skip a check.
+	skips    map[string]int
+	subjects subjects
+}
+
+type subjects struct {
+	workloads, namespaces int
+}
+
+func sumOf(entries Entries) sum {
+	s := sum{skips: make(map[string]int)}
+	for _, e := range entries {
+		s.findings.Add(e.Findings)
+		s.exempted.Add(e.Exempted)
+		for _, skip := range e.Skips {
+			s.skips[skip.Check]++
+		}
+		if e.Kind == audit.KindNamespace {
+			s.subjects.namespaces++
+		} else {
+			s.subjects.workloads++
+		}
+	}
+	return s
 }
 
 // New returns an empty ledger.
 func New() *Ledger {
-	return &Ledger{namespaces: make(map[string]Entries)}
+	return &Ledger{
+		namespaces: make(map[string]judged), total: sum{skips: make(map[string]int)}, sets: make(map[*audit.Set]subjects),
+	}
 }
 
 // OnPut registers the function that is called after every change. It must not block.
@@ -65,14 +109,50 @@ func (l *Ledger) OnPut(changed func()) {
 	l.onPut = changed
 }
 
-// Put replaces what was decided about a namespace.
-func (l *Ledger) Put(namespace string, entries Entries) {
-	l.change(func() { l.namespaces[namespace] = entries })
+// Put replaces what was decided about a namespace, by which checks.
+func (l *Ledger) Put(namespace string, set *audit.Set, entries Entries) {
+	fresh := judged{entries, set, sumOf(entries)}
+	l.change(func() {
+		l.remove(namespace)
+		l.namespaces[namespace] = fresh
+		l.total.findings.Add(fresh.sum.findings)
+		l.total.exempted.Add(fresh.sum.exempted)
+		for check, n := range fresh.sum.skips {
+			l.total.skips[check] += n
+		}
+		l.use(set, fresh.sum.subjects, 1)
+	})
 }
 
 // Drop forgets a namespace that is gone.
 func (l *Ledger) Drop(namespace string) {
-	l.change(func() { delete(l.namespaces, namespace) })
+	l.change(func() { l.remove(namespace) })
+}
+
+func (l *Ledger) remove(namespace string) {
+	old, ok := l.namespaces[namespace]
+	if !ok {
+		return
+	}
+	delete(l.namespaces, namespace)
+	l.total.findings.Remove(old.sum.findings)
+	l.total.exempted.Remove(old.sum.exempted)
+	for check, n := range old.sum.skips {
+		if l.total.skips[check] -= n; l.total.skips[check] == 0 {
+			delete(l.total.skips, check)
+		}
+	}
+	l.use(old.set, old.sum.subjects, -1)
+}
+
+// use counts for how many subjects a set is in use.
+func (l *Ledger) use(set *audit.Set, n subjects, sign int) {
+	using := l.sets[set]
+	using.workloads += sign * n.workloads
+	using.namespaces += sign * n.namespaces
+	if l.sets[set] = using; using == (subjects{}) {
+		delete(l.sets, set)
+	}
 }
 
 func (l *Ledger) change(change func()) {
@@ -89,51 +169,51 @@ func (l *Ledger) change(change func()) {
 func (l *Ledger) Get(namespace string) Entries {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.namespaces[namespace]
+	return l.namespaces[namespace].entries
 }
 
 // All returns what was decided about every namespace, by namespace.
 func (l *Ledger) All() map[string]Entries {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return maps.Clone(l.namespaces)
+	all := make(map[string]Entries, len(l.namespaces))
+	for namespace, j := range l.namespaces {
+		all[namespace] = j.entries
+	}
+	return all
 }
 
-// Totals sums everything up for the cluster's report.
+// Namespaces returns the namespaces about which anything was decided, in no order.
+func (l *Ledger) Namespaces() []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.AppendSeq(make([]string, 0, len(l.namespaces)), maps.Keys(l.namespaces))
+}
+
+// Totals returns the sums for the cluster's report.
 func (l *Ledger) Totals() report.Totals {
-	t := report.Totals{Tally: make(report.Tally)}
-	passed, skipped, failed := make(map[string]bool), make(map[string]bool), make(map[string]bool)
-	for _, entries := range l.All() {
-		for _, e := range entries {
-			t.Tally.Add(e.Findings)
-			t.Exempted += e.Exempted.Total()
-			for _, id := range e.Passed {
-				passed[id] = true
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	t := report.Totals{
+		Tally: slices.Clone(l.total.findings), Exempted: l.total.exempted.Total(), Skipped: len(l.total.skips),
+	}
+	failed := make(map[string]bool, len(t.Tally))
+	for _, c := range t.Tally {
+		failed[c.Check] = true
+	}
+	passed := make(map[string]bool)
+	for set, using := range l.sets {
+		for i := range set.Checks() {
+			c := &set.Checks()[i]
+			judged := using.workloads
+			if c.Namespace != nil {
+				judged = using.namespaces
 			}
-			for _, skip := range e.Skips {
-				skipped[skip.Check] = true
-			}
-			for k := range e.Findings {
-				failed[k.Check] = true
+			if judged > 0 && !failed[c.ID] && l.total.skips[c.ID] == 0 {
+				passed[c.ID] = true
 			}
 		}
 	}
-	t.Skipped = len(skipped)
-	for id := range passed {
-		if !failed[id] && !skipped[id] {
-			t.Passed++
-		}
-	}
+	t.Passed = len(passed)
 	return t
-}
-
-// Oldest returns since when the oldest finding of that severity stands; zero if there is none.
-func (e *Entry) Oldest(severity v1alpha1.Severity) time.Time {
-	var oldest time.Time
-	for _, s := range e.Remembered {
-		if s.Severity == severity && (oldest.IsZero() || s.Since.Time.Before(oldest)) {
-			oldest = s.Since.Time
-		}
-	}
-	return oldest
 }

@@ -29,8 +29,18 @@ const (
 // since is 1700000000 in Unix time.
 var since = time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC)
 
-func standing(severity v1alpha1.Severity, later time.Duration) report.Standing {
-	return report.Standing{Severity: severity, Since: metav1.NewTime(since.Add(later * time.Second))}
+func standing(check string, severity v1alpha1.Severity, later time.Duration) v1alpha1.Finding {
+	return v1alpha1.Finding{Check: check, Severity: severity, Since: metav1.NewTime(since.Add(later * time.Second))}
+}
+
+type counts = map[report.CheckSeverity]int32
+
+func tallyFrom(c counts) report.Tally {
+	var t report.Tally
+	for k, n := range c {
+		t.Add(report.Tally{{CheckSeverity: k, N: n}})
+	}
+	return t
 }
 
 func set(t *testing.T) *audit.Set {
@@ -53,31 +63,31 @@ func set(t *testing.T) *audit.Set {
 // twoNamespaces has everything that state metrics tell apart.
 func twoNamespaces() *ledger.Ledger {
 	l := ledger.New()
-	l.Put("shop", ledger.Entries{
+	l.Put("shop", nil, ledger.Entries{
 		"deployment-web": {
 			Kind: "Deployment", Name: "web",
-			Findings:   report.Tally{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1},
-			Exempted:   report.Tally{{Check: "image-tag-latest", Severity: low}: 1},
-			Remembered: report.Remembered{{Check: "privileged-container"}: standing(critical, 5), {Check: "image-tag-latest"}: standing(low, 0)},
+			Findings:   tallyFrom(counts{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1}),
+			Exempted:   tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}),
+			Remembered: report.Remember([]v1alpha1.Finding{standing("privileged-container", critical, 5), standing("image-tag-latest", low, 0)}),
 		},
 		"deployment-api": {
-			Kind: "Deployment", Name: "api", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 3}, Passed: []string{"privileged-container"},
-			Remembered: report.Remembered{{Check: "image-tag-latest"}: standing(low, 9)},
+			Kind: "Deployment", Name: "api", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 3}), Passed: 1,
+			Remembered: report.Remember([]v1alpha1.Finding{standing("image-tag-latest", low, 9)}),
 		},
 		// Two subjects with one kind label and one name, of different groups.
-		"thing.a.example-x": {Kind: "Other", Name: "x", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 1}, Passed: []string{"privileged-container"}},
+		"thing.a.example-x": {Kind: "Other", Name: "x", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}), Passed: 1},
 		"thing.b.example-x": {
-			Kind: "Other", Name: "x", Findings: report.Tally{{Check: "image-tag-latest", Severity: low}: 1},
+			Kind: "Other", Name: "x", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}),
 			Skips: []audit.Skip{{Check: "privileged-container", Reason: v1alpha1.SkipCheckFailed}},
 		},
-		"namespace-shop": {Kind: "Namespace", Name: "shop", Passed: []string{"no-resource-quota"}},
+		"namespace-shop": {Kind: "Namespace", Name: "shop", Passed: 1},
 	})
-	l.Put("empty", ledger.Entries{
+	l.Put("empty", nil, ledger.Entries{
 		"namespace-empty": {Kind: "Namespace", Name: "empty", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipSourceForbidden}}},
 	})
-	l.Put("", ledger.Entries{
-		"node-a": {Kind: "Other", Name: "a", Findings: report.Tally{{Check: "privileged-container", Severity: high}: 1}},
-		"node-b": {Kind: "Other", Name: "b", Findings: report.Tally{{Check: "privileged-container", Severity: high}: 1}},
+	l.Put("", nil, ledger.Entries{
+		"node-a": {Kind: "Other", Name: "a", Findings: tallyFrom(counts{{Check: "privileged-container", Severity: high}: 1})},
+		"node-b": {Kind: "Other", Name: "b", Findings: tallyFrom(counts{{Check: "privileged-container", Severity: high}: 1})},
 	})
 	return l
 }
@@ -185,7 +195,7 @@ kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
 		"a check that is no longer there": {func(s *State) {
 			s.Ledger, s.Workloads = ledger.New(), false
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
-			s.Ledger.Put("", ledger.Entries{"x": {Findings: report.Tally{{Check: "gone", Severity: low}: 1}}})
+			s.Ledger.Put("", nil, ledger.Entries{"x": {Findings: tallyFrom(counts{{Check: "gone", Severity: low}: 1})}})
 		}, `
 # HELP kubersafe_cluster_violations Current violations of subjects that belong to no namespace.
 # TYPE kubersafe_cluster_violations gauge
@@ -229,10 +239,10 @@ func TestHostileNamesBreakNoScrape(t *testing.T) {
 			Subject:  audit.Subject{APIVersion: "a.example/v1", Kind: "Thing\xff", Name: name},
 			Findings: []audit.Finding{{Check: "image-tag-latest", Severity: low}},
 		}
-		entries[fmt.Sprint(i)] = ledger.EntryOf(result, nil)
+		entries[fmt.Sprint(i)] = ledger.EntryOf(result)
 	}
 	l := ledger.New()
-	l.Put("shop", entries)
+	l.Put("shop", nil, entries)
 	want := `
 # HELP kubersafe_workload_violations Current violations of a workload or namespace. Subjects without any have no series.
 # TYPE kubersafe_workload_violations gauge

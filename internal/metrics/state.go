@@ -101,12 +101,12 @@ func (s *State) Collect(out chan<- prometheus.Metric) {
 }
 
 func (s *State) collectCluster(out chan<- prometheus.Metric, entries ledger.Entries) {
-	all := make(report.Tally)
+	var all report.Tally
 	for _, e := range entries {
 		all.Add(e.Findings)
 	}
-	for k, n := range all {
-		gauge(out, clusterViolations, float64(n), k.Check, string(k.Severity), s.category(k.Check))
+	for _, c := range all {
+		gauge(out, clusterViolations, float64(c.N), c.Check, string(c.Severity), s.category(c.Check))
 	}
 }
 
@@ -138,7 +138,7 @@ type namespaceTotals struct {
 
 func totalsOf(entries ledger.Entries) *namespaceTotals {
 	t := &namespaceTotals{
-		all: make(report.Tally), violations: make(map[kindCheck]int32), exempted: make(map[kindCheck]int32),
+		violations: make(map[kindCheck]int32), exempted: make(map[kindCheck]int32),
 		workloads: make(map[workload]int32), subjects: make(map[string]int), skipped: make(map[skip]int),
 		oldest: make(map[v1alpha1.Severity]time.Time),
 	}
@@ -146,20 +146,20 @@ func totalsOf(entries ledger.Entries) *namespaceTotals {
 		t.all.Add(e.Findings)
 		t.subjects[e.Kind]++
 		failed := make(map[string]bool, len(e.Findings))
-		for k, n := range e.Findings {
-			failed[k.Check] = true
-			t.violations[kindCheck{e.Kind, k}] += n
-			t.workloads[workload{e.Kind, e.Name, k.Severity}] += n
+		for _, c := range e.Findings {
+			failed[c.Check] = true
+			t.violations[kindCheck{e.Kind, c.CheckSeverity}] += c.N
+			t.workloads[workload{e.Kind, e.Name, c.Severity}] += c.N
 		}
-		for k, n := range e.Exempted {
-			t.exempted[kindCheck{e.Kind, k}] += n
+		for _, c := range e.Exempted {
+			t.exempted[kindCheck{e.Kind, c.CheckSeverity}] += c.N
 		}
-		t.audited += len(e.Passed) + len(failed)
+		t.audited += e.Passed + len(failed)
 		for _, sk := range e.Skips {
 			t.skipped[skip{sk.Check, sk.Reason}]++
 		}
 		for _, severity := range audit.Severities {
-			if since := e.Oldest(severity); !since.IsZero() && (t.oldest[severity].IsZero() || since.Before(t.oldest[severity])) {
+			if since := e.Remembered.Oldest(severity); !since.IsZero() && (t.oldest[severity].IsZero() || since.Before(t.oldest[severity])) {
 				t.oldest[severity] = since
 			}
 		}

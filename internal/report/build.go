@@ -22,48 +22,11 @@ const (
 	skipsBudget      = 128 << 10
 )
 
-// Standing is what is remembered of a finding from one report to the next.
-type Standing struct {
-	Severity v1alpha1.Severity
-	Since    metav1.Time
-}
-
-// Remembered maps the findings of a report to what is remembered of them.
-type Remembered map[audit.Key]Standing
-
 // Build makes the report of one subject in a namespace, and what the next one must know of it. Findings keep the time
 // since when they stand; new ones get now.
 func Build(
-	namespace string, result audit.Result, previous Remembered, now time.Time,
+	namespace string, result *audit.Result, previous Remembered, now time.Time,
 ) (*v1alpha1.SecurityReport, Remembered) {
-	r, remembered, _ := build(namespace, result, previous, now)
-	return r, remembered
-}
-
-// BuildNamespace makes the reports of a namespace, one for each of its results in their order, the namespace's own last, and
-// what the next ones must know of each. previous returns what is remembered of a report, by its name.
-func BuildNamespace(
-	namespace string, results []audit.Result, previous func(report string) Remembered, now time.Time,
-) ([]*v1alpha1.SecurityReport, []Remembered) {
-	reports := make([]*v1alpha1.SecurityReport, len(results))
-	remembered := make([]Remembered, len(results))
-	workloads, exempted := make(Tally), int32(0)
-	for i, result := range results {
-		var tally Tally
-		reports[i], remembered[i], tally = build(namespace, result, previous(result.Report), now)
-		if i == len(results)-1 {
-			reports[i].Workloads = RollUp(workloads, exempted)
-		} else {
-			workloads.Add(tally)
-			exempted += int32(len(result.Exemptions)) //nolint:gosec // G115: a number of findings in memory
-		}
-	}
-	return reports, remembered
-}
-
-func build(
-	namespace string, result audit.Result, previous Remembered, now time.Time,
-) (*v1alpha1.SecurityReport, Remembered, Tally) {
 	tally := TallyOf(result.Findings)
 	findings := findingsOf(result.Findings, previous, now)
 	r := &v1alpha1.SecurityReport{
@@ -74,7 +37,7 @@ func build(
 			OwnerReferences: ownersOf(result.Subject),
 		},
 		Subject: subjectOf(result),
-		Summary: summaryOf(tally, len(result.Passed), len(result.Exemptions), len(result.Skips)),
+		Summary: summaryOf(tally, result.Passed, len(result.Exemptions), len(result.Skips)),
 	}
 	n := len(findings)
 	if n > v1alpha1.MaxFindings || atMost(findings) > findingsBudget {
@@ -83,10 +46,10 @@ func build(
 	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
 	r.Exemptions = exemptionsOf(result.Exemptions)
 	r.Skips = skipsOf(result.Skips)
-	return r, Remember(findings), tally
+	return r, Remember(findings)
 }
 
-// RollUp sums tallies up for the report of a namespace.
+// RollUp sums up the workloads of a namespace, for its own report.
 func RollUp(workloads Tally, exempted int32) *v1alpha1.RollUp {
 	return &v1alpha1.RollUp{
 		Score:    workloads.Score(),
@@ -146,7 +109,7 @@ func ownersOf(s audit.Subject) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{APIVersion: s.APIVersion, Kind: s.Kind, Name: s.Name, UID: types.UID(s.UID)}}
 }
 
-func subjectOf(r audit.Result) v1alpha1.Subject {
+func subjectOf(r *audit.Result) v1alpha1.Subject {
 	return v1alpha1.Subject{
 		APIVersion:   clean(r.APIVersion, v1alpha1.MaxAPIVersion),
 		Kind:         clean(r.Kind, v1alpha1.MaxKind),
@@ -193,8 +156,8 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 		if f.Suggested != "" {
 			v.SuggestedValue = &v1alpha1.Value{Raw: json.RawMessage(f.Suggested)}
 		}
-		if standing, ok := previous[keyOf(&v)]; ok {
-			v.Since = standing.Since
+		if standing, ok := previous.Get(keyOf(&v)); ok {
+			v.Since = metav1.NewTime(standing.Since)
 		}
 		out = append(out, v)
 	}
@@ -247,13 +210,4 @@ func keyOf(f *v1alpha1.Finding) audit.Key {
 		k.ObjectKind, k.ObjectName = f.Object.Kind, f.Object.Name
 	}
 	return k
-}
-
-// Remember returns what the next report must know of this one.
-func Remember(findings []v1alpha1.Finding) Remembered {
-	m := make(Remembered, len(findings))
-	for i := range findings {
-		m[keyOf(&findings[i])] = Standing{Severity: findings[i].Severity, Since: findings[i].Since}
-	}
-	return m
 }

@@ -5,6 +5,9 @@
 package report
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -15,31 +18,59 @@ type CheckSeverity struct {
 	Severity v1alpha1.Severity
 }
 
-// Tally counts findings by check and severity, of one subject or of many.
-type Tally map[CheckSeverity]int32
+// Count is how many findings there are of a check with a severity.
+type Count struct {
+	CheckSeverity
+	N int32
+}
+
+// Tally counts findings by check and severity, of one subject or of many. It is sorted: worst first, then by check. One is
+// kept for every subject, and most are short, so it is a list.
+type Tally []Count
 
 // TallyOf counts findings.
 func TallyOf(findings []audit.Finding) Tally {
-	t := make(Tally)
+	var t Tally
 	for _, f := range findings {
-		t[CheckSeverity{f.Check, f.Severity}]++
+		t.add(CheckSeverity{f.Check, f.Severity}, 1)
 	}
-	return t
+	return slices.Clip(t)
 }
 
 // Add adds another tally to this one.
-func (t Tally) Add(other Tally) {
-	for k, n := range other {
-		t[k] += n
+func (t *Tally) Add(other Tally) {
+	for _, c := range other {
+		t.add(c.CheckSeverity, c.N)
+	}
+}
+
+// Remove takes away what was added.
+func (t *Tally) Remove(other Tally) {
+	for _, c := range other {
+		t.add(c.CheckSeverity, -c.N)
+	}
+}
+
+func (t *Tally) add(k CheckSeverity, n int32) {
+	i, found := slices.BinarySearchFunc(*t, k, func(c Count, k CheckSeverity) int {
+		return cmp.Or(cmp.Compare(audit.Rank(k.Severity), audit.Rank(c.Severity)), cmp.Compare(c.Check, k.Check))
+	})
+	switch {
+	case !found:
+		*t = slices.Insert(*t, i, Count{k, n})
+	case (*t)[i].N+n == 0:
+		*t = slices.Delete(*t, i, i+1)
+	default:
+		(*t)[i].N += n
 	}
 }
 
 // Count returns the number of findings of one severity.
 func (t Tally) Count(severity v1alpha1.Severity) int32 {
 	var n int32
-	for k, v := range t {
-		if k.Severity == severity {
-			n += v
+	for _, c := range t {
+		if c.Severity == severity {
+			n += c.N
 		}
 	}
 	return n
@@ -48,13 +79,10 @@ func (t Tally) Count(severity v1alpha1.Severity) int32 {
 // Worst returns the worst finding's severity and check, the first by name if there are several; None and "" if there is
 // no finding.
 func (t Tally) Worst() CheckSeverity {
-	worst := CheckSeverity{Severity: v1alpha1.SeverityNone}
-	for k := range t {
-		if d := audit.Rank(k.Severity) - audit.Rank(worst.Severity); d > 0 || d == 0 && k.Check < worst.Check {
-			worst = k
-		}
+	if len(t) == 0 {
+		return CheckSeverity{Severity: v1alpha1.SeverityNone}
 	}
-	return worst
+	return t[0].CheckSeverity
 }
 
 // perMille is what is left of the score after a check that fails with that severity.
@@ -69,20 +97,14 @@ var perMille = map[v1alpha1.Severity]int64{
 // 0.85, Medium by 0.95, Low by 0.99; rounded down. So it does not depend on how many checks there are, nor on how many
 // replicas or subjects show the same fault.
 func (t Tally) Score() int32 {
-	worst := make(map[string]v1alpha1.Severity, len(t))
-	for k := range t {
-		if audit.Rank(k.Severity) > audit.Rank(worst[k.Check]) {
-			worst[k.Check] = k.Severity
-		}
-	}
 	// In whole numbers and worst first, so that every machine comes to the same.
 	const one = int64(1_000_000_000)
 	score := 100 * one
-	for _, severity := range audit.Severities {
-		for _, s := range worst {
-			if s == severity {
-				score = score / 1000 * perMille[s]
-			}
+	seen := make(map[string]bool, len(t))
+	for _, c := range t {
+		if !seen[c.Check] {
+			seen[c.Check] = true
+			score = score / 1000 * perMille[c.Severity]
 		}
 	}
 	return int32(score / one)
@@ -91,8 +113,8 @@ func (t Tally) Score() int32 {
 // Total returns the number of all findings.
 func (t Tally) Total() int32 {
 	var n int32
-	for _, v := range t {
-		n += v
+	for _, c := range t {
+		n += c.N
 	}
 	return n
 }

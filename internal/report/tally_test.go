@@ -5,9 +5,9 @@ package report
 
 import (
 	"fmt"
-	"maps"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,25 +23,36 @@ const (
 	low      = v1alpha1.SeverityLow
 )
 
+type counts = map[CheckSeverity]int32
+
+// tallyFrom adds counts in any order.
+func tallyFrom(c counts) Tally {
+	var t Tally
+	for k, n := range c {
+		t.Add(Tally{{k, n}})
+	}
+	return t
+}
+
 func TestScore(t *testing.T) {
 	for name, tc := range map[string]struct {
 		tally Tally
 		want  int32
 	}{
 		"nothing found":                           {nil, 100},
-		"one Critical":                            {Tally{{"a", critical}: 1}, 60},
-		"one High":                                {Tally{{"a", high}: 1}, 85},
-		"one Medium":                              {Tally{{"a", medium}: 1}, 95},
-		"one Low":                                 {Tally{{"a", low}: 1}, 99},
-		"many of one check count once":            {Tally{{"a", critical}: 1000}, 60},
-		"a check counts by its worst":             {Tally{{"a", critical}: 1, {"a", high}: 9, {"a", low}: 9}, 60},
-		"checks multiply":                         {Tally{{"a", critical}: 1, {"b", critical}: 1}, 36},
-		"one of each":                             {Tally{{"a", critical}: 1, {"b", high}: 1, {"c", medium}: 1, {"d", low}: 1}, 47}, // 47.9655
-		"two Lows: 98.01 is rounded down":         {Tally{{"a", low}: 1, {"b", low}: 1}, 98},
-		"a High and a Low: 84.15 is rounded down": {Tally{{"a", high}: 1, {"b", low}: 1}, 84},
-		"a High and a Medium: 80.75":              {Tally{{"a", high}: 1, {"b", medium}: 1}, 80},
-		"exactly 57":                              {Tally{{"a", critical}: 1, {"b", medium}: 1}, 57},
-		"exactly 51":                              {Tally{{"a", critical}: 1, {"b", high}: 1}, 51},
+		"one Critical":                            {tallyFrom(counts{{"a", critical}: 1}), 60},
+		"one High":                                {tallyFrom(counts{{"a", high}: 1}), 85},
+		"one Medium":                              {tallyFrom(counts{{"a", medium}: 1}), 95},
+		"one Low":                                 {tallyFrom(counts{{"a", low}: 1}), 99},
+		"many of one check count once":            {tallyFrom(counts{{"a", critical}: 1000}), 60},
+		"a check counts by its worst":             {tallyFrom(counts{{"a", critical}: 1, {"a", high}: 9, {"a", low}: 9}), 60},
+		"checks multiply":                         {tallyFrom(counts{{"a", critical}: 1, {"b", critical}: 1}), 36},
+		"one of each":                             {tallyFrom(counts{{"a", critical}: 1, {"b", high}: 1, {"c", medium}: 1, {"d", low}: 1}), 47}, // 47.9655
+		"two Lows: 98.01 is rounded down":         {tallyFrom(counts{{"a", low}: 1, {"b", low}: 1}), 98},
+		"a High and a Low: 84.15 is rounded down": {tallyFrom(counts{{"a", high}: 1, {"b", low}: 1}), 84},
+		"a High and a Medium: 80.75":              {tallyFrom(counts{{"a", high}: 1, {"b", medium}: 1}), 80},
+		"exactly 57":                              {tallyFrom(counts{{"a", critical}: 1, {"b", medium}: 1}), 57},
+		"exactly 51":                              {tallyFrom(counts{{"a", critical}: 1, {"b", high}: 1}), 51},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tc.tally.Score(); got != tc.want {
@@ -53,10 +64,10 @@ func TestScore(t *testing.T) {
 
 // failing is a tally with that many checks failing at each severity, worst first.
 func failing(counts [4]int) Tally {
-	t := make(Tally)
+	var t Tally
 	for i, severity := range audit.Severities {
 		for n := range counts[i] {
-			t[CheckSeverity{fmt.Sprint(severity, n), severity}] = 1
+			t.Add(Tally{{CheckSeverity{fmt.Sprint(severity, n), severity}, 1}})
 		}
 	}
 	return t
@@ -84,10 +95,10 @@ func TestScoreIsExact(t *testing.T) {
 func TestScoreNeverRises(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 4))
 	for range 200 {
-		tally, last := make(Tally), int32(100)
+		tally, last := Tally(nil), int32(100)
 		for range 100 {
 			k := CheckSeverity{fmt.Sprint("c", random.IntN(60)), audit.Severities[random.IntN(4)]}
-			tally.Add(Tally{k: random.Int32N(3) + 1})
+			tally.Add(tallyFrom(counts{k: random.Int32N(3) + 1}))
 			score := tally.Score()
 			if score > last || score < 0 {
 				t.Fatalf("the score went from %d to %d with %v", last, score, k)
@@ -106,10 +117,10 @@ func TestWorst(t *testing.T) {
 		want  CheckSeverity
 	}{
 		"nothing found":                   {nil, CheckSeverity{"", v1alpha1.SeverityNone}},
-		"one finding":                     {Tally{{"a", low}: 1}, CheckSeverity{"a", low}},
-		"the severity counts":             {Tally{{"a", low}: 9, {"z", critical}: 1, {"b", high}: 3}, CheckSeverity{"z", critical}},
-		"of the same severity, the first": {Tally{{"c", high}: 9, {"b", high}: 1, {"a", low}: 1}, CheckSeverity{"b", high}},
-		"a check with several severities": {Tally{{"b", high}: 1, {"b", critical}: 1, {"a", high}: 1}, CheckSeverity{"b", critical}},
+		"one finding":                     {tallyFrom(counts{{"a", low}: 1}), CheckSeverity{"a", low}},
+		"the severity counts":             {tallyFrom(counts{{"a", low}: 9, {"z", critical}: 1, {"b", high}: 3}), CheckSeverity{"z", critical}},
+		"of the same severity, the first": {tallyFrom(counts{{"c", high}: 9, {"b", high}: 1, {"a", low}: 1}), CheckSeverity{"b", high}},
+		"a check with several severities": {tallyFrom(counts{{"b", high}: 1, {"b", critical}: 1, {"a", high}: 1}), CheckSeverity{"b", critical}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 20 { // maps come in any order
@@ -125,14 +136,14 @@ func TestTally(t *testing.T) {
 	tally := TallyOf([]audit.Finding{
 		{Check: "a", Severity: high}, {Check: "a", Severity: high}, {Check: "a", Severity: low}, {Check: "b", Severity: high},
 	})
-	want := Tally{{"a", high}: 2, {"a", low}: 1, {"b", high}: 1}
+	want := tallyFrom(counts{{"a", high}: 2, {"a", low}: 1, {"b", high}: 1})
 	if diff := cmp.Diff(want, tally); diff != "" {
 		t.Errorf("TallyOf (-want +got):\n%s", diff)
 	}
-	other := Tally{{"b", high}: 5, {"c", critical}: 1}
-	kept := maps.Clone(other)
+	other := tallyFrom(counts{{"b", high}: 5, {"c", critical}: 1})
+	kept := slices.Clone(other)
 	tally.Add(other)
-	want = Tally{{"a", high}: 2, {"a", low}: 1, {"b", high}: 6, {"c", critical}: 1}
+	want = tallyFrom(counts{{"a", high}: 2, {"a", low}: 1, {"b", high}: 6, {"c", critical}: 1})
 	if diff := cmp.Diff(want, tally); diff != "" {
 		t.Errorf("after Add (-want +got):\n%s", diff)
 	}
@@ -146,5 +157,10 @@ func TestTally(t *testing.T) {
 		if got := tally.Count(severity); got != want {
 			t.Errorf("Count(%s) = %d, want %d", severity, got, want)
 		}
+	}
+	tally.Remove(other)
+	want = tallyFrom(counts{{"a", high}: 2, {"a", low}: 1, {"b", high}: 1})
+	if diff := cmp.Diff(want, tally); diff != "" {
+		t.Errorf("after Remove (-want +got):\n%s", diff)
 	}
 }

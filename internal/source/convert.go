@@ -29,7 +29,7 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 	}
 	return &audit.PodRecord{
 		Object:   audit.ObjectFrom(p),
-		Owner:    audit.OwnerFrom(p),
+		Owner:    i.ownerOf(p),
 		Created:  p.CreationTimestamp.Time,
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Labels:   i.labelsOf(p.Labels),
@@ -49,7 +49,7 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 	r := &audit.ControllerRecord{
 		Object:  audit.ObjectFrom(m),
 		Kind:    kind,
-		Owner:   audit.OwnerFrom(m),
+		Owner:   i.ownerOf(m),
 		Created: m.GetCreationTimestamp().Time,
 	}
 	if !audit.Folds(kind, r.Owner) && template != nil {

@@ -186,19 +186,19 @@ func TestControllerRecords(t *testing.T) {
 		},
 		"a Deployment's ReplicaSet, whose template is not kept": {
 			&appsv1.ReplicaSet{ObjectMeta: metaOf("a", controlledBy("apps/v1", "Deployment", "web")), Spec: appsv1.ReplicaSetSpec{Template: template()}},
-			audit.ControllerRecord{Kind: "ReplicaSet", Owner: audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, false,
+			audit.ControllerRecord{Kind: "ReplicaSet", Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, false,
 		},
 		"a CronJob's Job, whose template is not kept": {
 			&batchv1.Job{ObjectMeta: metaOf("a", controlledBy("batch/v1", "CronJob", "web")), Spec: batchv1.JobSpec{Template: template()}},
-			audit.ControllerRecord{Kind: "Job", Owner: audit.Owner{APIVersion: "batch/v1", Kind: "CronJob", Name: "web", UID: "o-1"}}, false,
+			audit.ControllerRecord{Kind: "Job", Owner: &audit.Owner{APIVersion: "batch/v1", Kind: "CronJob", Name: "web", UID: "o-1"}}, false,
 		},
 		"a Job that no kind it names could control, whose template is kept": {
 			&batchv1.Job{ObjectMeta: metaOf("a", controlledBy("apps/v1", "Deployment", "web")), Spec: batchv1.JobSpec{Template: template()}},
-			audit.ControllerRecord{Kind: "Job", Owner: audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, true,
+			audit.ControllerRecord{Kind: "Job", Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, true,
 		},
 		"an operator's StatefulSet, whose template is kept": {
 			&appsv1.StatefulSet{ObjectMeta: metaOf("a", controlledBy("db.example/v1", "Database", "db")), Spec: appsv1.StatefulSetSpec{Template: template()}},
-			audit.ControllerRecord{Kind: "StatefulSet", Owner: audit.Owner{APIVersion: "db.example/v1", Kind: "Database", Name: "db", UID: "o-1"}}, true,
+			audit.ControllerRecord{Kind: "StatefulSet", Owner: &audit.Owner{APIVersion: "db.example/v1", Kind: "Database", Name: "db", UID: "o-1"}}, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,8 +215,8 @@ func TestControllerRecords(t *testing.T) {
 			want.Created = created.Time
 			if tc.wantTemplate {
 				want.TemplateHash = hash
-				if got.Labels.Map["app"] != "web" || got.Shape.Pod.Spec.Containers[0].Image != "a:1" {
-					t.Errorf("template %v %v", got.Labels, got.Shape.Pod)
+				if got.Labels.Map["app"] != "web" || got.Shape.Pod().Spec.Containers[0].Image != "a:1" {
+					t.Errorf("template %v %v", got.Labels, got.Shape.Pod())
 				}
 			}
 			same := *got

@@ -37,7 +37,7 @@ func (i *interner) shapeOf(annotations map[string]string, spec *corev1.PodSpec) 
 			metav1.SetMetaDataAnnotation(&pod.Meta, key, value)
 		}
 	}
-	return i.shape(pod)
+	return i.shape(&pod)
 }
 
 // canonical takes out of a spec what the API server, admission and controllers put into each replica differently.
@@ -75,25 +75,33 @@ func canonical(spec *corev1.PodSpec) {
 // tokenVolume is how the volumes with the ServiceAccount's token begin that admission adds, with a suffix for each Pod.
 const tokenVolume = "kube-api-access"
 
-// interner makes equal shapes and labels one. What nothing refers to any more goes with the next garbage collection.
+// interner makes equal shapes, labels and owners one. What nothing refers to any more goes with the next garbage collection.
 type interner struct {
 	mu     sync.Mutex
 	shapes map[[sha256.Size]byte]weak.Pointer[audit.Shape]
 	labels map[[sha256.Size]byte]weak.Pointer[audit.Labels]
+	owners map[audit.Owner]weak.Pointer[audit.Owner]
 }
 
 func newInterner() *interner {
 	return &interner{
 		shapes: make(map[[sha256.Size]byte]weak.Pointer[audit.Shape]),
 		labels: make(map[[sha256.Size]byte]weak.Pointer[audit.Labels]),
+		owners: make(map[audit.Owner]weak.Pointer[audit.Owner]),
 	}
 }
 
-func (i *interner) shape(pod audit.Pod) *audit.Shape {
-	h := sha256.New()
-	h.Write(marshal(&pod.Spec))
-	writeMap(h.Write, pod.Meta.Annotations)
-	return intern(&i.mu, i.shapes, [sha256.Size]byte(h.Sum(nil)), func() *audit.Shape { return &audit.Shape{Pod: pod} })
+func (i *interner) shape(pod *audit.Pod) *audit.Shape {
+	encoded := audit.Encode(pod)
+	return intern(&i.mu, i.shapes, sha256.Sum256([]byte(encoded)), func() *audit.Shape { return audit.ShapeOf(encoded) })
+}
+
+func (i *interner) ownerOf(m metav1.Object) *audit.Owner {
+	owner := audit.OwnerFrom(m)
+	if owner == nil {
+		return nil
+	}
+	return intern(&i.mu, i.owners, *owner, func() *audit.Owner { return owner })
 }
 
 func (i *interner) labelsOf(set map[string]string) *audit.Labels {
@@ -102,9 +110,7 @@ func (i *interner) labelsOf(set map[string]string) *audit.Labels {
 	return intern(&i.mu, i.labels, [sha256.Size]byte(h.Sum(nil)), func() *audit.Labels { return &audit.Labels{Map: set} })
 }
 
-func intern[T any](
-	mu *sync.Mutex, known map[[sha256.Size]byte]weak.Pointer[T], key [sha256.Size]byte, fresh func() *T,
-) *T {
+func intern[K comparable, T any](mu *sync.Mutex, known map[K]weak.Pointer[T], key K, fresh func() *T) *T {
 	mu.Lock()
 	defer mu.Unlock()
 	if v := known[key].Value(); v != nil {
@@ -112,7 +118,7 @@ func intern[T any](
 	}
 	v := fresh()
 	known[key] = weak.Make(v)
-	runtime.AddCleanup(v, func(key [sha256.Size]byte) {
+	runtime.AddCleanup(v, func(key K) {
 		mu.Lock()
 		defer mu.Unlock()
 		if known[key].Value() == nil { // else an equal one has come in its place

@@ -65,7 +65,8 @@ func TestReplicasShareAShape(t *testing.T) {
 			t.Fatalf("replica %d has a shape of its own", n)
 		}
 	}
-	spec := &first.Shape.Pod.Spec
+	pod := first.Shape.Pod()
+	spec := &pod.Spec
 	for what, got := range map[string]string{
 		"volume": spec.Volumes[1].Name, "mount": spec.Containers[0].VolumeMounts[1].Name, "mount of an init container": spec.InitContainers[0].VolumeMounts[0].Name,
 	} {
@@ -76,11 +77,11 @@ func TestReplicasShareAShape(t *testing.T) {
 	if spec.Volumes[0].PersistentVolumeClaim == nil || spec.NodeName != "" || spec.Containers[0].Env[0].Name != "ORDINAL" {
 		t.Errorf("spec %v", spec)
 	}
-	if len(first.Shape.Pod.Meta.Annotations) != 1 {
-		t.Errorf("annotations %v are kept", first.Shape.Pod.Meta.Annotations)
+	if len(pod.Meta.Annotations) != 1 {
+		t.Errorf("annotations %v are kept", pod.Meta.Annotations)
 	}
 	// What is canonical already, as in a template read back from a shape, stays as it is.
-	if again := i.shapeOf(first.Shape.Pod.Meta.Annotations, spec.DeepCopy()); again != first.Shape {
+	if again := i.shapeOf(pod.Meta.Annotations, spec.DeepCopy()); again != first.Shape {
 		t.Error("the shape of a shape is another one")
 	}
 }
@@ -94,7 +95,7 @@ func TestOnlyTokensAreRenamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := &r.Shape.Pod.Spec
+	spec := &r.Shape.Pod().Spec
 	if volume, mount := spec.Volumes[1].Name, spec.Containers[0].VolumeMounts[1].Name; volume != want || mount != want {
 		t.Errorf("volume %q, mount %q; want %q", volume, mount, want)
 	}

@@ -192,7 +192,7 @@ func (s *Sources) Namespaces() []string {
 
 // Inventory returns what is known of a namespace, and whether it exists.
 func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
-	i := audit.Inventory{Name: name, Unavailable: s.unavailable(), Gone: s.departed.when}
+	i := audit.Inventory{Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when}
 	// What could be read once and no longer can is not known: it is left out rather than trusted.
 	if i.Missing(audit.Pods) == nil {
 		i.Pods = s.pods.List(name)

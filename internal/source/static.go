@@ -117,7 +117,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory { return s.inventorie
 func (s *Static) inventory(namespace string) *audit.Inventory {
 	i := s.inventories[namespace]
 	if i == nil {
-		i = &audit.Inventory{Name: namespace}
+		i = &audit.Inventory{Surroundings: audit.Surroundings{Name: namespace}}
 		s.inventories[namespace] = i
 	}
 	return i

@@ -333,7 +333,7 @@ func TestNoReportIsRefused(t *testing.T) {
 					Object: &v1alpha1.ObjectReference{Kind: "Kind" + text, Name: "n" + text},
 				})
 			}
-			built, _ := report.Build(ns, result, nil, time.Now())
+			built, _ := report.Build(ns, &result, nil, time.Now())
 			built.OwnerReferences = nil // of a subject that is not there
 			create(t, built)
 			if built.Summary.High != 2000 || int(built.OmittedFindings)+len(built.Findings) != 2000 {

@@ -56,13 +56,13 @@ func noLimitRange(ns *audit.Namespace, r *audit.Reporter) {
 
 func needsDefaults(w *audit.Workload) bool {
 	if w.Template != nil {
-		return lacksAmounts(&w.Template.Pod)
+		return lacksAmounts.Of(w.Template)
 	}
-	return slices.ContainsFunc(w.Pods, func(p *audit.PodRecord) bool { return lacksAmounts(&p.Shape.Pod) })
+	return slices.ContainsFunc(w.Pods, func(p *audit.PodRecord) bool { return lacksAmounts.Of(p.Shape) })
 }
 
 // lacksAmounts says whether a container sets less than a LimitRange could give it.
-func lacksAmounts(pod *audit.Pod) bool {
+var lacksAmounts = audit.NewFact(func(pod *audit.Pod) bool {
 	for c := range pod.Containers() {
 		if c.Ephemeral() {
 			continue
@@ -76,4 +76,4 @@ func lacksAmounts(pod *audit.Pod) bool {
 		}
 	}
 	return false
-}
+})

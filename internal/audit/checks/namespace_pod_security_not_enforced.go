@@ -5,6 +5,7 @@ package checks
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -78,35 +79,40 @@ var podSecurityEvaluator = sync.OnceValues(func() (policy.Evaluator, error) {
 
 // passedLevel returns the strictest level that all Pods and templates of a namespace pass.
 func passedLevel(ns *audit.Namespace) (api.Level, error) {
-	evaluator, err := podSecurityEvaluator()
-	if err != nil {
+	if _, err := podSecurityEvaluator(); err != nil {
 		return "", err
 	}
-	shapes := make(map[*audit.Shape]bool)
-	for _, w := range ns.Workloads {
-		if w.Template != nil {
-			shapes[w.Template] = true
-		}
-		for _, p := range w.Pods {
-			shapes[p.Shape] = true
-		}
-	}
-	for _, level := range []api.Level{api.LevelRestricted, api.LevelBaseline} {
-		if allPass(evaluator, level, shapes) {
-			return level, nil
-		}
+	switch {
+	case allPass(ns, passesRestricted):
+		return api.LevelRestricted, nil
+	case allPass(ns, passesBaseline):
+		return api.LevelBaseline, nil
 	}
 	return api.LevelPrivileged, nil
 }
 
-func allPass(evaluator policy.Evaluator, level api.Level, shapes map[*audit.Shape]bool) bool {
-	at := api.LevelVersion{Level: level, Version: api.LatestVersion()}
-	for shape := range shapes {
-		for _, result := range evaluator.EvaluatePod(at, &shape.Pod.Meta, &shape.Pod.Spec) {
-			if !result.Allowed {
+func allPass(ns *audit.Namespace, passes *audit.Fact) bool {
+	for _, w := range ns.Workloads {
+		if w.Template != nil && !passes.Of(w.Template) {
+			return false
+		}
+		for _, p := range w.Pods {
+			if !passes.Of(p.Shape) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+var passesRestricted, passesBaseline = passes(api.LevelRestricted), passes(api.LevelBaseline)
+
+func passes(level api.Level) *audit.Fact {
+	at := api.LevelVersion{Level: level, Version: api.LatestVersion()}
+	return audit.NewFact(func(pod *audit.Pod) bool {
+		evaluator, err := podSecurityEvaluator()
+		return err == nil && !slices.ContainsFunc(evaluator.EvaluatePod(at, &pod.Meta, &pod.Spec), func(r policy.CheckResult) bool {
+			return !r.Allowed
+		})
+	})
 }

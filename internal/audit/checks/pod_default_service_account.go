@@ -5,7 +5,6 @@ package checks
 
 import (
 	"cmp"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -52,12 +51,12 @@ func mountsToken(pod *audit.PlacedPod) bool {
 	if mounts := pod.Spec.AutomountServiceAccountToken; mounts != nil {
 		return *mounts
 	}
-	account := serviceAccountNamed(pod.Namespace, serviceAccountOf(&pod.Spec))
+	account := serviceAccountNamed(pod.Around, serviceAccountOf(&pod.Spec))
 	return account == nil || account.MountsToken
 }
 
-func serviceAccountNamed(ns *audit.Namespace, name string) *audit.ServiceAccountRecord {
-	for _, a := range ns.ServiceAccounts {
+func serviceAccountNamed(around *audit.Surroundings, name string) *audit.ServiceAccountRecord {
+	for _, a := range around.ServiceAccounts {
 		if a.Name == name {
 			return a
 		}
@@ -67,8 +66,4 @@ func serviceAccountNamed(ns *audit.Namespace, name string) *audit.ServiceAccount
 
 // isMirror says whether a Pod stands for a static one, which has no ServiceAccount. No other can pass for one: admission
 // gives every other a ServiceAccount.
-func isMirror(pod *audit.PlacedPod) bool {
-	return pod.Spec.ServiceAccountName == "" && slices.ContainsFunc(pod.Workload.Pods, func(p *audit.PodRecord) bool {
-		return p.Owner.APIVersion == "v1" && p.Owner.Kind == "Node"
-	})
-}
+func isMirror(pod *audit.PlacedPod) bool { return pod.Static && pod.Spec.ServiceAccountName == "" }

@@ -32,7 +32,7 @@ func mustSet(list amounts, resource corev1.ResourceName) func(*audit.PlacedPod, 
 			set, positive := amountOf(pod.Pod, c, list, resource)
 			must := "must set"
 			switch {
-			case positive, !set && pod.Template && hasDefault(pod.Namespace, list, resource):
+			case positive, !set && pod.Template && hasDefault(pod.Around, list, resource):
 				continue
 			case set:
 				must = "must not have 0 as"
@@ -66,8 +66,8 @@ func amountIn(given *corev1.ResourceRequirements, list amounts, resource corev1.
 	return set, amount.Sign() > 0
 }
 
-func hasDefault(ns *audit.Namespace, list amounts, resource corev1.ResourceName) bool {
-	return slices.ContainsFunc(ns.LimitRanges, func(l *audit.LimitRangeRecord) bool {
+func hasDefault(around *audit.Surroundings, list amounts, resource corev1.ResourceName) bool {
+	return slices.ContainsFunc(around.LimitRanges, func(l *audit.LimitRangeRecord) bool {
 		if list == requests {
 			return slices.Contains(l.DefaultRequests, resource)
 		}

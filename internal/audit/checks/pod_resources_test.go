@@ -21,16 +21,15 @@ func TestPodsFromBeforeALimitRangeHaveNoneOfItsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shape := &audit.Shape{Pod: audit.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}}
+	shape := audit.NewShape(&audit.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}})
 	resources := []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
-	owner := audit.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web", UID: "1"}
+	owner := &audit.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web", UID: "1"}
 	results := set.Evaluate(audit.Fold(audit.Inventory{
-		Name: "shop",
+		Surroundings: audit.Surroundings{Name: "shop", LimitRanges: []*audit.LimitRangeRecord{{DefaultRequests: resources, DefaultLimits: resources}}},
 		Controllers: []*audit.ControllerRecord{
 			{Object: audit.Object{Name: "web", UID: "1"}, Kind: "ReplicaSet", Shape: shape, Labels: &audit.Labels{}},
 		},
-		Pods:        []*audit.PodRecord{{Object: audit.Object{Name: "web-0", UID: "2"}, Owner: owner, Shape: shape, Labels: &audit.Labels{}}},
-		LimitRanges: []*audit.LimitRangeRecord{{DefaultRequests: resources, DefaultLimits: resources}},
+		Pods: []*audit.PodRecord{{Object: audit.Object{Name: "web-0", UID: "2"}, Owner: owner, Shape: shape, Labels: &audit.Labels{}}},
 	}, time.Now()))
 	for _, check := range []string{
 		"no-cpu-limit", "no-cpu-request", "no-ephemeral-storage-limit", "no-memory-limit", "no-memory-request",

@@ -384,7 +384,7 @@ func podSecuritySet(t testing.TB) *audit.Set {
 }
 
 func namespaceOf(pod *audit.Pod) *audit.Namespace {
-	return &audit.Namespace{Workloads: []*audit.Workload{{Template: &audit.Shape{Pod: *pod}, Subject: audit.Subject{APIVersion: "v1", Kind: "Pod"}}}}
+	return &audit.Namespace{Workloads: []*audit.Workload{{Template: audit.NewShape(pod), Subject: audit.Subject{APIVersion: "v1", Kind: "Pod"}}}}
 }
 
 func findingsByCheck(set *audit.Set, pod *audit.Pod) map[string][]audit.Finding {

@@ -30,7 +30,7 @@ var _ = register(audit.Check{
 
 func serviceAccountMissing(pod *audit.PlacedPod, r *audit.Reporter) {
 	name := serviceAccountOf(&pod.Spec)
-	if name == defaultAccount || serviceAccountNamed(pod.Namespace, name) != nil {
+	if name == defaultAccount || serviceAccountNamed(pod.Around, name) != nil {
 		return
 	}
 	r.Find(audit.Finding{

@@ -1,0 +1,70 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+)
+
+// Inputs are all that the verdict on a workload depends on. While they stay the same, so does the verdict: a change in a
+// namespace costs what depends on it, not the judgement of all its workloads.
+type Inputs struct {
+	set          *Set
+	subject      Subject
+	template     *Shape
+	templateHash string
+	pods         []*Shape
+	static       bool
+	// around stands for the namespace's Surroundings and for what of it cannot be read.
+	around uint64
+}
+
+// InputsOf returns the inputs of a workload's verdict.
+func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
+	return Inputs{
+		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, pods: w.shapes(), static: w.Static,
+		around: ns.around,
+	}
+}
+
+// Equal says whether the verdict must be the same.
+func (i *Inputs) Equal(j *Inputs) bool {
+	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
+		slices.Equal(i.pods, j.pods) && i.static == j.static && i.around == j.around
+}
+
+// shapes returns the shapes of a workload's Pods, each once, in an order that is the same whenever they are.
+func (w *Workload) shapes() []*Shape {
+	var shapes []*Shape
+	for _, p := range w.Pods {
+		if n := len(shapes); n == 0 || shapes[n-1] != p.Shape {
+			shapes = append(shapes, p.Shape)
+		}
+	}
+	if len(shapes) > 1 {
+		slices.SortFunc(shapes, func(a, b *Shape) int { return cmp.Compare(a.id, b.id) })
+		shapes = slices.Clip(slices.Compact(shapes))
+	}
+	return shapes
+}
+
+// seed is new in every process, so that nobody can make two surroundings look alike.
+var seed = maphash.MakeSeed()
+
+// hash stands for the surroundings and for what cannot be read, in whatever order they are.
+func (i *Inventory) hash() uint64 {
+	hash := maphash.String(seed, i.Name)
+	for _, l := range i.LimitRanges {
+		hash += maphash.Comparable(seed, l.Object)
+	}
+	for _, a := range i.ServiceAccounts {
+		hash += maphash.Comparable(seed, a.Object)
+	}
+	for _, u := range i.Unavailable {
+		hash += maphash.Comparable(seed, *u)
+	}
+	return hash
+}

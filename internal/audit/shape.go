@@ -1,0 +1,76 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. It is kept encoded: a
+// decoded Pod takes many times the memory, and it is needed only while it is judged.
+type Shape struct {
+	// id tells shapes apart, in an order.
+	id      uint64
+	encoded string
+	// facts holds a bit for each Fact that is known, and one for each that is true.
+	facts atomic.Uint64
+}
+
+// NewShape returns the shape of a Pod.
+func NewShape(pod *Pod) *Shape { return ShapeOf(Encode(pod)) }
+
+// ShapeOf returns the shape of a Pod that Encode has encoded.
+func ShapeOf(encoded string) *Shape { return &Shape{id: shapes.Add(1), encoded: encoded} }
+
+var shapes atomic.Uint64
+
+// Encode encodes a Pod so that equal ones give equal strings.
+func Encode(pod *Pod) string {
+	// Generated code that writes into memory: it has no error to return, and maps it writes sorted.
+	encoded, _ := (&corev1.Pod{ObjectMeta: pod.Meta, Spec: pod.Spec}).Marshal()
+	return string(encoded)
+}
+
+// Pod returns the Pod itself, decoded anew each time.
+func (s *Shape) Pod() *Pod {
+	var pod corev1.Pod
+	_ = pod.Unmarshal([]byte(s.encoded)) // what Encode wrote
+	return &Pod{Meta: pod.ObjectMeta, Spec: pod.Spec}
+}
+
+// Fact is something about Pods that is asked often, about all the Pods of a namespace. It is found out once for each shape.
+type Fact struct {
+	known, positive uint64
+	of              func(*Pod) bool
+}
+
+var facts atomic.Uint32
+
+// maxFacts is how many fit into a shape.
+const maxFacts = 32
+
+// NewFact returns a Fact that of finds out. It is for package variables: there cannot be more than 32.
+func NewFact(of func(*Pod) bool) *Fact {
+	n := facts.Add(1) - 1
+	if n >= maxFacts {
+		return &Fact{of: of} // never remembered
+	}
+	return &Fact{known: 1 << (2 * n), positive: 2 << (2 * n), of: of}
+}
+
+// Of says whether the fact is true of a shape.
+func (f *Fact) Of(s *Shape) bool {
+	if known := s.facts.Load(); known&f.known != 0 {
+		return known&f.positive != 0
+	}
+	positive := f.of(s.Pod())
+	found := f.known
+	if positive {
+		found |= f.positive
+	}
+	s.facts.Or(found)
+	return positive
+}

@@ -1,0 +1,76 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Standing is what is remembered of a finding from one report to the next.
+type Standing struct {
+	Severity v1alpha1.Severity
+	Since    time.Time
+}
+
+// Remembered is what is remembered of the findings of a report. It is kept for every report there is, and so is small.
+type Remembered []rememberedFinding
+
+type rememberedFinding struct {
+	key uint64
+	// since, in seconds of Unix time.
+	since int64
+	rank  int8
+}
+
+// seed is new in every process, so that nobody can make two findings look alike.
+var seed = maphash.MakeSeed()
+
+// Remember returns what the next report must know of this one.
+func Remember(findings []v1alpha1.Finding) Remembered {
+	if len(findings) == 0 {
+		return nil
+	}
+	r := make(Remembered, 0, len(findings))
+	for i := range findings {
+		f := &findings[i]
+		r = append(r, rememberedFinding{maphash.Comparable(seed, keyOf(f)), f.Since.Unix(), int8(audit.Rank(f.Severity))}) //nolint:gosec // G115: there are four
+	}
+	slices.SortFunc(r, func(a, b rememberedFinding) int { return cmp.Compare(a.key, b.key) })
+	return r
+}
+
+// Get returns what is remembered of a finding.
+func (r Remembered) Get(key audit.Key) (Standing, bool) {
+	i, found := slices.BinarySearchFunc(r, maphash.Comparable(seed, key), func(m rememberedFinding, key uint64) int {
+		return cmp.Compare(m.key, key)
+	})
+	if !found {
+		return Standing{}, false
+	}
+	return Standing{Severity: r[i].severity(), Since: time.Unix(r[i].since, 0).UTC()}, true
+}
+
+// Oldest returns since when the oldest finding of a severity stands; zero if there is none.
+func (r Remembered) Oldest(severity v1alpha1.Severity) time.Time {
+	var oldest time.Time
+	for _, m := range r {
+		if since := time.Unix(m.since, 0); m.severity() == severity && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
+		}
+	}
+	return oldest
+}
+
+func (m rememberedFinding) severity() v1alpha1.Severity {
+	if m.rank == 0 {
+		return ""
+	}
+	return audit.Severities[len(audit.Severities)-int(m.rank)]
+}
