@@ -6,6 +6,7 @@ package audit
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,15 @@ func OwnerFrom(m metav1.Object) *Owner {
 	if c == nil {
 		return nil
 	}
-	return &Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+	o := &Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+	// One copy of what most owners are called is enough.
+	if gk := (Subject{APIVersion: o.APIVersion, Kind: o.Kind}).groupKind(); workloadKinds[gk].version == o.APIVersion {
+		o.APIVersion, o.Kind = workloadKinds[gk].version, workloadKinds[gk].kind
+	}
+	if strings.HasPrefix(m.GetName(), o.Name) {
+		o.Name = m.GetName()[:len(o.Name)]
+	}
+	return o
 }
 
 // isNode says whether a Pod with that owner mirrors a static one. Only a kubelet may create such Pods.
@@ -71,11 +80,6 @@ type PodRecord struct {
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
 	Shape  *Shape
-}
-
-// Labels is a set of labels that several records may share.
-type Labels struct {
-	Map map[string]string
 }
 
 // Equal says whether nothing that is audited differs.

@@ -27,6 +27,9 @@ func ShapeOf(encoded string) *Shape { return &Shape{id: shapes.Add(1), encoded: 
 
 var shapes atomic.Uint64
 
+// Encoded returns what ShapeOf was given.
+func (s *Shape) Encoded() string { return s.encoded }
+
 // Encode encodes a Pod so that equal ones give equal strings.
 func Encode(pod *Pod) string {
 	// Generated code that writes into memory: it has no error to return, and maps it writes sorted.

@@ -28,16 +28,17 @@ type Subject struct {
 // paths in their Pod templates.
 var workloadKinds = map[schema.GroupKind]struct {
 	version    string
+	kind       string
 	pathPrefix string
 }{
-	{Group: "", Kind: "Pod"}:                   {"v1", ""},
-	{Group: "", Kind: "ReplicationController"}: {"v1", "spec.template."},
-	{Group: "apps", Kind: "Deployment"}:        {"apps/v1", "spec.template."},
-	{Group: "apps", Kind: "ReplicaSet"}:        {"apps/v1", "spec.template."},
-	{Group: "apps", Kind: "StatefulSet"}:       {"apps/v1", "spec.template."},
-	{Group: "apps", Kind: "DaemonSet"}:         {"apps/v1", "spec.template."},
-	{Group: "batch", Kind: "Job"}:              {"batch/v1", "spec.template."},
-	{Group: "batch", Kind: "CronJob"}:          {"batch/v1", "spec.jobTemplate.spec.template."},
+	{Group: "", Kind: "Pod"}:                   {"v1", "Pod", ""},
+	{Group: "", Kind: "ReplicationController"}: {"v1", "ReplicationController", "spec.template."},
+	{Group: "apps", Kind: "Deployment"}:        {"apps/v1", "Deployment", "spec.template."},
+	{Group: "apps", Kind: "ReplicaSet"}:        {"apps/v1", "ReplicaSet", "spec.template."},
+	{Group: "apps", Kind: "StatefulSet"}:       {"apps/v1", "StatefulSet", "spec.template."},
+	{Group: "apps", Kind: "DaemonSet"}:         {"apps/v1", "DaemonSet", "spec.template."},
+	{Group: "batch", Kind: "Job"}:              {"batch/v1", "Job", "spec.template."},
+	{Group: "batch", Kind: "CronJob"}:          {"batch/v1", "CronJob", "spec.jobTemplate.spec.template."},
 }
 
 // ResourceOfSubject returns the resource that subjects with that kind label are seen in. Others are seen by their Pods.

@@ -65,9 +65,9 @@ func NewIsolator(specs []*networkingv1.NetworkPolicySpec, d Direction) (*Isolato
 }
 
 // Isolates says whether a Pod with those labels is isolated.
-func (i *Isolator) Isolates(podLabels map[string]string) bool {
+func (i *Isolator) Isolates(podLabels labels.Labels) bool {
 	for _, selector := range i.selectors {
-		if selector.Matches(labels.Set(podLabels)) {
+		if selector.Matches(podLabels) {
 			return true
 		}
 	}

@@ -215,7 +215,7 @@ func TestControllerRecords(t *testing.T) {
 			want.Created = created.Time
 			if tc.wantTemplate {
 				want.TemplateHash = hash
-				if got.Labels.Map["app"] != "web" || got.Shape.Pod().Spec.Containers[0].Image != "a:1" {
+				if got.Labels.Get("app") != "web" || got.Shape.Pod().Spec.Containers[0].Image != "a:1" {
 					t.Errorf("template %v %v", got.Labels, got.Shape.Pod())
 				}
 			}

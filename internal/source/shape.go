@@ -6,13 +6,8 @@ package source
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"weak"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +26,7 @@ var auditedAnnotations = []string{
 // shapeOf keeps of a Pod what is audited and the same in all replicas. It changes spec, which the caller gives up.
 func (i *interner) shapeOf(annotations map[string]string, spec *corev1.PodSpec) *audit.Shape {
 	canonical(spec)
+	prune(spec)
 	pod := audit.Pod{Spec: *spec}
 	for key, value := range annotations {
 		if slices.ContainsFunc(auditedAnnotations, func(p string) bool { return strings.HasPrefix(key, p) }) {
@@ -72,61 +68,25 @@ func canonical(spec *corev1.PodSpec) {
 	}
 }
 
+// prune takes out of a spec what no check reads. A check that begins to needs a fixture to fail, which fails until what it
+// reads is kept.
+func prune(spec *corev1.PodSpec) {
+	spec.TerminationGracePeriodSeconds, spec.PreemptionPolicy, spec.Priority, spec.EnableServiceLinks = nil, nil, nil, nil
+	spec.DNSPolicy, spec.DNSConfig, spec.SchedulerName, spec.SetHostnameAsFQDN = "", nil, "", nil
+	spec.ReadinessGates, spec.SchedulingGates, spec.TopologySpreadConstraints, spec.Overhead = nil, nil, nil, nil
+	for c := range (&audit.Pod{Spec: *spec}).Containers() {
+		c.TerminationMessagePath, c.TerminationMessagePolicy, c.WorkingDir, c.ResizePolicy = "", "", "", nil
+		c.Stdin, c.StdinOnce, c.TTY = false, false, false
+		for _, probe := range []**corev1.Probe{&c.LivenessProbe, &c.ReadinessProbe, &c.StartupProbe} {
+			if p := *probe; p != nil && (p.HTTPGet == nil || p.HTTPGet.Host == "") && (p.TCPSocket == nil || p.TCPSocket.Host == "") {
+				*probe = nil // what it asks of another host is audited
+			}
+		}
+	}
+}
+
 // tokenVolume is how the volumes with the ServiceAccount's token begin that admission adds, with a suffix for each Pod.
 const tokenVolume = "kube-api-access"
-
-// interner makes equal shapes, labels and owners one. What nothing refers to any more goes with the next garbage collection.
-type interner struct {
-	mu     sync.Mutex
-	shapes map[[sha256.Size]byte]weak.Pointer[audit.Shape]
-	labels map[[sha256.Size]byte]weak.Pointer[audit.Labels]
-	owners map[audit.Owner]weak.Pointer[audit.Owner]
-}
-
-func newInterner() *interner {
-	return &interner{
-		shapes: make(map[[sha256.Size]byte]weak.Pointer[audit.Shape]),
-		labels: make(map[[sha256.Size]byte]weak.Pointer[audit.Labels]),
-		owners: make(map[audit.Owner]weak.Pointer[audit.Owner]),
-	}
-}
-
-func (i *interner) shape(pod *audit.Pod) *audit.Shape {
-	encoded := audit.Encode(pod)
-	return intern(&i.mu, i.shapes, sha256.Sum256([]byte(encoded)), func() *audit.Shape { return audit.ShapeOf(encoded) })
-}
-
-func (i *interner) ownerOf(m metav1.Object) *audit.Owner {
-	owner := audit.OwnerFrom(m)
-	if owner == nil {
-		return nil
-	}
-	return intern(&i.mu, i.owners, *owner, func() *audit.Owner { return owner })
-}
-
-func (i *interner) labelsOf(set map[string]string) *audit.Labels {
-	h := sha256.New()
-	writeMap(h.Write, set)
-	return intern(&i.mu, i.labels, [sha256.Size]byte(h.Sum(nil)), func() *audit.Labels { return &audit.Labels{Map: set} })
-}
-
-func intern[K comparable, T any](mu *sync.Mutex, known map[K]weak.Pointer[T], key K, fresh func() *T) *T {
-	mu.Lock()
-	defer mu.Unlock()
-	if v := known[key].Value(); v != nil {
-		return v
-	}
-	v := fresh()
-	known[key] = weak.Make(v)
-	runtime.AddCleanup(v, func(key K) {
-		mu.Lock()
-		defer mu.Unlock()
-		if known[key].Value() == nil { // else an equal one has come in its place
-			delete(known, key)
-		}
-	}, key)
-	return v
-}
 
 // templateHash changes whenever anything in a Pod template does.
 func templateHash(t *corev1.PodTemplateSpec) string {
@@ -142,11 +102,4 @@ func marshal(o interface{ Marshal() ([]byte, error) }) []byte {
 		return nil // generated code that writes into memory; it has no error to return
 	}
 	return encoded
-}
-
-func writeMap(write func([]byte) (int, error), m map[string]string) {
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		// Quoted, for an annotation may hold any bytes, and so end where another begins.
-		_, _ = write([]byte(strconv.Quote(key) + strconv.Quote(m[key]))) // a hash takes everything
-	}
 }

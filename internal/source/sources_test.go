@@ -20,7 +20,7 @@ import (
 )
 
 // offline returns a client that nobody uses: sources that are not started ask for nothing.
-func offline(t *testing.T) kubernetes.Interface {
+func offline(t testing.TB) kubernetes.Interface {
 	t.Helper()
 	c, err := kubernetes.NewForConfig(&rest.Config{Host: "http://unused.invalid"})
 	if err != nil {

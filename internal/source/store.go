@@ -5,6 +5,8 @@ package source
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,7 +35,13 @@ type Store[R Record[R]] struct {
 	bucket func(*audit.Object) string
 
 	mu   sync.RWMutex
-	data map[string]map[string]R
+	data map[string]*records[R]
+}
+
+// records of one namespace, by name. They share one copy of the namespace's name.
+type records[R any] struct {
+	namespace string
+	byName    map[string]R
 }
 
 // NewStore returns an empty store. convert must not keep the object beyond what the record needs.
@@ -41,7 +49,7 @@ func NewStore[R Record[R]](convert func(runtime.Object) (R, error)) *Store[R] {
 	return &Store[R]{
 		convert: convert,
 		bucket:  func(o *audit.Object) string { return o.Namespace },
-		data:    make(map[string]map[string]R),
+		data:    make(map[string]*records[R]),
 	}
 }
 
@@ -108,7 +116,7 @@ func (s *Store[R]) Replace(list []any, _ string) error {
 	dirty := make(map[string]bool)
 	s.mu.Lock()
 	for namespace, records := range s.data {
-		for name, r := range records {
+		for name, r := range records.byName {
 			if _, ok := fresh[types.NamespacedName{Namespace: namespace, Name: name}]; !ok {
 				s.remove(namespace, name)
 				s.forget(r)
@@ -117,7 +125,7 @@ func (s *Store[R]) Replace(list []any, _ string) error {
 		}
 	}
 	for key, r := range fresh {
-		old, ok := s.data[key.Namespace][key.Name]
+		old, ok := s.get(key.Namespace, key.Name)
 		if !ok || !r.Equal(old) {
 			dirty[key.Namespace] = true
 		}
@@ -156,19 +164,27 @@ func (s *Store[R]) Forget(namespace, name string) {
 func (s *Store[R]) List(namespace string) []R {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	records := make([]R, 0, len(s.data[namespace]))
-	for _, r := range s.data[namespace] {
-		records = append(records, r)
+	in := s.data[namespace]
+	if in == nil {
+		return nil
 	}
-	return records
+	return slices.AppendSeq(make([]R, 0, len(in.byName)), maps.Values(in.byName))
 }
 
 // Get returns one record.
 func (s *Store[R]) Get(namespace, name string) (R, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	r, ok := s.data[namespace][name]
-	return r, ok
+	return s.get(namespace, name)
+}
+
+func (s *Store[R]) get(namespace, name string) (R, bool) {
+	if in := s.data[namespace]; in != nil {
+		r, ok := in.byName[name]
+		return r, ok
+	}
+	var none R
+	return none, false
 }
 
 // Namespaces calls yield for every namespace that has records.
@@ -185,7 +201,7 @@ func (s *Store[R]) put(r R) bool {
 	id := r.Identity()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, ok := s.data[s.bucket(id)][id.Name]
+	old, ok := s.get(s.bucket(id), id.Name)
 	if ok && newer(old.Identity(), id) {
 		return false
 	}
@@ -199,7 +215,7 @@ func (s *Store[R]) put(r R) bool {
 func (s *Store[R]) delete(id *audit.Object) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, ok := s.data[s.bucket(id)][id.Name]
+	old, ok := s.get(s.bucket(id), id.Name)
 	if !ok || newer(old.Identity(), id) {
 		return false
 	}
@@ -211,17 +227,23 @@ func (s *Store[R]) delete(id *audit.Object) bool {
 func (s *Store[R]) set(r R) {
 	id := r.Identity()
 	namespace := s.bucket(id)
-	records := s.data[namespace]
-	if records == nil {
-		records = make(map[string]R)
-		s.data[namespace] = records
+	in := s.data[namespace]
+	if in == nil {
+		in = &records[R]{namespace: namespace, byName: make(map[string]R)}
+		s.data[namespace] = in
 	}
-	records[id.Name] = r
+	if id.Namespace == in.namespace {
+		id.Namespace = in.namespace
+	}
+	in.byName[id.Name] = r
 }
 
 func (s *Store[R]) remove(namespace, name string) {
-	delete(s.data[namespace], name)
-	if len(s.data[namespace]) == 0 {
+	in := s.data[namespace]
+	if in == nil {
+		return
+	}
+	if delete(in.byName, name); len(in.byName) == 0 {
 		delete(s.data, namespace)
 	}
 }

@@ -63,7 +63,7 @@ func newTestStore() *testStore {
 func (s *testStore) contents() []string {
 	var out []string
 	s.Namespaces(func(namespace string) {
-		for name, r := range s.data[namespace] {
+		for name, r := range s.data[namespace].byName {
 			out = append(out, namespace+"/"+name+" "+r.ResourceVersion+" "+r.value)
 		}
 	})

@@ -41,11 +41,11 @@ func noDefaultDeny(d netpol.Direction, denies string, covered v1alpha1.Severity)
 
 func allIsolated(ns *audit.Namespace, isolator *netpol.Isolator) bool {
 	for _, w := range ns.Workloads {
-		if w.Template != nil && !isolator.Isolates(w.TemplateLabels.Map) {
+		if w.Template != nil && !isolator.Isolates(w.TemplateLabels) {
 			return false
 		}
 		for _, p := range w.Pods {
-			if !isolator.Isolates(p.Labels.Map) {
+			if !isolator.Isolates(p.Labels) {
 				return false
 			}
 		}

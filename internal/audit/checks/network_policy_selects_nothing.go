@@ -55,12 +55,12 @@ func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
 // selectsAny looks at all Pods that have not ended: of some it may not be clear yet which workload they belong to.
 func selectsAny(ns *audit.Namespace, selector labels.Selector) bool {
 	for _, p := range ns.Pods {
-		if !p.Finished && selector.Matches(labels.Set(p.Labels.Map)) {
+		if !p.Finished && selector.Matches(p.Labels) {
 			return true
 		}
 	}
 	for _, w := range ns.Workloads {
-		if w.Template != nil && selector.Matches(labels.Set(w.TemplateLabels.Map)) {
+		if w.Template != nil && selector.Matches(w.TemplateLabels) {
 			return true
 		}
 	}
