@@ -9,7 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
+	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,6 +60,7 @@ type operatorOptions struct {
 	metricsKeyName          string
 	enableHTTP2             bool
 	workloadMetrics         bool
+	profiling               bool
 	logging                 zap.Options
 }
 
@@ -81,6 +85,7 @@ func newOperatorCommand() *cobra.Command {
 	f.StringVar(&o.metricsKeyName, "metrics-cert-key", "tls.key", "File of the certificate's key.")
 	f.BoolVar(&o.enableHTTP2, "enable-http2", false, "Serve metrics over HTTP/2 too.")
 	f.BoolVar(&o.workloadMetrics, "workload-metrics", true, "Export kubersafe_workload_violations, a series for each workload and severity with violations.")
+	f.BoolVar(&o.profiling, "profiling", false, "Serve /debug/pprof/ beside /metrics, under the same authentication and authorization.")
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	o.logging.BindFlags(logging)
 	f.AddGoFlagSet(logging)
@@ -111,8 +116,14 @@ func (o *operatorOptions) run() error {
 	if err := o.setup(mgr); err != nil {
 		return err
 	}
-	log.Info("Starting", "version", version)
-	return mgr.Start(ctrl.SetupSignalHandler())
+	ctx := ctrl.SetupSignalHandler()
+	// The limit may change while the Pod runs. Without one, the garbage collector goes by GOGC alone.
+	memory, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute))
+	if err != nil {
+		log.Info("No memory limit can be read, so none is kept to", "reason", err.Error())
+	}
+	log.Info("Starting", "version", version, "memoryLimit", memory)
+	return mgr.Start(ctx)
 }
 
 func (o *operatorOptions) restConfig() (*rest.Config, error) {
@@ -146,6 +157,15 @@ func (o *operatorOptions) metricsServer() metricsserver.Options {
 		CertDir:        o.metricsCertPath,
 		CertName:       o.metricsCertName,
 		KeyName:        o.metricsKeyName,
+	}
+	if o.profiling {
+		options.ExtraHandlers = map[string]http.Handler{
+			"/debug/pprof/":        http.HandlerFunc(pprof.Index),
+			"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
+			"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
+			"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
+			"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+		}
 	}
 	options.TLSOpts = append(options.TLSOpts, func(c *tls.Config) {
 		c.MinVersion = tls.VersionTLS12

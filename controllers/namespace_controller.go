@@ -153,15 +153,16 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	cost := time.Since(begun)
 
 	var err error
+	var wait time.Duration
 	if n := inventory.Namespace; n == nil || !n.Terminating {
-		err = r.Writer.Write(ctx, req.Name, verdicts, keepWhereUnseen(&inventory))
+		wait, err = r.Writer.Write(ctx, req.Name, verdicts, keepWhereUnseen(&inventory))
 	}
-	r.schedule.end(req, cost, err != nil, false)
+	r.schedule.end(req, cost, err != nil || wait > 0, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
 		return ctrl.Result{RequeueAfter: staleDelay}, nil
 	}
-	if err != nil || recheck.IsZero() {
-		return ctrl.Result{}, err
+	if err != nil || wait > 0 || recheck.IsZero() {
+		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	return ctrl.Result{RequeueAfter: max(time.Millisecond, recheck.Sub(r.Now()))}, nil
 }

@@ -30,6 +30,10 @@ type Writer struct {
 	Client     client.Writer
 	Stored     *ledger.Stored
 	Operations *metrics.Operations
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+
+	brief briefs
 }
 
 // +kubebuilder:rbac:groups=audit.kubersafe.io,resources=securityreports;clustersecurityreports,verbs=get;list;watch;create;update;delete
@@ -41,13 +45,22 @@ func (e *staleError) Unwrap() error { return e.error }
 
 // Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
 // wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
-// error is a *staleError if nothing worse than that has happened.
-func (w *Writer) Write(ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool) error {
+// error is a *staleError if nothing worse than that has happened. It returns how long to wait before writing those of brief
+// subjects that had to wait, or 0.
+func (w *Writer) Write(
+	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool,
+) (time.Duration, error) {
 	var errs []error
+	var wait time.Duration
 	wanted := make(map[string]bool, len(verdicts))
 	for _, v := range verdicts {
 		wanted[v.Report] = true
-		if stored, ok := w.Stored.Reports.Get(namespace, v.Report); !ok || stored.Hash != v.Hash {
+		stored, ok := w.Stored.Reports.Get(namespace, v.Report)
+		switch {
+		case ok && stored.Hash == v.Hash:
+		case !ok && !w.brief.allow(namespace, v.Created, w.now()):
+			wait = briefWait
+		default:
 			errs = append(errs, w.put(ctx, v.Build(), stored, w.Stored.Reports))
 		}
 	}
@@ -56,7 +69,14 @@ func (w *Writer) Write(ctx context.Context, namespace string, verdicts []ledger.
 			errs = append(errs, w.delete(ctx, stored))
 		}
 	}
-	return joinStale(errs)
+	return wait, joinStale(errs)
+}
+
+func (w *Writer) now() time.Time {
+	if w.Now == nil {
+		return time.Now()
+	}
+	return w.Now()
 }
 
 // WriteCluster does the same for one cluster report.

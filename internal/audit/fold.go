@@ -94,6 +94,9 @@ func (f *folder) foldController(c *ControllerRecord) {
 		subject := ownSubject(c.Kind, &c.Object)
 		if w := f.workload(subject); w.Subject == subject {
 			w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
+			if c.Kind == "Job" {
+				w.Created = c.Created
+			}
 		}
 	}
 }
@@ -111,7 +114,9 @@ func (f *folder) foldPod(p *PodRecord) {
 	}
 	w := f.workload(subject)
 	w.Pods = append(w.Pods, p)
-	w.Static = w.Static || own && p.Owner.isNode()
+	if own {
+		w.Static, w.Created = w.Static || p.Owner.isNode(), p.Created
+	}
 }
 
 // ownedByJob says whether what the Pod did is still to be judged although it has ended.

@@ -59,6 +59,8 @@ type Workload struct {
 	Pods []*PodRecord
 	// Static says that it is a static Pod.
 	Static bool
+	// Created is set for subjects that may end by themselves soon after they began: bare Pods and Jobs.
+	Created time.Time
 
 	reportName string
 }

@@ -16,6 +16,8 @@ type Verdict struct {
 	*Entry
 	// Report is the name of its report.
 	Report string
+	// Created is set for subjects that may end by themselves soon after they began.
+	Created time.Time
 	// Build makes the report. It is seldom needed: most verdicts are those that the cluster holds already.
 	Build func() *v1alpha1.SecurityReport
 }
@@ -63,7 +65,7 @@ func Judge(set *audit.Set, ns *audit.Namespace, previous Previous, now time.Time
 func judgeWorkload(set *audit.Set, ns *audit.Namespace, w *audit.Workload, previous *Previous, now time.Time) Verdict {
 	name, inputs := w.ReportName(), set.InputsOf(ns, w)
 	if e := previous.Entries[name]; e != nil && e.Inputs.Equal(&inputs) {
-		return Verdict{Entry: e, Report: name, Build: func() *v1alpha1.SecurityReport {
+		return Verdict{Entry: e, Report: name, Created: w.Created, Build: func() *v1alpha1.SecurityReport {
 			result := set.EvaluateWorkload(ns, w)
 			r, _ := report.Build(ns.Name, &result, e.Remembered, now)
 			return r
@@ -71,7 +73,7 @@ func judgeWorkload(set *audit.Set, ns *audit.Namespace, w *audit.Workload, previ
 	}
 	result := set.EvaluateWorkload(ns, w)
 	v := verdictOf(ns.Name, &result, previous.remembered(name), nil, now)
-	v.Inputs = inputs
+	v.Inputs, v.Created = inputs, w.Created
 	return v
 }
 
