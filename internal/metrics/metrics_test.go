@@ -43,7 +43,7 @@ func tallyFrom(c counts) report.Tally {
 	return t
 }
 
-func set(t *testing.T) *audit.Set {
+func set(t testing.TB) *audit.Set {
 	t.Helper()
 	check := func(id string, category audit.Category) audit.Check {
 		return audit.Check{
