@@ -47,16 +47,16 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 
 // EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
-	m := merger{prefix: w.pathPrefix()}
+	m, live := merger{prefix: w.pathPrefix()}, w.Shapes()
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
-		if len(w.Pods) == 0 {
+		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
 		s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true})
 		m.ofTemplate = len(m.findings)
 	}
-	for _, shape := range w.shapes() {
+	for _, shape := range live {
 		seenIn := v1alpha1.SeenInPods
 		if w.Template == nil {
 			seenIn = ""

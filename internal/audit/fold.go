@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
 
 // How long an owner reference that leads nowhere is given the benefit of the doubt. Each kind comes over a watch of its
@@ -33,6 +35,7 @@ var notOwners = map[schema.GroupKind]bool{
 	{Kind: "Node"}:      true, // a static Pod is its own subject
 	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
+	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true, // what the cluster as a subject is called
 }
 
 // Folds says whether the object that an object of that kind names as its controller would take its place as a subject. If
@@ -90,8 +93,17 @@ type folder struct {
 }
 
 func (f *folder) foldController(c *ControllerRecord) {
-	if _, own, settled := f.resolve(c.Kind, c.Owner, c.Created); own && settled {
-		subject := ownSubject(c.Kind, &c.Object)
+	if c.Shape == nil {
+		return // no more than a link between Pods and what it names as its controller
+	}
+	subject, own, settled := f.resolve(c.Kind, c.Owner, c.Created)
+	switch {
+	case !settled:
+	case !own && c.Active:
+		w := f.workload(subject)
+		w.Owned = append(w.Owned, c.Shape)
+	case own:
+		subject = ownSubject(c.Kind, &c.Object)
 		if w := f.workload(subject); w.Subject == subject {
 			w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
 			if c.Kind == "Job" {

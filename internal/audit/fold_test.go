@@ -519,3 +519,49 @@ func TestOwnSubject(t *testing.T) {
 		})
 	}
 }
+
+// TestFoldJudgesWhatIsAboutToMakePods: an owner reference hides no template that may still make Pods, whatever it names.
+func TestFoldJudgesWhatIsAboutToMakePods(t *testing.T) {
+	template, other := ShapeOf(""), ShapeOf("")
+	active := func(kind, name string, owner *Owner, shape *Shape) *ControllerRecord {
+		c := controller(kind, name, owner)
+		c.Shape, c.Active = shape, true
+		return c
+	}
+	web := active("Deployment", "web", nil, template)
+	configMap := &Owner{APIVersion: "v1", Kind: "ConfigMap", Name: "real", UID: "real-uid"}
+	for name, tc := range map[string]struct {
+		controllers []*ControllerRecord
+		want        map[string][]*Shape // live shapes by report
+	}{
+		"a ReplicaSet with the template of its Deployment adds nothing": {
+			[]*ControllerRecord{web, active("ReplicaSet", "rs", ref("Deployment", "web"), template)}, map[string][]*Shape{"deployment-web": nil},
+		},
+		"a ReplicaSet with another template is judged with the Deployment, before it has Pods": {
+			[]*ControllerRecord{web, active("ReplicaSet", "rs", ref("Deployment", "web"), other)}, map[string][]*Shape{"deployment-web": {other}},
+		},
+		"a suspended Job that names a CronJob is judged with it": {
+			[]*ControllerRecord{active("CronJob", "nightly", nil, template), active("Job", "run", ref("CronJob", "nightly"), other)},
+			map[string][]*Shape{"cronjob-nightly": {other}},
+		},
+		"a suspended Job that names a CronJob that is not there is judged itself": {
+			[]*ControllerRecord{active("Job", "run", ref("CronJob", "nightly"), other)}, map[string][]*Shape{"job-run": nil},
+		},
+		"a suspended Job that names something that is not read is judged as that": {
+			[]*ControllerRecord{active("Job", "run", configMap, other)}, map[string][]*Shape{"configmap.core-real": {other}},
+		},
+		"a ReplicaSet of a former revision is no subject, even where its Deployment is not there": {
+			[]*ControllerRecord{{Object: object("rs"), Kind: "ReplicaSet", Owner: ref("Deployment", "gone"), Created: now.Add(-time.Hour)}}, map[string][]*Shape{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(map[string][]*Shape)
+			for _, w := range Fold(Inventory{Controllers: tc.controllers}, now).Workloads {
+				got[w.ReportName()] = w.Shapes()
+			}
+			if diff := cmp.Diff(tc.want, got, cmp.Comparer(func(a, b *Shape) bool { return a == b })); diff != "" {
+				t.Errorf("live shapes by report (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -16,7 +16,7 @@ type Inputs struct {
 	subject      Subject
 	template     *Shape
 	templateHash string
-	pods         []*Shape
+	live         []*Shape
 	static       bool
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
@@ -25,7 +25,7 @@ type Inputs struct {
 // InputsOf returns the inputs of a workload's verdict.
 func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	return Inputs{
-		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, pods: w.shapes(), static: w.Static,
+		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.Shapes(), static: w.Static,
 		around: ns.around,
 	}
 }
@@ -33,15 +33,21 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 // Equal says whether the verdict must be the same.
 func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
-		slices.Equal(i.pods, j.pods) && i.static == j.static && i.around == j.around
+		slices.Equal(i.live, j.live) && i.static == j.static && i.around == j.around
 }
 
-// shapes returns the shapes of a workload's Pods, each once, in an order that is the same whenever they are.
-func (w *Workload) shapes() []*Shape {
+// Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an
+// order that is the same whenever they are. Of what it owns, the template itself is left out.
+func (w *Workload) Shapes() []*Shape {
 	var shapes []*Shape
 	for _, p := range w.Pods {
 		if n := len(shapes); n == 0 || shapes[n-1] != p.Shape {
 			shapes = append(shapes, p.Shape)
+		}
+	}
+	for _, owned := range w.Owned {
+		if owned != w.Template {
+			shapes = append(shapes, owned)
 		}
 	}
 	if len(shapes) > 1 {

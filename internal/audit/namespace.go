@@ -55,6 +55,9 @@ type Workload struct {
 	TemplateHash string
 	// TemplateLabels are the labels of Pods to come.
 	TemplateLabels *Labels
+	// Owned are the templates of active ReplicaSets and Jobs that it controls. Mostly they are its own template, as it is or
+	// was; but anybody who may create them can say that they belong to it.
+	Owned []*Shape
 	// Pods are the live ones.
 	Pods []*PodRecord
 	// Static says that it is a static Pod.

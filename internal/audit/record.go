@@ -97,15 +97,19 @@ type ControllerRecord struct {
 	Created time.Time
 	// Labels of the Pod template.
 	Labels *Labels
-	// Shape of the Pod template; nil where another controller owns this one, because then that one's template counts.
+	// Shape of the Pod template. It is nil of what another controller owns, if it is not Active: what it would make is no
+	// longer made.
 	Shape *Shape
+	// Active says whether it may still make Pods: it wants replicas, or has not finished.
+	Active bool
 	// TemplateHash changes whenever the Pod template does.
 	TemplateHash string
 }
 
 // Equal says whether nothing that is audited differs.
 func (c *ControllerRecord) Equal(d *ControllerRecord) bool {
-	return c.UID == d.UID && c.Owner.equal(d.Owner) && c.Labels == d.Labels && c.Shape == d.Shape && c.TemplateHash == d.TemplateHash
+	return c.UID == d.UID && c.Owner.equal(d.Owner) && c.Labels == d.Labels && c.Shape == d.Shape && c.Active == d.Active &&
+		c.TemplateHash == d.TemplateHash
 }
 
 // NamespaceRecord is what is kept of a Namespace.

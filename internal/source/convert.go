@@ -42,6 +42,7 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 	if !ok {
 		return nil, unexpected(o)
 	}
+	active := makesPods(o)
 	m, err := meta.Accessor(o)
 	if err != nil {
 		return nil, err
@@ -51,13 +52,28 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 		Kind:    kind,
 		Owner:   i.ownerOf(m),
 		Created: m.GetCreationTimestamp().Time,
+		Active:  active,
 	}
-	if !audit.Folds(kind, r.Owner) && template != nil {
+	// The ReplicaSets of former revisions can outweigh all Pods.
+	if template != nil && (active || i.keepAll || !audit.Folds(kind, r.Owner)) {
 		r.TemplateHash = templateHash(template)
 		r.Labels = i.labelsOf(template.Labels)
 		r.Shape = i.shapeOf(template.Annotations, &template.Spec)
 	}
 	return r, nil
+}
+
+// makesPods says whether an object may still make Pods.
+func makesPods(o runtime.Object) bool {
+	switch c := o.(type) {
+	case *appsv1.ReplicaSet:
+		return c.Spec.Replicas == nil || *c.Spec.Replicas > 0
+	case *batchv1.Job:
+		return !slices.ContainsFunc(c.Status.Conditions, func(c batchv1.JobCondition) bool {
+			return (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue
+		})
+	}
+	return true
 }
 
 // podTemplate returns the kind of an object that makes Pods, and their template, which may be nil.

@@ -5,6 +5,7 @@ package source
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,12 +185,26 @@ func TestControllerRecords(t *testing.T) {
 		"a ReplicationController without a template": {
 			&corev1.ReplicationController{ObjectMeta: metaOf("a")}, audit.ControllerRecord{Kind: "ReplicationController"}, false,
 		},
-		"a Deployment's ReplicaSet, whose template is not kept": {
+		"a Deployment's ReplicaSet that wants Pods, whose template is kept": {
 			&appsv1.ReplicaSet{ObjectMeta: metaOf("a", controlledBy("apps/v1", "Deployment", "web")), Spec: appsv1.ReplicaSetSpec{Template: template()}},
+			audit.ControllerRecord{Kind: "ReplicaSet", Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, true,
+		},
+		"a Deployment's ReplicaSet that wants none, whose template is not kept": {
+			&appsv1.ReplicaSet{ObjectMeta: metaOf("a", controlledBy("apps/v1", "Deployment", "web")), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To(int32(0)), Template: template()}},
 			audit.ControllerRecord{Kind: "ReplicaSet", Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "o-1"}}, false,
 		},
-		"a CronJob's Job, whose template is not kept": {
-			&batchv1.Job{ObjectMeta: metaOf("a", controlledBy("batch/v1", "CronJob", "web")), Spec: batchv1.JobSpec{Template: template()}},
+		"a CronJob's Job that has not finished, whose template is kept": {
+			&batchv1.Job{
+				ObjectMeta: metaOf("a", controlledBy("batch/v1", "CronJob", "web")), Spec: batchv1.JobSpec{Template: template()},
+				Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionFalse}}},
+			},
+			audit.ControllerRecord{Kind: "Job", Owner: &audit.Owner{APIVersion: "batch/v1", Kind: "CronJob", Name: "web", UID: "o-1"}}, true,
+		},
+		"a CronJob's Job that has finished, whose template is not kept": {
+			&batchv1.Job{
+				ObjectMeta: metaOf("a", controlledBy("batch/v1", "CronJob", "web")), Spec: batchv1.JobSpec{Template: template()},
+				Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}},
+			},
 			audit.ControllerRecord{Kind: "Job", Owner: &audit.Owner{APIVersion: "batch/v1", Kind: "CronJob", Name: "web", UID: "o-1"}}, false,
 		},
 		"a Job that no kind it names could control, whose template is kept": {
@@ -213,6 +228,7 @@ func TestControllerRecords(t *testing.T) {
 			want := tc.want
 			want.Object = audit.Object{Namespace: "shop", Name: "a", UID: "u-1", ResourceVersion: "7"}
 			want.Created = created.Time
+			want.Active = !strings.Contains(name, "is not kept")
 			if tc.wantTemplate {
 				want.TemplateHash = hash
 				if got.Labels.Get("app") != "web" || got.Shape.Pod().Spec.Containers[0].Image != "a:1" {

@@ -16,6 +16,9 @@ import (
 
 // interner makes equal shapes, labels and owners one. What nothing refers to any more is forgotten.
 type interner struct {
+	// keepAll keeps the templates of what no longer makes Pods too.
+	keepAll bool
+
 	shapes pool[audit.Shape]
 	labels pool[audit.Labels]
 	owners pool[audit.Owner]

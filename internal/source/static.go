@@ -26,7 +26,7 @@ type Static struct {
 
 // NewStatic returns an empty Static.
 func NewStatic() *Static {
-	return &Static{intern: newInterner(), inventories: make(map[string]*audit.Inventory)}
+	return &Static{intern: &interner{keepAll: true}, inventories: make(map[string]*audit.Inventory)}
 }
 
 // Object is an object of the API.

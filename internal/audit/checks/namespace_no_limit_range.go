@@ -58,7 +58,7 @@ func needsDefaults(w *audit.Workload) bool {
 	if w.Template != nil {
 		return lacksAmounts.Of(w.Template)
 	}
-	return slices.ContainsFunc(w.Pods, func(p *audit.PodRecord) bool { return lacksAmounts.Of(p.Shape) })
+	return slices.ContainsFunc(w.Shapes(), lacksAmounts.Of)
 }
 
 // lacksAmounts says whether a container sets less than a LimitRange could give it.

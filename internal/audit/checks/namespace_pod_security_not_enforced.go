@@ -96,8 +96,8 @@ func allPass(ns *audit.Namespace, passes *audit.Fact) bool {
 		if w.Template != nil && !passes.Of(w.Template) {
 			return false
 		}
-		for _, p := range w.Pods {
-			if !passes.Of(p.Shape) {
+		for _, live := range w.Shapes() {
+			if !passes.Of(live) {
 				return false
 			}
 		}
