@@ -77,7 +77,7 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	err := r.Writer.WriteCluster(ctx, summary)
 	r.schedule.end(req, cost, err != nil, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
-		return ctrl.Result{RequeueAfter: staleDelay}, nil
+		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil
 	}
 	return ctrl.Result{}, err
 }

@@ -101,7 +101,8 @@ func TestEventsAddNamespaces(t *testing.T) {
 	book.Put("judged", nil, nil)
 	book.Put("", nil, nil)
 	s, queue, _ := newTestSchedule(t)
-	r := &NamespaceReconciler{Sources: source.New(client), Ledger: book, schedule: s}
+	sources := source.New(client)
+	r := &NamespaceReconciler{Sources: sources, Stored: ledger.NewStored(sources, client.CoreV1().RESTClient()), Ledger: book, schedule: s}
 	for name, tc := range map[string]struct {
 		event source.Event
 		want  []string

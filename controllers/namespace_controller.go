@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
@@ -48,9 +49,6 @@ const (
 	// What fails is tried again soon: an API server that is back should not be waited for.
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
-
-	// staleDelay is how long the watch is given to tell what a conflict was about.
-	staleDelay = 100 * time.Millisecond
 )
 
 // SetupWithManager adds the reconciler to a manager.
@@ -122,19 +120,12 @@ func (r *NamespaceReconciler) addBulk(namespaces []string) {
 	}
 }
 
-// known returns the namespaces that there are, and those that were judged before.
+// known returns the namespaces that there are, those that were judged before, and those that have reports.
 func (r *NamespaceReconciler) known() []string {
-	names := r.Sources.Namespaces()
-	seen := make(map[string]bool, len(names))
-	for _, name := range names {
-		seen[name] = true
-	}
-	for _, name := range r.Ledger.Namespaces() {
-		if name != "" && !seen[name] {
-			names = append(names, name)
-		}
-	}
-	return names
+	names := append(r.Sources.Namespaces(), r.Ledger.Namespaces()...)
+	r.Stored.Reports.Namespaces(func(name string) { names = append(names, name) })
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
 // Reconcile judges a namespace and writes what has changed.
@@ -142,7 +133,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	r.schedule.begin(req)
 	begun := time.Now()
 	inventory, exists := r.Sources.Inventory(req.Name)
-	if !exists {
+	// Where namespaces cannot be read, one that has reports may be there, with nothing in it.
+	unseen := inventory.Missing(audit.Namespaces) != nil && len(r.Stored.Reports.List(req.Name)) > 0
+	if !exists && !unseen {
 		r.Ledger.Drop(req.Name)
 		r.schedule.end(req, 0, false, true)
 		r.Audited.judged(req.Name)
@@ -152,19 +145,35 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	r.Audited.judged(req.Name)
 	cost := time.Since(begun)
 
-	var err error
-	var wait time.Duration
-	if n := inventory.Namespace; n == nil || !n.Terminating {
-		wait, err = r.Writer.Write(ctx, req.Name, verdicts, keepWhereUnseen(&inventory))
-	}
+	wait, err := r.write(ctx, &inventory, verdicts)
 	r.schedule.end(req, cost, err != nil || wait > 0, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
-		return ctrl.Result{RequeueAfter: staleDelay}, nil
+		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil // till the watch tells what it was about
 	}
-	if err != nil || wait > 0 || recheck.IsZero() {
-		return ctrl.Result{RequeueAfter: wait}, err
+	if errors.Is(err, errStoredUnknown) {
+		return ctrl.Result{}, nil // all namespaces are judged again when it is known
 	}
-	return ctrl.Result{RequeueAfter: max(time.Millisecond, recheck.Sub(r.Now()))}, nil
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if wait == 0 && !recheck.IsZero() {
+		wait = max(time.Millisecond, recheck.Sub(r.Now()))
+	}
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// errStoredUnknown says that what is stored cannot be read, and so nothing can be written.
+var errStoredUnknown = errors.New("the stored reports cannot be read")
+
+// write makes the stored reports what the verdicts say, and returns when to try again what had to wait.
+func (r *NamespaceReconciler) write(ctx context.Context, i *audit.Inventory, verdicts []ledger.Verdict) (time.Duration, error) {
+	switch {
+	case i.Namespace != nil && i.Namespace.Terminating:
+		return 0, nil // they go with it
+	case i.Missing(ledger.SecurityReports) != nil:
+		return 0, errStoredUnknown
+	}
+	return r.Writer.Write(ctx, i.Name, verdicts, keepWhereUnseen(i))
 }
 
 // judge evaluates a namespace, enters the verdicts in the ledger, and returns them, and when to look again although nothing

@@ -39,6 +39,8 @@ type keyState struct {
 	waiting, running, again bool
 	// free is when the window ends.
 	free time.Time
+	// failures in a row.
+	failures int
 }
 
 func newSchedule(minWindow, maxWindow time.Duration) *schedule {
@@ -112,6 +114,9 @@ func (s *schedule) end(key reconcile.Request, cost time.Duration, failed, gone b
 	k := s.keys[key]
 	k.running = false
 	k.free = s.now().Add(min(s.maxWindow, max(s.minWindow, dutyFactor*cost)))
+	if k.failures++; !failed {
+		k.failures = 0
+	}
 	switch {
 	case k.again:
 		k.again, k.waiting = false, true
@@ -124,6 +129,14 @@ func (s *schedule) end(key reconcile.Request, cost time.Duration, failed, gone b
 			delete(s.keys, key)
 		}
 	}
+}
+
+// backoff returns how long a key that has failed is to be left alone.
+func (s *schedule) backoff(key reconcile.Request) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const doublings = 8 // to maxBackoff and no further
+	return min(maxBackoff, minBackoff<<min(doublings, max(0, s.state(key).failures-1)))
 }
 
 // settled says whether nothing waits, runs or has failed.

@@ -216,3 +216,23 @@ func TestScheduleSource(t *testing.T) {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
 }
+
+func TestScheduleBacksOff(t *testing.T) {
+	s, _, _ := newTestSchedule(t)
+	key := requestFor("shop")
+	var got []time.Duration
+	for range 12 {
+		s.begin(key)
+		s.end(key, 0, true, false)
+		got = append(got, s.backoff(key))
+	}
+	if got[0] != minBackoff || got[1] != 2*minBackoff || got[2] != 4*minBackoff || got[11] > maxBackoff || got[11] < 20*time.Second {
+		t.Errorf("waits after failures: %v", got)
+	}
+	s.begin(key)
+	s.end(key, 0, false, false)
+	s.begin(key)
+	if s.end(key, 0, true, false); s.backoff(key) != minBackoff {
+		t.Errorf("after a success, the first failure waits %v", s.backoff(key))
+	}
+}

@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -57,7 +56,7 @@ func (w *Writer) Write(
 		wanted[v.Report] = true
 		stored, ok := w.Stored.Reports.Get(namespace, v.Report)
 		switch {
-		case ok && stored.Hash == v.Hash:
+		case ok && stored.Is(v.Entry):
 		case !ok && !w.brief.allow(namespace, v.Created, w.now()):
 			wait = briefWait
 		default:
@@ -66,7 +65,7 @@ func (w *Writer) Write(
 	}
 	for _, stored := range w.Stored.Reports.List(namespace) {
 		if !wanted[stored.Name] && !keep(stored.Kind) {
-			errs = append(errs, w.delete(ctx, stored))
+			errs = append(errs, w.delete(ctx, &v1alpha1.SecurityReport{}, stored, w.Stored.Reports))
 		}
 	}
 	return wait, joinStale(errs)
@@ -79,13 +78,18 @@ func (w *Writer) now() time.Time {
 	return w.Now()
 }
 
-// WriteCluster does the same for one cluster report.
+// WriteCluster does the same for the one cluster report.
 func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
-	stored, ok := w.Stored.ClusterReports.Get("", r.Name)
-	if ok && stored.Hash == report.HashOfCluster(r) {
-		return nil
+	var errs []error
+	if stored, ok := w.Stored.ClusterReports.Get("", r.Name); !ok || stored.Hash != report.HashOfCluster(r) {
+		errs = append(errs, w.put(ctx, r, stored, w.Stored.ClusterReports))
 	}
-	return w.put(ctx, r, stored, w.Stored.ClusterReports)
+	for _, stored := range w.Stored.ClusterReports.List("") {
+		if stored.Name != r.Name {
+			errs = append(errs, w.delete(ctx, &v1alpha1.ClusterSecurityReport{}, stored, w.Stored.ClusterReports))
+		}
+	}
+	return joinStale(errs)
 }
 
 // put creates a report, or updates the one that is stored, if any.
@@ -108,8 +112,11 @@ func (w *Writer) put(ctx context.Context, o client.Object, stored *ledger.Stored
 	return store.Observe(o)
 }
 
-func (w *Writer) delete(ctx context.Context, stored *ledger.StoredReport) error {
-	r := &v1alpha1.SecurityReport{ObjectMeta: metav1.ObjectMeta{Namespace: stored.Namespace, Name: stored.Name}}
+func (w *Writer) delete(
+	ctx context.Context, r client.Object, stored *ledger.StoredReport, store *source.Store[*ledger.StoredReport],
+) error {
+	r.SetNamespace(stored.Namespace)
+	r.SetName(stored.Name)
 	begun := time.Now()
 	err := w.Client.Delete(ctx, r, client.Preconditions{UID: &stored.UID})
 	if apierrors.IsNotFound(err) {
@@ -118,7 +125,7 @@ func (w *Writer) delete(ctx context.Context, stored *ledger.StoredReport) error 
 	if err := w.done(metrics.OperationDelete, begun, r, err); err != nil {
 		return err
 	}
-	w.Stored.Reports.Forget(stored.Namespace, stored.Name)
+	store.Forget(stored.Namespace, stored.Name)
 	return nil
 }
 

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -32,7 +33,14 @@ type StoredReport struct {
 }
 
 // Equal says whether both say the same.
-func (s *StoredReport) Equal(t *StoredReport) bool { return s.UID == t.UID && s.Hash == t.Hash }
+func (s *StoredReport) Equal(t *StoredReport) bool {
+	return s.UID == t.UID && s.Hash == t.Hash && slices.Equal(s.Remembered, t.Remembered)
+}
+
+// Is says whether the report is what was decided.
+func (s *StoredReport) Is(e *Entry) bool {
+	return s.Hash == e.Hash && e.Remembered.Agrees(s.Remembered)
+}
 
 // Stored are the reports in the cluster, kept up to date by a watch and by our own writes.
 type Stored struct {

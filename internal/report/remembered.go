@@ -57,6 +57,20 @@ func (r Remembered) Get(key audit.Key) (Standing, bool) {
 	return Standing{Severity: r[i].severity(), Since: time.Unix(r[i].since, 0).UTC()}, true
 }
 
+// Agrees says whether what a stored report says of since when its findings stand is what is remembered. It may list fewer.
+func (r Remembered) Agrees(stored Remembered) bool {
+	i := 0
+	for _, s := range stored {
+		for i < len(r) && r[i].key < s.key {
+			i++
+		}
+		if i == len(r) || r[i] != s {
+			return false
+		}
+	}
+	return true
+}
+
 // Oldest returns since when the oldest finding of a severity stands; zero if there is none.
 func (r Remembered) Oldest(severity v1alpha1.Severity) time.Time {
 	var oldest time.Time

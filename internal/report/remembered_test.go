@@ -50,3 +50,30 @@ func TestRemember(t *testing.T) {
 		t.Error("nothing is remembered as something")
 	}
 }
+
+func TestAgrees(t *testing.T) {
+	at := func(check string, hours int) v1alpha1.Finding {
+		return v1alpha1.Finding{Check: check, Severity: high, Since: metav1.NewTime(now.Add(time.Duration(hours) * time.Hour))}
+	}
+	all := Remember([]v1alpha1.Finding{at("a", 1), at("b", 2), at("c", 3)})
+	for name, tc := range map[string]struct {
+		stored []v1alpha1.Finding
+		want   bool
+	}{
+		"all of it":                   {[]v1alpha1.Finding{at("c", 3), at("b", 2), at("a", 1)}, true},
+		"what fits into the report":   {[]v1alpha1.Finding{at("a", 1), at("c", 3)}, true},
+		"nothing":                     {nil, true},
+		"another time":                {[]v1alpha1.Finding{at("a", 1), at("b", 9), at("c", 3)}, false},
+		"what is not remembered":      {[]v1alpha1.Finding{at("a", 1), at("d", 2)}, false},
+		"the time of another finding": {[]v1alpha1.Finding{at("a", 2)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := all.Agrees(Remember(tc.stored)); got != tc.want {
+				t.Errorf("Agrees = %v, want %v", got, tc.want)
+			}
+		})
+	}
+	if Remembered(nil).Agrees(all) {
+		t.Error("nothing agrees with something")
+	}
+}

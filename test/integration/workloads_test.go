@@ -201,6 +201,21 @@ func TestForgedOwnersHideNothing(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a suspended Job", func(t *testing.T) {
+		owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "owner"}}
+		create(t, owner)
+		controller := true
+		job := &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "hidden", OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID, Controller: &controller},
+			}},
+			Spec: batchv1.JobSpec{Suspend: &controller, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{container("app", "example.com/app:1", true)},
+			}}},
+		}
+		create(t, job)
+		waitFor(t, ns, "configmap.core-owner", func(r *v1alpha1.SecurityReport) bool { return r.Summary.Critical == 1 })
+	})
 	t.Run("the victim's report is its own", func(t *testing.T) {
 		waitFor(t, ns, "deployment-victim", shows())
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -174,6 +175,9 @@ func TestEditedAndDeletedReportsAreRestored(t *testing.T) {
 		"a label":    func(r *v1alpha1.SecurityReport) { r.Labels[v1alpha1.LabelWorst] = "None" },
 		"the owner":  func(r *v1alpha1.SecurityReport) { r.OwnerReferences = nil },
 		"the reason": func(r *v1alpha1.SecurityReport) { r.Findings[0].Message = "all is well" },
+		"since when": func(r *v1alpha1.SecurityReport) {
+			r.Findings[0].Since = metav1.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+		},
 	}
 	for what, edit := range edits {
 		t.Run(what, func(t *testing.T) {
@@ -208,5 +212,16 @@ func TestEditedAndDeletedReportsAreRestored(t *testing.T) {
 		r.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: "deployment-invented"}
 		create(t, r)
 		waitForNoReport(t, ns, "deployment-invented")
+	})
+	t.Run("a cluster report about nothing", func(t *testing.T) {
+		r := &v1alpha1.ClusterSecurityReport{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-invented"},
+			Subject:    v1alpha1.Subject{Kind: "Node", Name: "invented"}, Summary: before.Summary,
+		}
+		create(t, r)
+		eventually(t, "the report to go", func(ctx context.Context) (bool, string) {
+			err := admin.Get(ctx, client.ObjectKeyFromObject(r), r)
+			return apierrors.IsNotFound(err), fmt.Sprint(err)
+		})
 	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Looks at spec.containers[*].securityContext.procMount, init and ephemeral containers likewise. Allowed: unset,
-// Default, in a user namespace too.
+// Default. In a user namespace, where Baseline allows the rest and Restricted does not, it is Medium.
 var _ = register(audit.Check{
 	ID:          "proc-mount",
 	Title:       "Containers have a masked /proc",
@@ -23,6 +23,7 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  procMount: Default",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: /proc Mount Type"},
+		{Framework: audit.FrameworkPSS, ID: "Restricted: /proc Mount Type"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
@@ -31,9 +32,19 @@ var _ = register(audit.Check{
 })
 
 func procMount(d *denial) {
+	var severity v1alpha1.Severity
+	if newest["procMount"](&d.Meta, &d.Spec).Allowed {
+		severity = v1alpha1.SeverityMedium
+	}
 	for p := range d.places(nil) {
 		if p.ProcMount != nil {
-			d.findAt(p, "securityContext.procMount", fmt.Sprintf("must not set procMount to %q", *p.ProcMount), `"Default"`)
+			d.find(audit.Finding{
+				Severity:  severity,
+				Message:   p.message(fmt.Sprintf("must not set procMount to %q", *p.ProcMount)),
+				Container: p.name(),
+				Path:      p.path("securityContext.procMount"),
+				Suggested: `"Default"`,
+			})
 		}
 	}
 }
