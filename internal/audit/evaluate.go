@@ -89,14 +89,25 @@ func (s *Set) judgePod(shape *Shape, pod *Pod) *verdict {
 	if v, ok := s.verdicts.Get(shape); ok {
 		return v.(*verdict) //nolint:forcetypeassert // nothing else is put there
 	}
+	v := s.verdictOn(pod)
+	s.verdicts.Add(shape, v)
+	return v
+}
+
+// clean is the verdict on all Pods in which nothing is found.
+var clean verdict
+
+func (s *Set) verdictOn(pod *Pod) *verdict {
 	r := reporters.Get().(*Reporter) //nolint:forcetypeassert // nothing else is put there
+	defer reporters.Put(r)
 	for _, c := range s.pod {
 		run(r, c, c.Pod, pod)
 	}
+	if len(r.findings)+len(r.skips) == 0 {
+		return &clean
+	}
 	v := &verdict{findings: slices.Clone(r.findings), skips: slices.Clone(r.skips)}
 	r.reset()
-	reporters.Put(r)
-	s.verdicts.Add(shape, v)
 	return v
 }
 

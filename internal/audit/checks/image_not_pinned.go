@@ -34,7 +34,7 @@ func imageNotPinned(pod *audit.Pod, r *audit.Reporter) {
 		if imageMust(c.Image) != "" {
 			continue // image-tag-latest says so
 		}
-		named, err := reference.ParseNormalizedNamed(c.Image)
+		named, err := parseImage(c.Image)
 		if err != nil {
 			continue
 		}

@@ -49,7 +49,7 @@ func imageTagLatest(pod *audit.Pod, r *audit.Reporter) {
 
 // imageMust says what is wrong with an image reference, or nothing.
 func imageMust(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
+	named, err := parseImage(image)
 	if err != nil {
 		return "it is not a valid image reference"
 	}

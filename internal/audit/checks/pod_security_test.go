@@ -4,7 +4,6 @@
 package checks
 
 import (
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -310,57 +309,6 @@ func TestPodSecurityAllocatesNothingOnAPass(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { c.Pod(pod, r) }); n != 0 {
 			t.Errorf("%s allocates %v times", c.ID, n)
 		}
-	}
-}
-
-// BenchmarkPodSecurity sets the evaluation of one Pod by the checks that the library decides against the library's own
-// functions, on the same Pods: as they are, and with the containers one at a time on a denial, which is the least that it takes to know where.
-func BenchmarkPodSecurity(b *testing.B) {
-	set := podSecuritySet(b)
-	functions := slices.Collect(maps.Values(newest))
-	for name, pod := range benchmarkPods() {
-		for subject, judge := range map[string]func(){
-			"checks": func() {
-				set.Evaluate(namespaceOf(pod))
-			},
-			"library": func() {
-				for _, ask := range functions {
-					ask(&pod.Meta, &pod.Spec)
-				}
-			},
-			"library-by-container": func() {
-				for _, ask := range functions {
-					if ask(&pod.Meta, &pod.Spec).Allowed {
-						continue
-					}
-					alone := pod.Spec
-					for i := range pod.Spec.Containers {
-						alone.Containers = pod.Spec.Containers[i : i+1]
-						ask(&pod.Meta, &alone)
-					}
-				}
-			},
-		} {
-			b.Run(name+"/"+subject, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					judge()
-				}
-			})
-		}
-	}
-}
-
-func benchmarkPods() map[string]*audit.Pod {
-	bad := goodPod()
-	bad.Spec.SecurityContext = nil
-	for i := range bad.Spec.Containers {
-		bad.Spec.Containers[i].SecurityContext = nil
-	}
-	good := goodPod()
-	return map[string]*audit.Pod{
-		"passing":   {Meta: good.ObjectMeta, Spec: good.Spec},
-		"violating": {Meta: bad.ObjectMeta, Spec: bad.Spec},
 	}
 }
 
