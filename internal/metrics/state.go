@@ -30,52 +30,53 @@ type State struct {
 }
 
 var (
-	violations = prometheus.NewDesc("kubersafe_violations",
+	violations = newFamily("kubersafe_violations",
 		"Current violations in a namespace, by kind of subject and check.",
-		[]string{"namespace", "kind", "check", "severity", "category"}, nil)
-	workloadViolations = prometheus.NewDesc("kubersafe_workload_violations",
+		"namespace", "kind", "check", "severity", "category")
+	workloadViolations = newFamily("kubersafe_workload_violations",
 		"Current violations of a workload or namespace. Subjects without any have no series.",
-		[]string{"namespace", "kind", "name", "severity"}, nil)
-	clusterViolations = prometheus.NewDesc("kubersafe_cluster_violations",
+		"namespace", "kind", "name", "severity")
+	clusterViolations = newFamily("kubersafe_cluster_violations",
 		"Current violations of subjects that belong to no namespace.",
-		[]string{"check", "severity", "category"}, nil)
-	exemptedViolations = prometheus.NewDesc("kubersafe_exempted_violations",
+		"check", "severity", "category")
+	exemptedViolations = newFamily("kubersafe_exempted_violations",
 		"Current violations that an exception exempts. They are not among the other violations.",
-		[]string{"namespace", "kind", "check", "severity", "category"}, nil)
-	oldestViolation = prometheus.NewDesc("kubersafe_oldest_violation_timestamp_seconds",
+		"namespace", "kind", "check", "severity", "category")
+	oldestViolation = newFamily("kubersafe_oldest_violation_timestamp_seconds",
 		"Time since when the oldest current violation of a severity stands.",
-		[]string{"namespace", "severity"}, nil)
-	subjects = prometheus.NewDesc("kubersafe_subjects",
+		"namespace", "severity")
+	subjects = newFamily("kubersafe_subjects",
 		"Subjects audited: workloads by kind, and the namespace itself.",
-		[]string{"namespace", "kind"}, nil)
-	score = prometheus.NewDesc("kubersafe_score",
+		"namespace", "kind")
+	score = newFamily("kubersafe_score",
 		"Score of a namespace with all its workloads: 100 without violations, down to 0.",
-		[]string{"namespace"}, nil)
-	auditedChecks = prometheus.NewDesc("kubersafe_audited_checks",
+		"namespace")
+	auditedChecks = newFamily("kubersafe_audited_checks",
 		"Pairs of a subject and a check that were judged.",
-		[]string{"namespace"}, nil)
-	skippedChecks = prometheus.NewDesc("kubersafe_skipped_checks",
+		"namespace")
+	skippedChecks = newFamily("kubersafe_skipped_checks",
 		"Pairs of a subject and a check that could not be judged, by reason.",
-		[]string{"namespace", "check", "reason"}, nil)
-	sourceState = prometheus.NewDesc("kubersafe_source_state",
+		"namespace", "check", "reason")
+	sourceState = newFamily("kubersafe_source_state",
 		"1 for the state that the operator's view of a resource is in, 0 for the other states.",
-		[]string{"resource", "state"}, nil)
-	lastComplete = prometheus.NewDesc("kubersafe_last_complete_audit_timestamp_seconds",
-		"Last moment at which every report said what the cluster was like.", nil, nil)
+		"resource", "state")
+	lastComplete = newFamily("kubersafe_last_complete_audit_timestamp_seconds",
+		"Last moment at which every report said what the cluster was like.")
 )
 
 // Describe implements prometheus.Collector.
 func (s *State) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
+	for _, f := range []*family{
 		violations, workloadViolations, clusterViolations, exemptedViolations, oldestViolation, subjects, score,
 		auditedChecks, skippedChecks, sourceState, lastComplete,
 	} {
-		out <- d
+		out <- f.desc
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (s *State) Collect(out chan<- prometheus.Metric) {
+func (s *State) Collect(to chan<- prometheus.Metric) {
+	out := newScrape(to)
 	for _, status := range s.Sources() {
 		for _, state := range []v1alpha1.SourceState{
 			v1alpha1.SourceSynced, v1alpha1.SourceSyncing, v1alpha1.SourceForbidden, v1alpha1.SourceNotServed,
@@ -84,13 +85,13 @@ func (s *State) Collect(out chan<- prometheus.Metric) {
 			if status.State == state {
 				value = 1
 			}
-			gauge(out, sourceState, value, status.Resource, string(state))
+			out.gauge(sourceState, value, status.Resource, string(state))
 		}
 	}
 	if !s.Complete() {
 		return
 	}
-	gauge(out, lastComplete, float64(s.LastComplete().Unix()))
+	out.gauge(lastComplete, float64(s.LastComplete().Unix()))
 	for namespace, entries := range s.Ledger.All() {
 		if namespace == "" {
 			s.collectCluster(out, entries)
@@ -100,13 +101,13 @@ func (s *State) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-func (s *State) collectCluster(out chan<- prometheus.Metric, entries ledger.Entries) {
+func (s *State) collectCluster(out *scrape, entries ledger.Entries) {
 	var all report.Tally
 	for _, e := range entries {
 		all.Add(e.Findings)
 	}
 	for _, c := range all {
-		gauge(out, clusterViolations, float64(c.N), c.Check, string(c.Severity), s.category(c.Check))
+		out.gauge(clusterViolations, float64(c.N), c.Check, string(c.Severity), s.category(c.Check))
 	}
 }
 
@@ -167,29 +168,29 @@ func totalsOf(entries ledger.Entries) *namespaceTotals {
 	return t
 }
 
-func (s *State) collectNamespace(out chan<- prometheus.Metric, namespace string, entries ledger.Entries) {
+func (s *State) collectNamespace(out *scrape, namespace string, entries ledger.Entries) {
 	t := totalsOf(entries)
 	for k, n := range t.violations {
-		gauge(out, violations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
+		out.gauge(violations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
 	}
 	for k, n := range t.exempted {
-		gauge(out, exemptedViolations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
+		out.gauge(exemptedViolations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
 	}
 	if s.Workloads {
 		for w, n := range t.workloads {
-			gauge(out, workloadViolations, float64(n), namespace, w.kind, w.name, string(w.severity))
+			out.gauge(workloadViolations, float64(n), namespace, w.kind, w.name, string(w.severity))
 		}
 	}
 	for severity, since := range t.oldest {
-		gauge(out, oldestViolation, float64(since.Unix()), namespace, string(severity))
+		out.gauge(oldestViolation, float64(since.Unix()), namespace, string(severity))
 	}
 	for kind, n := range t.subjects {
-		gauge(out, subjects, float64(n), namespace, kind)
+		out.gauge(subjects, float64(n), namespace, kind)
 	}
-	gauge(out, score, float64(t.all.Score()), namespace)
-	gauge(out, auditedChecks, float64(t.audited), namespace)
+	out.gauge(score, float64(t.all.Score()), namespace)
+	out.gauge(auditedChecks, float64(t.audited), namespace)
 	for k, n := range t.skipped {
-		gauge(out, skippedChecks, float64(n), namespace, k.check, string(k.reason))
+		out.gauge(skippedChecks, float64(n), namespace, k.check, string(k.reason))
 	}
 }
 
@@ -198,8 +199,4 @@ func (s *State) category(check string) string {
 		return string(c.Category)
 	}
 	return ""
-}
-
-func gauge(out chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
-	out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
