@@ -8,8 +8,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -37,6 +39,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -51,6 +54,7 @@ type operatorOptions struct {
 	kubeconfig              string
 	qps                     float32
 	burst                   int
+	shard                   string
 	leaderElect             bool
 	leaderElectionNamespace string
 	probeAddress            string
@@ -76,6 +80,7 @@ func newOperatorCommand() *cobra.Command {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
 	f.Float32Var(&o.qps, "kube-api-qps", 200, "Requests per second to the API server, at most.")
 	f.IntVar(&o.burst, "kube-api-burst", 400, "Requests to the API server in one burst, at most.")
+	f.StringVar(&o.shard, "shard", "0/1", "Part I/N of the namespaces to audit, from 0/N to N-1/N. For I also the name of a StatefulSet's Pod: its ordinal counts, modulo N.")
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader, so that several replicas can run; the others stand by.")
 	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader's Lease. Empty: the Pod's own.")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address for /healthz and /readyz; 0 for none.")
@@ -97,6 +102,15 @@ func (o *operatorOptions) run() error {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 
+	part, err := shard.Parse(o.shard)
+	if err != nil {
+		return err
+	}
+	if o.leaderElect && o.leaderElectionNamespace == "" {
+		if o.leaderElectionNamespace, err = podNamespace(); err != nil {
+			return err
+		}
+	}
 	cfg, err := o.restConfig()
 	if err != nil {
 		return fmt.Errorf("no configuration to reach a cluster: %w", err)
@@ -106,14 +120,14 @@ func (o *operatorOptions) run() error {
 		Metrics:                       o.metricsServer(),
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "kubersafe.audit.kubersafe.io",
+		LeaderElectionID:              controllers.LeaseName(part),
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true, // main ends right after the manager
 	})
 	if err != nil {
 		return fmt.Errorf("manager: %w", err)
 	}
-	if err := o.setup(mgr); err != nil {
+	if err := o.setup(mgr, part); err != nil {
 		return err
 	}
 	ctx := ctrl.SetupSignalHandler()
@@ -122,8 +136,17 @@ func (o *operatorOptions) run() error {
 	if err != nil {
 		log.Info("No memory limit can be read, so none is kept to", "reason", err.Error())
 	}
-	log.Info("Starting", "version", version, "memoryLimit", memory)
+	log.Info("Starting", "version", version, "shard", part.String(), "memoryLimit", memory)
 	return mgr.Start(ctx)
+}
+
+// podNamespace returns the namespace of the Pod that the operator runs in.
+func podNamespace() (string, error) {
+	namespace, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errors.New("outside a cluster, --leader-elect needs --leader-election-namespace")
+	}
+	return string(namespace), err
 }
 
 func (o *operatorOptions) restConfig() (*rest.Config, error) {
@@ -177,7 +200,7 @@ func (o *operatorOptions) metricsServer() metricsserver.Options {
 }
 
 // setup puts the parts together: sources feed the reconcilers, those the ledger, and the ledger writes and metrics.
-func (o *operatorOptions) setup(mgr ctrl.Manager) error {
+func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	set, err := checks.Default()
 	if err != nil {
 		return err
@@ -195,18 +218,27 @@ func (o *operatorOptions) setup(mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	sources := source.New(clientset)
+	sources := source.NewShard(clientset, part)
 	stored := ledger.NewStored(sources, reports)
 	book := ledger.New()
 	writer := &controllers.Writer{Client: mgr.GetClient(), Stored: stored, Operations: operations}
-	progress := &controllers.Progress{}
+	progress := &controllers.Progress{FirstPass: func() {}}
 	namespaces := &controllers.NamespaceReconciler{
 		Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Operations: operations, Audited: progress,
 	}
-	cluster := &controllers.ClusterReconciler{
-		Sources: sources, Ledger: book, Writer: writer, Audited: progress, Version: version,
+	if o.leaderElect {
+		layout := &controllers.Layout{Leases: mgr.GetAPIReader(), Namespace: o.leaderElectionNamespace, Shard: part}
+		namespaces.Await = layout.Await
 	}
-	progress.FirstPass = cluster.SumUp
+	if part.First() {
+		cluster := &controllers.ClusterReconciler{
+			Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Audited: progress, Version: version,
+		}
+		if err := cluster.SetupWithManager(mgr); err != nil {
+			return err
+		}
+		progress.FirstPass = cluster.SumUp
+	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 
 	state := &metrics.State{
@@ -220,7 +252,6 @@ func (o *operatorOptions) setup(mgr ctrl.Manager) error {
 	return errors.Join(
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),
-		cluster.SetupWithManager(mgr),
 		ctrlmetrics.Registry.Register(state),
 		ctrlmetrics.Registry.Register(build),
 		mgr.AddHealthzCheck("ping", healthz.Ping),

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
@@ -15,22 +16,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // ClusterReconciler keeps the ClusterSecurityReport "cluster" right. It trails the namespaces: it sums up what they have
-// come to, at most every few seconds, and not before everything has been judged once.
+// come to, at most every few seconds, and not before everything has been judged once. Of the namespaces of other shards it
+// sums up what is stored. Only the first shard has one.
 type ClusterReconciler struct {
 	Sources *source.Sources
+	Stored  *ledger.Stored
 	Ledger  *ledger.Ledger
+	Checks  *audit.Set
 	Writer  *Writer
 	Audited *Progress
 	// Version of the operator.
 	Version string
 
 	schedule *schedule
+
+	mu sync.Mutex
+	// stale are the namespaces of other shards that have changed since they were summed up.
+	stale map[string]bool
 }
 
 const clusterWindow = 2 * time.Second
@@ -53,12 +62,59 @@ func (r *ClusterReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 func (r *ClusterReconciler) begin(context.Context) {
 	r.Ledger.OnPut(r.SumUp)
-	r.Sources.OnEvent(func(e source.Event) {
-		if reachOf(e) != own {
-			r.SumUp()
+	r.Sources.OnEvent(r.handle)
+	r.markElsewhere()
+	r.SumUp()
+}
+
+func (r *ClusterReconciler) handle(e source.Event) {
+	switch {
+	case reachOf(e) == everywhere:
+		r.markElsewhere()
+	case e.Resource == ledger.SecurityReports && !r.Sources.Shard().Owns(e.Namespace):
+		r.mark(e.Namespace)
+	case reachOf(e) == own:
+		return
+	}
+	r.SumUp()
+}
+
+// markElsewhere has all namespaces of other shards summed up anew.
+func (r *ClusterReconciler) markElsewhere() {
+	r.Stored.Reports.Namespaces(func(namespace string) {
+		if !r.Sources.Shard().Owns(namespace) {
+			r.mark(namespace)
 		}
 	})
-	r.SumUp()
+}
+
+func (r *ClusterReconciler) mark(namespace string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stale == nil {
+		r.stale = make(map[string]bool)
+	}
+	r.stale[namespace] = true
+}
+
+// sumUpElsewhere enters in the ledger what is stored of other shards' namespaces. Reports of subjects that cannot be seen at
+// the moment are kept, but tell nothing of what there is: the shard that they belong to leaves them out too.
+func (r *ClusterReconciler) sumUpElsewhere() {
+	r.mu.Lock()
+	stale := r.stale
+	r.stale = nil
+	r.mu.Unlock()
+	for namespace := range stale {
+		inventory, _ := r.Sources.Inventory(namespace)
+		unseen := keepWhereUnseen(&inventory)
+		var entries []*ledger.Entry
+		for _, stored := range r.Stored.Reports.List(namespace) {
+			if !unseen(stored.Kind) {
+				entries = append(entries, stored.Counts)
+			}
+		}
+		r.Ledger.PutElsewhere(namespace, r.Checks, entries)
+	}
 }
 
 // SumUp has the report made anew, soon.
@@ -72,6 +128,7 @@ func (r *ClusterReconciler) SumUp() {
 func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.schedule.begin(req)
 	begun := time.Now()
+	r.sumUpElsewhere()
 	summary := report.BuildCluster(r.Ledger.Totals(), r.Sources.Status(), r.Version)
 	cost := time.Since(begun)
 	err := r.Writer.WriteCluster(ctx, summary)

@@ -33,6 +33,8 @@ type NamespaceReconciler struct {
 	Operations *metrics.Operations
 	// Audited is told of every namespace that has been judged.
 	Audited *Progress
+	// Await returns once the audit may begin, or with an error when ctx ends before. At once if it is nil.
+	Await func(ctx context.Context) error
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 
@@ -71,6 +73,9 @@ func (r *NamespaceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // begin starts the audit: everything once when nothing is left to be read, and from then on what changes.
 func (r *NamespaceReconciler) begin(ctx context.Context) {
+	if r.Await != nil && r.Await(ctx) != nil {
+		return // the operator is ending
+	}
 	settled := make(chan struct{}, 1)
 	settled <- struct{}{}
 	r.Sources.OnEvent(func(e source.Event) {
@@ -105,7 +110,9 @@ func (r *NamespaceReconciler) Settled() bool { return r.schedule.settled() }
 func (r *NamespaceReconciler) handle(e source.Event) {
 	switch reachOf(e) {
 	case own:
-		r.schedule.add(requestFor(e.Namespace), false)
+		if r.Sources.Shard().Owns(e.Namespace) { // the first shard sees reports of all
+			r.schedule.add(requestFor(e.Namespace), false)
+		}
 	case everywhere:
 		r.addAll()
 	case cluster:

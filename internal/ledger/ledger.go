@@ -6,6 +6,7 @@
 package ledger
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -53,7 +54,9 @@ type Entries map[string]*Entry
 type Ledger struct {
 	mu         sync.RWMutex
 	namespaces map[string]judged
-	total      sum
+	// elsewhere are the namespaces that other shards judge. Of them only the sums are kept.
+	elsewhere map[string]judged
+	total     sum
 	// sets are the checks in use, and for how many subjects of either sort.
 	sets  map[*audit.Set]subjects
 	onPut func()
@@ -78,9 +81,9 @@ type subjects struct {
 	workloads, namespaces int
 }
 
-func sumOf(entries Entries) sum {
+func sumOf(entries iter.Seq[*Entry]) sum {
 	s := sum{skips: make(map[string]int)}
-	for _, e := range entries {
+	for e := range entries {
 		s.findings.Add(e.Findings)
 		s.exempted.Add(e.Exempted)
 		for _, skip := range e.Skips {
@@ -98,7 +101,8 @@ func sumOf(entries Entries) sum {
 // New returns an empty ledger.
 func New() *Ledger {
 	return &Ledger{
-		namespaces: make(map[string]judged), total: sum{skips: make(map[string]int)}, sets: make(map[*audit.Set]subjects),
+		namespaces: make(map[string]judged), elsewhere: make(map[string]judged),
+		total: sum{skips: make(map[string]int)}, sets: make(map[*audit.Set]subjects),
 	}
 }
 
@@ -111,30 +115,45 @@ func (l *Ledger) OnPut(changed func()) {
 
 // Put replaces what was decided about a namespace, by which checks.
 func (l *Ledger) Put(namespace string, set *audit.Set, entries Entries) {
-	fresh := judged{entries, set, sumOf(entries)}
-	l.change(func() {
-		l.remove(namespace)
-		l.namespaces[namespace] = fresh
-		l.total.findings.Add(fresh.sum.findings)
-		l.total.exempted.Add(fresh.sum.exempted)
-		for check, n := range fresh.sum.skips {
-			l.total.skips[check] += n
-		}
-		l.use(set, fresh.sum.subjects, 1)
-	})
+	fresh := judged{entries, set, sumOf(maps.Values(entries))}
+	l.change(func() { l.replace(l.namespaces, namespace, fresh) })
 }
 
 // Drop forgets a namespace that is gone.
 func (l *Ledger) Drop(namespace string) {
-	l.change(func() { l.remove(namespace) })
+	l.change(func() { l.remove(l.namespaces, namespace) })
 }
 
-func (l *Ledger) remove(namespace string) {
-	old, ok := l.namespaces[namespace]
+// PutElsewhere replaces what another shard has decided about a namespace, as far as it is stored; nothing is to forget it.
+// It counts in the totals and nowhere else, and nobody is told.
+func (l *Ledger) PutElsewhere(namespace string, set *audit.Set, entries []*Entry) {
+	fresh := judged{set: set, sum: sumOf(slices.Values(entries))}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(entries) == 0 {
+		l.remove(l.elsewhere, namespace)
+		return
+	}
+	l.replace(l.elsewhere, namespace, fresh)
+}
+
+func (l *Ledger) replace(in map[string]judged, namespace string, fresh judged) {
+	l.remove(in, namespace)
+	in[namespace] = fresh
+	l.total.findings.Add(fresh.sum.findings)
+	l.total.exempted.Add(fresh.sum.exempted)
+	for check, n := range fresh.sum.skips {
+		l.total.skips[check] += n
+	}
+	l.use(fresh.set, fresh.sum.subjects, 1)
+}
+
+func (l *Ledger) remove(from map[string]judged, namespace string) {
+	old, ok := from[namespace]
 	if !ok {
 		return
 	}
-	delete(l.namespaces, namespace)
+	delete(from, namespace)
 	l.total.findings.Remove(old.sum.findings)
 	l.total.exempted.Remove(old.sum.exempted)
 	for check, n := range old.sum.skips {

@@ -6,6 +6,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -13,6 +14,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -30,6 +32,8 @@ type StoredReport struct {
 	// Kind of its subject, from a closed set.
 	Kind       string
 	Remembered report.Remembered
+	// Counts are what the cluster's report needs of it; nil in the operator's own shard, where the ledger knows.
+	Counts *Entry
 }
 
 // Equal says whether both say the same.
@@ -48,11 +52,26 @@ type Stored struct {
 	ClusterReports *source.Store[*StoredReport]
 }
 
-// NewStored returns the reports in the cluster and adds them to the sources. client serves the reports' API group.
+// NewStored returns the reports in the cluster and adds them to the sources. client serves the reports' API group. They are
+// those of the sources' shard; the first shard, which sums up the cluster, counts those of the others too.
 func NewStored(sources *source.Sources, client rest.Interface) *Stored {
-	s := &Stored{Reports: source.NewStore(storedReport), ClusterReports: source.NewStore(storedClusterReport)}
-	source.Add(sources, SecurityReports, client, "securityreports", &v1alpha1.SecurityReport{}, s.Reports)
-	source.Add(sources, ClusterSecurityReports, client, "clustersecurityreports", &v1alpha1.ClusterSecurityReport{}, s.ClusterReports)
+	own := sources.Shard()
+	s := &Stored{
+		Reports: source.NewStore(func(o runtime.Object) (*StoredReport, error) {
+			if r, ok := o.(*v1alpha1.SecurityReport); ok && !own.Owns(r.Namespace) {
+				return countedReport(r), nil
+			}
+			return storedReport(o)
+		}),
+		ClusterReports: source.NewStore(storedClusterReport),
+	}
+	part := own
+	if own.First() {
+		part = shard.Shard{}
+	}
+	source.Add(sources, part, SecurityReports, client, "securityreports", &v1alpha1.SecurityReport{}, s.Reports)
+	source.Add(
+		sources, shard.Shard{}, ClusterSecurityReports, client, "clustersecurityreports", &v1alpha1.ClusterSecurityReport{}, s.ClusterReports)
 	return s
 }
 
@@ -75,4 +94,16 @@ func storedClusterReport(o runtime.Object) (*StoredReport, error) {
 		return nil, fmt.Errorf("unexpected object %T", o)
 	}
 	return &StoredReport{Object: audit.ObjectFrom(r), Hash: report.HashOfCluster(r), Kind: r.Labels[v1alpha1.LabelSubjectKind]}, nil
+}
+
+// countedReport is what is kept of another shard's report.
+func countedReport(r *v1alpha1.SecurityReport) *StoredReport {
+	e := &Entry{Kind: unique.Make(r.Labels[v1alpha1.LabelSubjectKind]).Value(), Findings: report.TallyOfReport(r)}
+	if n := r.Summary.Exempted; n > 0 {
+		e.Exempted = report.Tally{{N: n}} // by which check, the cluster's report does not say
+	}
+	for _, skip := range r.Skips {
+		e.Skips = append(e.Skips, audit.Skip{Check: unique.Make(skip.Check).Value(), Reason: skip.Reason})
+	}
+	return &StoredReport{Object: audit.ObjectFrom(r), Hash: report.HashOf(r), Kind: e.Kind, Counts: e}
 }

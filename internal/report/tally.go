@@ -7,6 +7,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"unique"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -33,6 +34,30 @@ func TallyOf(findings []audit.Finding) Tally {
 	var t Tally
 	for _, f := range findings {
 		t.add(CheckSeverity{f.Check, f.Severity}, 1)
+	}
+	return slices.Clip(t)
+}
+
+// TallyOfReport counts the findings of a stored report, as many as its summary says. Findings that its list leaves out are
+// counted with the check at which the list was cut: so the severities are right, and the score and what has passed are as
+// long as each check that fails is in the list of some report.
+func TallyOfReport(r *v1alpha1.SecurityReport) Tally {
+	var t Tally
+	last := ""
+	for i := range r.Findings {
+		last = unique.Make(r.Findings[i].Check).Value()
+		t.add(CheckSeverity{last, r.Findings[i].Severity}, 1)
+	}
+	for _, c := range []struct {
+		severity v1alpha1.Severity
+		n        int32
+	}{
+		{v1alpha1.SeverityCritical, r.Summary.Critical}, {v1alpha1.SeverityHigh, r.Summary.High},
+		{v1alpha1.SeverityMedium, r.Summary.Medium}, {v1alpha1.SeverityLow, r.Summary.Low},
+	} {
+		if cut := c.n - t.Count(c.severity); cut > 0 {
+			t.add(CheckSeverity{last, c.severity}, cut)
+		}
 	}
 	return slices.Clip(t)
 }

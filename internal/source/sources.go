@@ -20,6 +20,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/shard"
 )
 
 // Event is a change that may change verdicts.
@@ -34,6 +35,7 @@ type Event struct {
 // Sources are all the resources that the audit reads. Each is watched on its own: one that is forbidden or not served
 // stops nothing, and is picked up as soon as it can be read.
 type Sources struct {
+	shard    shard.Shard
 	watchers []*watcher
 
 	pods            *Store[*audit.PodRecord]
@@ -56,8 +58,12 @@ type Sources struct {
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
 
 // New returns the sources of a cluster. Nothing is read before Start.
-func New(client kubernetes.Interface) *Sources {
+func New(client kubernetes.Interface) *Sources { return NewShard(client, shard.Shard{}) }
+
+// NewShard returns sources that keep only what is in the namespaces of a shard.
+func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s := &Sources{
+		shard:       part,
 		controllers: make(map[audit.Resource]*Store[*audit.ControllerRecord]),
 		departed:    departures{at: make(map[types.UID]time.Time)},
 	}
@@ -65,14 +71,14 @@ func New(client kubernetes.Interface) *Sources {
 	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()
 
 	s.pods = NewStore(intern.pod)
-	Add(s, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
+	Add(s, part, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
 	s.namespaces = NewStore(namespaceRecord)
 	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
-	Add(s, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
+	Add(s, part, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
 	s.quotas = NewStore(quotaRecord)
-	Add(s, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
+	Add(s, part, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
 	s.networkPolicies = NewStore(networkPolicyRecord)
-	Add(s, audit.NetworkPolicies, client.NetworkingV1().RESTClient(), "networkpolicies", &networkingv1.NetworkPolicy{}, s.networkPolicies)
+	Add(s, part, audit.NetworkPolicies, client.NetworkingV1().RESTClient(), "networkpolicies", &networkingv1.NetworkPolicy{}, s.networkPolicies)
 
 	for _, c := range []struct {
 		resource audit.Resource
@@ -91,26 +97,30 @@ func New(client kubernetes.Interface) *Sources {
 		store := NewStore(intern.controller)
 		store.removed = s.departed.note
 		s.controllers[c.resource] = store
-		Add(s, c.resource, c.client, c.plural, c.example, store)
+		Add(s, part, c.resource, c.client, c.plural, c.example, store)
 	}
 	s.limitRanges = NewStore(limitRangeRecord)
-	Add(s, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
+	Add(s, part, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
 	s.serviceAccounts = NewStore(serviceAccountRecord)
-	Add(s, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
+	Add(s, part, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
 	// No check reads more of Services yet than that they can be read.
-	Add(s, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
+	Add(s, part, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
 	return s
 }
 
-// Add adds a resource to the sources, before Start. plural is its name in the API's paths.
+// Add adds a resource to the sources, before Start. Only what is in the namespaces of part is kept, so a resource outside
+// namespaces must be added with the zero value, which is everything. plural is the resource's name in the API's paths.
 func Add[R Record[R]](
-	s *Sources, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
+	s *Sources, part shard.Shard, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
 ) {
-	w := newWatcher(resource, client, plural, example, store)
+	w := newWatcher(resource, partOf(client, plural, resource, part), example, store)
 	w.changed = func() { s.tell(Event{Resource: resource, StateChanged: true}) }
 	store.notify = func(namespace string) { s.tell(Event{Resource: resource, Namespace: namespace}) }
 	s.watchers = append(s.watchers, w)
 }
+
+// Shard returns the part of the namespaces that is kept.
+func (s *Sources) Shard() shard.Shard { return s.shard }
 
 // Start reads and watches until the context ends.
 func (s *Sources) Start(ctx context.Context) error {

@@ -11,11 +11,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -52,17 +50,16 @@ type watcher struct {
 
 // newWatcher returns a watcher that fills a store. Its list and watch are observed on their way: the Reflector itself does
 // not tell when it works again.
-func newWatcher[R Record[R]](resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R]) *watcher {
+func newWatcher[R Record[R]](resource audit.Resource, from listWatcher, example runtime.Object, store *Store[R]) *watcher {
 	w := &watcher{resource: resource, now: time.Now, state: v1alpha1.SourceSyncing, changed: func() {}}
-	all := cache.NewListWatchFromClient(client, plural, metav1.NamespaceAll, fields.Everything())
 	observed := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list, err := all.ListWithContext(ctx, options)
+			list, err := from.ListWithContext(ctx, options)
 			w.observe(err, false)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			events, err := all.WatchWithContext(ctx, options)
+			events, err := from.WatchWithContext(ctx, options)
 			w.observe(err, true)
 			return events, err
 		},
