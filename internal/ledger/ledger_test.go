@@ -6,6 +6,7 @@ package ledger
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,10 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/shard"
+	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 const (
@@ -135,6 +140,102 @@ func TestTotals(t *testing.T) {
 				t.Errorf("totals (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTotalsAreTheSameFromStoredReports has two shards of which the second is known from its reports, and one operator that
+// has judged everything itself.
+func TestTotalsAreTheSameFromStoredReports(t *testing.T) {
+	set := setOf(t, "on-pods", "on-namespaces")
+	finding := func(check string, severity v1alpha1.Severity, path string) audit.Finding {
+		return audit.Finding{Check: check, Severity: severity, Message: "m", Path: path}
+	}
+	subject := func(kind, name string) audit.Subject { return audit.Subject{APIVersion: "v1", Kind: kind, Name: name} }
+	many := make([]audit.Finding, 0, 2*v1alpha1.MaxFindings)
+	for i := range 2 * v1alpha1.MaxFindings {
+		many = append(many, finding("c", high, fmt.Sprint("p", i)))
+	}
+	results := map[string][]audit.Result{
+		"own": {
+			{Subject: subject("Pod", "a"), Passed: 1},
+			{Subject: subject("Namespace", "own"), Findings: []audit.Finding{finding("d", low, "p")}},
+		},
+		"clean": {{Subject: subject("Pod", "a"), Passed: 1}, {Subject: subject("Namespace", "clean"), Passed: 1}},
+		"bad": {
+			{Subject: subject("Pod", "a"), Findings: []audit.Finding{finding("c", critical, "p"), finding("c", critical, "q"), finding("d", low, "p")}},
+			{Subject: subject("Pod", "b"), Findings: many},
+			{
+				Subject: subject("Namespace", "bad"), Skips: []audit.Skip{{Check: "on-namespaces", Reason: v1alpha1.SkipDataMissing}},
+				Exemptions: []v1alpha1.Exemption{{Check: "e", Severity: high, Message: "m"}, {Check: "f", Severity: low, Message: "m"}},
+			},
+		},
+	}
+	whole, sharded := New(), New()
+	for namespace, results := range results {
+		judged := make(Entries)
+		var stored []*Entry
+		for i := range results {
+			r := &results[i]
+			r.Report = r.ReportName()
+			judged[r.Report] = EntryOf(r)
+			built, _ := report.Build(namespace, r, nil, now)
+			stored = append(stored, countedReport(built).Counts)
+		}
+		whole.Put(namespace, set, judged)
+		if namespace == "own" {
+			sharded.Put(namespace, set, judged)
+			continue
+		}
+		sharded.PutElsewhere(namespace, set, stored[:1]) // what was there before leaves nothing behind
+		sharded.PutElsewhere(namespace, set, stored)
+	}
+	sharded.PutElsewhere("gone", set, []*Entry{{Findings: tallyFrom(counts{{Check: "gone", Severity: critical}: 1})}})
+	sharded.PutElsewhere("gone", set, nil)
+	want := whole.Totals()
+	if want.Tally.Count(high) != 2*v1alpha1.MaxFindings || want.Exempted != 2 || want.Passed != 1 || want.Skipped != 1 {
+		t.Errorf("the totals are %+v", want)
+	}
+	if diff := cmp.Diff(want, sharded.Totals()); diff != "" {
+		t.Errorf("totals of shards (-whole +sharded):\n%s", diff)
+	}
+	if got := sharded.Namespaces(); !slices.Equal(got, []string{"own"}) {
+		t.Errorf("the shard has %v, want its own namespace only", got)
+	}
+	if all := sharded.All(); len(all) != 1 || all["own"] == nil || sharded.Get("bad") != nil {
+		t.Errorf("the shard shows %v, want its own namespace only", all)
+	}
+}
+
+func TestOtherShardsTellNobody(t *testing.T) {
+	l := New()
+	l.OnPut(func() { t.Error("told") }) // or the totals would be made for ever
+	l.PutElsewhere("a", nil, []*Entry{{Kind: "Pod"}})
+	l.PutElsewhere("a", nil, nil)
+}
+
+// TestWhichReportsAreKept: a shard keeps its own; the first also counts those of others.
+func TestWhichReportsAreKept(t *testing.T) {
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://unused.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []shard.Shard{{}, {Index: 0, Count: 2}, {Index: 1, Count: 2}} {
+		stored := NewStored(source.NewShard(client, part), client.CoreV1().RESTClient())
+		for _, namespace := range []string{"shop", "legacy"} { // of the first and of the second of two
+			r := &v1alpha1.SecurityReport{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "r"}, Findings: []v1alpha1.Finding{{Check: "c", Severity: high}},
+			}
+			if err := stored.Reports.Add(r); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := stored.Reports.Get(namespace, "r")
+			if !ok {
+				t.Fatalf("shard %s does not keep what it has read in %s", part, namespace)
+			}
+			if own := part.Owns(namespace); own != (got.Counts == nil) || own != (got.Remembered != nil) || got.Hash != report.HashOf(r) {
+				t.Errorf("shard %s keeps of %s %+v", part, namespace, got)
+			}
+		}
 	}
 }
 

@@ -164,3 +164,44 @@ func TestTally(t *testing.T) {
 		t.Errorf("after Remove (-want +got):\n%s", diff)
 	}
 }
+
+func TestTallyOfReport(t *testing.T) {
+	finding := func(check string, severity v1alpha1.Severity) v1alpha1.Finding {
+		return v1alpha1.Finding{Check: check, Severity: severity}
+	}
+	count := func(check string, severity v1alpha1.Severity, n int32) Count {
+		return Count{CheckSeverity{check, severity}, n}
+	}
+	for name, tc := range map[string]struct {
+		report v1alpha1.SecurityReport
+		want   Tally
+	}{
+		"no finding": {},
+		"a list that is whole": {
+			v1alpha1.SecurityReport{
+				Summary: v1alpha1.Summary{Critical: 1, High: 1, Low: 2},
+				Findings: []v1alpha1.Finding{
+					finding("a", v1alpha1.SeverityCritical), finding("b", v1alpha1.SeverityHigh), finding("a", v1alpha1.SeverityLow), finding("a", v1alpha1.SeverityLow),
+				},
+			},
+			Tally{count("a", v1alpha1.SeverityCritical, 1), count("b", v1alpha1.SeverityHigh, 1), count("a", v1alpha1.SeverityLow, 2)},
+		},
+		"a list that is cut": {
+			v1alpha1.SecurityReport{
+				Summary:         v1alpha1.Summary{Critical: 1, High: 300, Medium: 7, Low: 2},
+				Findings:        []v1alpha1.Finding{finding("a", v1alpha1.SeverityCritical), finding("b", v1alpha1.SeverityHigh)},
+				OmittedFindings: 308,
+			},
+			Tally{
+				count("a", v1alpha1.SeverityCritical, 1), count("b", v1alpha1.SeverityHigh, 300), count("b", v1alpha1.SeverityMedium, 7),
+				count("b", v1alpha1.SeverityLow, 2),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, TallyOfReport(&tc.report)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
