@@ -4,20 +4,30 @@
 package controllers
 
 import (
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -147,5 +157,98 @@ func TestKeepWhereUnseen(t *testing.T) {
 				t.Errorf("keep = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// emptyCluster answers that there is nothing of any resource, and no Deployments may be read.
+func emptyCluster(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	query := r.URL.Query()
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/deployments"):
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`)
+	case query.Has("sendInitialEvents"): // as before v1.34
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
+	case query.Has("watch"):
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	default:
+		_, _ = io.WriteString(w, `{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`)
+	}
+}
+
+// TestOtherShardsReports: the first shard sees the reports of all. It judges none of another shard's namespaces, and sums up
+// what is stored of them.
+func TestOtherShardsReports(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(emptyCluster))
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL, QPS: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := checks.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mine, other = "shop", "legacy" // of the first and of the second of two shards
+	sources := source.NewShard(client, shard.Shard{Index: 0, Count: 2})
+	stored := ledger.NewStored(sources, client.CoreV1().RESTClient())
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- sources.Start(ctx) }()
+	t.Cleanup(func() { stop(); <-done; server.Close() })
+	for !sources.Settled() {
+		time.Sleep(time.Millisecond)
+	}
+	s, queue, _ := newTestSchedule(t)
+	book, progress := ledger.New(), &Progress{FirstPass: func() {}}
+	progress.start(nil)
+	namespaces := &NamespaceReconciler{Sources: sources, Stored: stored, Ledger: book, schedule: s}
+	cluster := &ClusterReconciler{Sources: sources, Stored: stored, Ledger: book, Checks: set, Audited: progress, schedule: s}
+
+	report := func(namespace, kind string) {
+		r := &v1alpha1.SecurityReport{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: kind, Labels: map[string]string{v1alpha1.LabelSubjectKind: kind}},
+			Summary:    v1alpha1.Summary{High: 1}, Findings: []v1alpha1.Finding{{Check: "c", Severity: v1alpha1.SeverityHigh}},
+		}
+		if err := stored.Reports.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	event := func(namespace string, want ...string) {
+		t.Helper()
+		queue.added = nil
+		e := source.Event{Resource: ledger.SecurityReports, Namespace: namespace}
+		namespaces.handle(e)
+		cluster.handle(e)
+		if diff := cmp.Diff(want, queue.added); diff != "" {
+			t.Errorf("a report in %s adds (-want +got):\n%s", namespace, diff)
+		}
+	}
+	total := func(want int32) {
+		t.Helper()
+		cluster.sumUpElsewhere()
+		if got := book.Totals().Tally.Total(); got != want {
+			t.Errorf("%d findings in total, want %d", got, want)
+		}
+		if len(book.All()) > 0 {
+			t.Errorf("the ledger shows %v, want nothing: nothing was judged here", book.All())
+		}
+	}
+	report(mine, "Pod")
+	report(other, "Pod")
+	report(other, "Deployment")
+	event(mine, "shop after 0s")
+	total(0)
+	event(other, "cluster after 0s")
+	total(1) // of the Pod: Deployments cannot be seen
+	report(other, "Job")
+	total(1) // nobody has told
+	cluster.handle(source.Event{Resource: audit.Pods, StateChanged: true})
+	total(2)
+	if got := namespaces.known(); !slices.Equal(got, []string{mine}) {
+		t.Errorf("the shard knows %v, want its own", got)
 	}
 }

@@ -127,12 +127,12 @@ func (r *NamespaceReconciler) addBulk(namespaces []string) {
 	}
 }
 
-// known returns the namespaces that there are, those that were judged before, and those that have reports.
+// known returns the namespaces of the shard that there are, those that were judged before, and those that have reports.
 func (r *NamespaceReconciler) known() []string {
 	names := append(r.Sources.Namespaces(), r.Ledger.Namespaces()...)
 	r.Stored.Reports.Namespaces(func(name string) { names = append(names, name) })
 	slices.Sort(names)
-	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" || !r.Sources.Shard().Owns(name) })
 }
 
 // Reconcile judges a namespace and writes what has changed.
