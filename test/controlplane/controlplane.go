@@ -41,6 +41,8 @@ type Options struct {
 	CRDs []string
 	// AuditLog makes the API server log every request, for AuditEvents.
 	AuditLog bool
+	// Features are feature gates of the API server to switch on.
+	Features []string
 	// Log is told what is going on. May be nil.
 	Log func(format string, args ...any)
 }
@@ -152,6 +154,9 @@ func (c *ControlPlane) configure(options Options) error {
 	// envtest switches the ServiceAccount plugin off, because nothing creates the default ServiceAccounts without the
 	// controller manager. It runs here, and without the plugin Pods would look different from any real cluster's.
 	apiServer.Configure().Disable("disable-admission-plugins").Set("authorization-mode", "RBAC")
+	for _, feature := range options.Features {
+		apiServer.Configure().Append("feature-gates", feature+"=true")
+	}
 	if options.AuditLog {
 		return c.configureAuditLog(apiServer)
 	}

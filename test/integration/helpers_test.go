@@ -34,6 +34,12 @@ func newLabelledNamespace(t *testing.T, labels map[string]string) string {
 	// Short, and never twice: a namespace takes a while to go.
 	name := fmt.Sprintf("%.40s", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")))
 	name = fmt.Sprintf("%s-%d", strings.TrimRight(name, "-"), namespaceCount.Add(1))
+	makeNamespace(t, name, labels)
+	return name
+}
+
+func makeNamespace(t *testing.T, name string, labels map[string]string) {
+	t.Helper()
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})
 	eventually(t, "the ServiceAccount of new Pods", func(ctx context.Context) (bool, string) {
 		err := admin.Get(ctx, client.ObjectKey{Namespace: name, Name: "default"}, &corev1.ServiceAccount{})
@@ -41,7 +47,6 @@ func newLabelledNamespace(t *testing.T, labels map[string]string) string {
 	})
 	waitForReport(t, name, "namespace-"+name)
 	t.Cleanup(func() { removeAfterwards(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
-	return name
 }
 
 // removeAfterwards removes what may be gone already when the test's own context is over.

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,10 +110,13 @@ func run(m *testing.M) (code int, err error) {
 type operatorProcess struct {
 	binary, kubeconfig, certs string
 	metrics, probe            string
+	args                      []string // after those that connect it to the control plane
 	scraper                   *http.Client
 	process                   *controlplane.Process
-	starts                    int
 }
+
+// starts numbers the processes, so that each has a log of its own.
+var starts atomic.Int32
 
 func buildOperator(ctx context.Context, root string) (*operatorProcess, error) {
 	o := &operatorProcess{binary: filepath.Join(cluster.Dir, "kubersafe"), certs: filepath.Join(cluster.Dir, "certs")}
@@ -174,7 +178,6 @@ func (o *operatorProcess) allowScraping(ctx context.Context) error {
 }
 
 func (o *operatorProcess) start() error {
-	o.starts++
 	for _, address := range []*string{&o.metrics, &o.probe} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -186,9 +189,11 @@ func (o *operatorProcess) start() error {
 		}
 	}
 	var err error
-	o.process, err = cluster.Run(fmt.Sprintf("kubersafe-%d", o.starts), o.binary, "operator",
-		"--kubeconfig="+o.kubeconfig, "--leader-elect", "--leader-election-namespace="+operatorNamespace,
-		"--metrics-bind-address="+o.metrics, "--metrics-cert-path="+o.certs, "--health-probe-bind-address="+o.probe)
+	o.process, err = cluster.Run(fmt.Sprintf("kubersafe-%d", starts.Add(1)), o.binary, append([]string{
+		"operator",
+		"--kubeconfig=" + o.kubeconfig, "--leader-elect", "--leader-election-namespace=" + operatorNamespace,
+		"--metrics-bind-address=" + o.metrics, "--metrics-cert-path=" + o.certs, "--health-probe-bind-address=" + o.probe,
+	}, o.args...)...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,286 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/shard"
+	"github.com/kubersafe/kubersafe/internal/source"
+	"github.com/kubersafe/kubersafe/test/controlplane"
+)
+
+// startShard starts a replica of a shard, which may have to wait before it works.
+func startShard(t *testing.T, part string) *operatorProcess {
+	t.Helper()
+	o := *operator
+	o.args = []string{"--shard=" + part}
+	if err := o.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := o.process.Stop(15 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	return &o
+}
+
+// stateOf returns the state series of replicas together, as Prometheus has them. A series that two of them export is an error.
+func stateOf(t *testing.T, replicas ...*operatorProcess) map[string]string {
+	t.Helper()
+	state := make(map[string]string)
+	for _, o := range replicas {
+		for _, line := range o.scrape(t) {
+			series, value, _ := strings.Cut(line, "} ")
+			if !strings.HasPrefix(line, "kubersafe_") || !strings.Contains(line, "namespace=") && !strings.HasPrefix(line, "kubersafe_cluster_") {
+				continue
+			}
+			if _, ok := state[series]; ok {
+				t.Errorf("two replicas export %s", series)
+			}
+			state[series] = value
+		}
+	}
+	return state
+}
+
+func waitForShards(t *testing.T, replicas ...*operatorProcess) {
+	t.Helper()
+	for _, o := range replicas {
+		eventually(t, "a shard's first complete audit", func(context.Context) (bool, string) {
+			return slices.ContainsFunc(o.scrape(t), func(l string) bool {
+				return strings.HasPrefix(l, "kubersafe_last_complete_audit_timestamp_seconds ")
+			}), o.process.LogTail()
+		})
+	}
+}
+
+// waitUntilHeldUp waits until a replica says that it waits for those of another number of shards.
+func waitUntilHeldUp(t *testing.T, replicas ...*operatorProcess) {
+	t.Helper()
+	for _, o := range replicas {
+		eventually(t, "a shard to wait for the others to end", func(context.Context) (bool, string) {
+			log, err := os.ReadFile(o.process.Log)
+			return err == nil && bytes.Contains(log, []byte("Waiting for the replicas of another number of shards to end")), o.process.LogTail()
+		})
+		if state := stateOf(t, o); len(state) > 0 {
+			t.Errorf("a shard that waits exports %v", slices.Sorted(maps.Keys(state)))
+		}
+	}
+}
+
+func TestShards(t *testing.T) {
+	// FNV tells names apart by how they begin.
+	names := []string{"payments-shards", "catalogue-shards", "search-shards", "identity-shards", "shipping-shards", "media-shards"}
+	for _, n := range []int{2, 3} {
+		for i := range n {
+			if !slices.ContainsFunc(names, shard.Shard{Index: i, Count: n}.Owns) {
+				t.Fatalf("no namespace is in shard %d of %d", i, n)
+			}
+		}
+	}
+	for i, ns := range names {
+		makeNamespace(t, ns, nil)
+		create(t, deployment(ns, "web", 2, container("app", "example.com/web:1", i%2 == 0)))
+		waitForReport(t, ns, "deployment-web")
+		waitForPods(t, ns, "web", 2)
+		settle(t, ns)
+	}
+	quiet(t)
+	whole, want, mark := operator, stateOf(t, operator), len(allWrites(t))
+	report := waitForClusterReport(t, func(*v1alpha1.ClusterSecurityReport) bool { return true })
+	unchanged := func(when string, replicas ...*operatorProcess) {
+		t.Helper()
+		if w := allWrites(t)[mark:]; len(w) > 0 {
+			t.Errorf("%s, there are writes: %v", when, w)
+		}
+		if diff := cmp.Diff(want, stateOf(t, replicas...)); diff != "" {
+			t.Errorf("%s, the metrics differ (-before +after):\n%s", when, diff)
+		}
+	}
+	t.Cleanup(func() { // whatever has happened, the other tests have their operator
+		if _, err := whole.process.Stop(15 * time.Second); err != nil {
+			t.Error(err)
+		}
+		if err := whole.start(); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	one, other := startShard(t, "0/2"), startShard(t, "kubersafe-3/2")
+	waitUntilHeldUp(t, one, other)
+	unchanged("while shards wait", whole)
+	whole.stop(t)
+	waitForShards(t, one, other)
+	time.Sleep(3 * time.Second) // longer than the cluster's report trails
+	unchanged("in two shards", one, other)
+
+	for _, ns := range names {
+		create(t, deployment(ns, "next", 1, container("app", "example.com/next", true)))
+		create(t, pod(ns, "bare", container("app", "example.com/bare", true)))
+	}
+	for _, ns := range names {
+		waitForReport(t, ns, "deployment-next")
+		waitForReport(t, ns, "pod-bare")
+		waitForPods(t, ns, "next", 1)
+		settle(t, ns)
+	}
+	made := make(map[string]int)
+	for _, w := range allWrites(t)[mark:] {
+		if strings.HasPrefix(w, "create ") && !strings.HasSuffix(w, "-sentinel") {
+			made[w]++
+		}
+	}
+	for _, ns := range names {
+		for _, r := range []string{"deployment-next", "pod-bare"} {
+			if n := made["create "+ns+"/"+r]; n != 1 {
+				t.Errorf("report %s in %s was created %d times", r, ns, n)
+			}
+		}
+	}
+	if len(made) != 2*len(names) {
+		t.Errorf("created: %v", made)
+	}
+	after := waitForClusterReport(t, func(r *v1alpha1.ClusterSecurityReport) bool {
+		counts := make(map[v1alpha1.Severity]int32)
+		for series, value := range stateOf(t, one, other) {
+			for _, severity := range audit.Severities {
+				var n int32
+				if strings.HasPrefix(series, "kubersafe_violations{") && strings.Contains(series, `severity="`+string(severity)+`"`) {
+					if _, err := fmt.Sscan(value, &n); err != nil {
+						t.Fatal(err)
+					}
+					counts[severity] += n
+				}
+			}
+		}
+		s := r.Summary
+		return s.Critical == counts[v1alpha1.SeverityCritical] && s.High == counts[v1alpha1.SeverityHigh] &&
+			s.Medium == counts[v1alpha1.SeverityMedium] && s.Low == counts[v1alpha1.SeverityLow]
+	})
+	if after.Summary.Critical != report.Summary.Critical+int32(2*len(names)) { //nolint:gosec // G115: a dozen
+		t.Errorf("the cluster's report has %d Critical findings, before it had %d", after.Summary.Critical, report.Summary.Critical)
+	}
+
+	want, mark = stateOf(t, one, other), len(allWrites(t))
+	standby := startShard(t, "1/2")
+	if state := stateOf(t, standby); len(state) > 0 {
+		t.Errorf("a standby exports %v", slices.Sorted(maps.Keys(state)))
+	}
+	if _, err := other.process.Stop(0); err == nil { // killed, so that it does not let its Lease go
+		t.Log("the shard ended before it could be killed")
+	}
+	waitForShards(t, standby)
+	unchanged("after a standby has taken over", one, standby)
+
+	three := []*operatorProcess{startShard(t, "0/3"), startShard(t, "1/3"), startShard(t, "2/3")}
+	waitUntilHeldUp(t, three...)
+	one.stop(t)
+	standby.stop(t)
+	waitForShards(t, three...)
+	time.Sleep(3 * time.Second)
+	unchanged("in three shards", three...)
+
+	for _, o := range three {
+		o.stop(t)
+	}
+	if err := whole.start(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntilComplete(t)
+	quiet(t)
+	unchanged("without shards again", whole) // so the cluster's report is what it was from the sums of shards
+}
+
+// TestShardsAreSelectedByTheServer has an API server with the feature ShardedListAndWatch leave out what is not to be read.
+func TestShardsAreSelectedByTheServer(t *testing.T) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	selecting, err := controlplane.Start(t.Context(), controlplane.Options{
+		CRDs: []string{filepath.Join(root, "config/crd/bases")}, Features: []string{"ShardedListAndWatch"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := selecting.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	client, err := kubernetes.NewForConfig(selecting.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ofFirst, ofSecond = "shop", "legacy"
+	for _, name := range []string{ofFirst, ofSecond} {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if _, err := client.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the ServiceAccount of "+name, func(ctx context.Context) (bool, string) {
+			_, err := client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
+			return err == nil, fmt.Sprint(err)
+		})
+	}
+	part := shard.Shard{Index: 1, Count: 2}
+	list, err := client.CoreV1().ServiceAccounts("").List(t.Context(), metav1.ListOptions{ShardSelector: part.Selector()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list.ShardInfo == nil || list.ShardInfo.Selector != part.Selector() {
+		t.Errorf("the API server has selected %v, want %s", list.ShardInfo, part.Selector())
+	}
+	if !slices.ContainsFunc(list.Items, func(a corev1.ServiceAccount) bool { return a.Namespace == ofSecond }) {
+		t.Errorf("%d ServiceAccounts, and none in %s", len(list.Items), ofSecond)
+	}
+	for _, a := range list.Items {
+		if !part.Owns(a.Namespace) {
+			t.Errorf("the API server has selected %s, which is of the other shard", a.Namespace)
+		}
+	}
+
+	sources := source.NewShard(client, part)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- sources.Start(ctx) }()
+	defer func() { stop(); <-done }()
+	eventually(t, "the shard to be read", func(context.Context) (bool, string) { return sources.Current(), fmt.Sprint(sources.Status()) })
+	if _, exists := sources.Inventory(ofFirst); exists {
+		t.Errorf("%s is there, and of the other shard", ofFirst)
+	}
+	if i, exists := sources.Inventory(ofSecond); !exists || len(i.ServiceAccounts) != 1 {
+		t.Errorf("of %s, there is %v with %d ServiceAccounts", ofSecond, exists, len(i.ServiceAccounts))
+	}
+	// Which it was not because of our own filter alone.
+	raw, err := client.RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, resource := range []string{"pods", "serviceaccounts", "networkpolicies", "deployments"} {
+		if !slices.ContainsFunc(strings.Split(string(raw), "\n"), func(l string) bool {
+			return strings.HasPrefix(l, "apiserver_watch_shards_total{") && strings.Contains(l, `resource="`+resource+`"`) && strings.HasSuffix(l, " 1")
+		}) {
+			t.Errorf("the API server counts no sharded watch of %s", resource)
+		}
+	}
+}
