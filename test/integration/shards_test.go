@@ -16,9 +16,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -282,5 +287,91 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 		}) {
 			t.Errorf("the API server counts no sharded watch of %s", resource)
 		}
+	}
+}
+
+// TestShardedComponent: what config/components/sharded makes of the default is taken by the API server, runs the very same
+// Pods but for their shard, and has two replicas for each.
+func TestShardedComponent(t *testing.T) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config, err := filepath.Rel(dir, filepath.Join(root, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kustomization := fmt.Sprintf("resources: [%s/default]\ncomponents: [%s/components/sharded]\n", config, config)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.Kubectl(t.Context(), nil, "apply", "--dry-run=server", "-k", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, "statefulset.apps/kubersafe created") || strings.Contains(out, "deployment.apps/") {
+		t.Errorf("the API server takes it for\n%s", out)
+	}
+	out, err = cluster.Kubectl(t.Context(), nil, "kustomize", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sharded, budget, whole := &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{}
+	for _, document := range strings.Split(out, "\n---\n") {
+		for kind, into := range map[string]any{"StatefulSet": sharded, "PodDisruptionBudget": budget} {
+			if strings.Contains(document, "\nkind: "+kind+"\n") {
+				if err := yaml.UnmarshalStrict([]byte(document), into); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "kubersafe"}, whole); err != nil {
+		t.Fatal(err)
+	}
+
+	container := &sharded.Spec.Template.Spec.Containers[0]
+	env := make(map[string]string)
+	for _, e := range container.Env {
+		env[e.Name] = e.Value
+		if e.ValueFrom != nil {
+			env[e.Name] = e.ValueFrom.FieldRef.FieldPath
+		}
+	}
+	if env["POD_NAME"] != "metadata.name" {
+		t.Errorf("the environment is %v", env)
+	}
+	replicas := make(map[shard.Shard]int)
+	flag, _ := strings.CutPrefix(container.Args[len(container.Args)-1], "--shard=")
+	for ordinal := range *sharded.Spec.Replicas {
+		value := strings.NewReplacer("$(POD_NAME)", fmt.Sprint("kubersafe-", ordinal), "$(SHARDS)", env["SHARDS"]).Replace(flag)
+		s, err := shard.Parse(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replicas[s]++
+	}
+	if diff := cmp.Diff(map[shard.Shard]int{{Index: 0, Count: 2}: 2, {Index: 1, Count: 2}: 2}, replicas); diff != "" {
+		t.Errorf("replicas (-want +got):\n%s", diff)
+	}
+	if b := budget.Spec; b.MinAvailable != nil || b.MaxUnavailable == nil || b.MaxUnavailable.IntValue() != 1 {
+		t.Errorf("the budget is %+v, want one replica at a time: two may be of one shard", b)
+	}
+
+	args := whole.Spec.Template.Spec.Containers[0].Args
+	if diff := cmp.Diff(args, container.Args[:len(container.Args)-1]); diff != "" {
+		t.Errorf("arguments (-Deployment +StatefulSet):\n%s", diff)
+	}
+	container.Args = args
+	container.Env = slices.DeleteFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "POD_NAME" || e.Name == "SHARDS" })
+	made := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "compared"}, Spec: appsv1.DeploymentSpec{
+		Selector: sharded.Spec.Selector, Template: sharded.Spec.Template,
+	}}
+	if err := admin.Create(t.Context(), made, client.DryRunAll); err != nil { // which defaults it
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(whole.Spec.Template, made.Spec.Template, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("Pods (-Deployment +StatefulSet):\n%s", diff)
 	}
 }
