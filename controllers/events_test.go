@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,9 +197,9 @@ func TestOtherShardsReports(t *testing.T) {
 	sources := source.NewShard(client, shard.Shard{Index: 0, Count: 2})
 	stored := ledger.NewStored(sources, client.CoreV1().RESTClient())
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- sources.Start(ctx) }()
-	t.Cleanup(func() { stop(); <-done; server.Close() })
+	var reading sync.WaitGroup
+	reading.Go(func() { _ = sources.Start(ctx) }) // it ends with the context and has no error to return
+	t.Cleanup(func() { stop(); reading.Wait(); server.Close() })
 	for !sources.Settled() {
 		time.Sleep(time.Millisecond)
 	}

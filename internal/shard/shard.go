@@ -57,7 +57,7 @@ func Parse(s string) (Shard, error) {
 // number reads digits and nothing else.
 func number(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
-	return int(n), err //nolint:gosec // G115: of 31 bits
+	return int(n), err
 }
 
 // String is what Parse reads.

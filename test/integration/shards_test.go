@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -181,7 +182,7 @@ func TestShards(t *testing.T) {
 		return s.Critical == counts[v1alpha1.SeverityCritical] && s.High == counts[v1alpha1.SeverityHigh] &&
 			s.Medium == counts[v1alpha1.SeverityMedium] && s.Low == counts[v1alpha1.SeverityLow]
 	})
-	if after.Summary.Critical != report.Summary.Critical+int32(2*len(names)) { //nolint:gosec // G115: a dozen
+	if after.Summary.Critical != report.Summary.Critical+int32(2*len(names)) {
 		t.Errorf("the cluster's report has %d Critical findings, before it had %d", after.Summary.Critical, report.Summary.Critical)
 	}
 
@@ -266,9 +267,10 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 
 	sources := source.NewShard(client, part)
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- sources.Start(ctx) }()
-	defer func() { stop(); <-done }()
+	var reading sync.WaitGroup
+	reading.Go(func() { _ = sources.Start(ctx) }) // it ends with the context and has no error to return
+	defer reading.Wait()
+	defer stop()
 	eventually(t, "the shard to be read", func(context.Context) (bool, string) { return sources.Current(), fmt.Sprint(sources.Status()) })
 	if _, exists := sources.Inventory(ofFirst); exists {
 		t.Errorf("%s is there, and of the other shard", ofFirst)
