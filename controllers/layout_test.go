@@ -104,7 +104,7 @@ func TestLayout(t *testing.T) {
 	}{
 		"alone: at once":                          {shard.Shard{Index: 0, Count: 2}, leases{held: until(0)}, 0},
 		"beside its own shards: at once":          {shard.Shard{Index: 1, Count: 2}, leases{held: until(time.Hour, ofTwo, "other")}, 0},
-		"without shards, alone: at once":          {shard.Shard{Index: 0, Count: 1}, leases{held: until(time.Hour, old)}, 0},
+		"without shards, alone: at once":          {shard.Shard{}, leases{held: until(time.Hour, old)}, 0},
 		"until the one without shards has ended":  {shard.Shard{Index: 1, Count: 2}, leases{held: until(time.Minute, old)}, time.Minute},
 		"until the last of more shards has ended": {shard.Shard{Index: 1, Count: 2}, leases{held: until(30*time.Second, ofTwo, ofThree)}, 30 * time.Second},
 		"without shards, until all shards have":   {shard.Shard{}, leases{held: until(9*time.Second, ofTwo)}, 10 * time.Second},
