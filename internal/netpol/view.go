@@ -1,0 +1,281 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package netpol
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// View is all that verdicts on the Pods of one namespace depend on, apart from the other end of a connection. It never
+// changes.
+type View struct {
+	namespace string
+	labels    map[string]string
+	// policies of the namespace, sorted by name.
+	policies []*policy
+	// tiers hold the policies of the cluster that may select Pods of the namespace, in the order in which they count.
+	tiers [2][]*clusterPolicy
+}
+
+// Isolation says if anything but what is allowed expressly can connect.
+type Isolation string
+
+// The kinds of isolation.
+const (
+	// Isolated: some policy selects the Pod.
+	Isolated Isolation = "Isolated"
+	// Open: none does.
+	Open Isolation = "Open"
+	// Unprotected: none can, because the Pod has the network of its node.
+	Unprotected Isolation = "Unprotected"
+)
+
+// Isolation returns whether a Pod of the namespace is isolated in a direction. What is isolated may still be allowed
+// everything.
+func (v *View) Isolation(pod *Pod, d Direction) Isolation {
+	i := indexOf(d)
+	switch {
+	case pod.HostNetwork:
+		return Unprotected
+	case slices.ContainsFunc(v.policies, func(p *policy) bool { return p.selects(pod, i) }):
+		return Isolated
+	case v.strangersDenied(pod, i, v.tiers):
+		return Isolated
+	}
+	return Open
+}
+
+// DefaultDenies says whether a policy denies everything in a direction to all Pods of the namespace, so that others have to
+// allow what is needed.
+func (v *View) DefaultDenies(d Direction) bool {
+	i := indexOf(d)
+	if slices.ContainsFunc(v.policies, func(p *policy) bool { return p.deniesAll[i] }) {
+		return true
+	}
+	var whole [2][]*clusterPolicy
+	for tier, policies := range v.tiers {
+		whole[tier] = slices.DeleteFunc(slices.Clone(policies), func(p *clusterPolicy) bool { return p.pods != nil })
+	}
+	return v.strangersDenied(&Pod{Namespace: v.namespace}, i, whole)
+}
+
+// strangersDenied says whether policies of the cluster deny every connection with somebody whom no rule names.
+func (v *View) strangersDenied(pod *Pod, d direction, tiers [2][]*clusterPolicy) bool {
+	if len(tiers[admin])+len(tiers[baseline]) == 0 {
+		return false
+	}
+	e := evaluation{within: AllPorts()}
+	without := &View{namespace: v.namespace, labels: v.labels, tiers: tiers}
+	return e.allowed(without, pod, d, &other{kind: stranger}).Empty()
+}
+
+// FromEverywhere returns the ports that every Pod of every other namespace may connect to, whatever its labels, as far as
+// the policies on this Pod go. Neither do they need to look at those other Pods.
+func (v *View) FromEverywhere(pod *Pod) Ports {
+	e := evaluation{within: AllPorts(), quantifier: all}
+	return e.allowed(v, pod, in, &other{kind: anyPod})
+}
+
+// To returns the ports of an address outside the cluster that a Pod may connect to.
+func (v *View) To(pod *Pod, a netip.Addr) Ports {
+	e := evaluation{within: AllPorts()}
+	return e.allowed(v, pod, out, &other{kind: address, address: a})
+}
+
+// Internet returns the ports of any address of the internet that a Pod may connect to or, for ingress, that any of them may
+// connect to.
+func (v *View) Internet(pod *Pod, d Direction) Ports {
+	var (
+		i       = indexOf(d)
+		allowed Ports
+		blocks  []*block
+	)
+	collect := func(rules []rule) {
+		for _, r := range rules {
+			for _, p := range r.peers {
+				if p.block != nil {
+					blocks = append(blocks, p.block)
+				}
+			}
+		}
+	}
+	for _, p := range v.policies {
+		if p.selects(pod, i) {
+			collect(p.rules[i])
+		}
+	}
+	for _, p := range slices.Concat(v.tiers[admin], v.tiers[baseline]) {
+		collect(p.rules[i])
+	}
+	for _, a := range samples(blocks) {
+		e := evaluation{within: AllPorts()}
+		allowed = allowed.Union(e.allowed(v, pod, i, &other{kind: address, address: a}))
+		if allowed.All() {
+			break
+		}
+	}
+	return allowed
+}
+
+// Metadata is an address where clouds tell Pods about their node, credentials included.
+type Metadata struct {
+	Address netip.Addr
+	Port    int32
+}
+
+// Where clouds have it: all of them, AWS over IPv6, AWS for Pods' identities, Azure's wire server, Alibaba.
+var (
+	MetadataIPv4 = Metadata{netip.MustParseAddr("169.254.169.254"), 80}
+	MetadataIPv6 = Metadata{netip.MustParseAddr("fd00:ec2::254"), 80}
+)
+
+// Reaches says whether a Pod may connect to a metadata endpoint.
+func (v *View) Reaches(pod *Pod, m Metadata) bool {
+	return v.To(pod, m.Address).Contains(corev1.ProtocolTCP, m.Port)
+}
+
+// Verdict is what may connect from one end to another.
+type Verdict struct {
+	// Allowed by the policies on both ends.
+	Allowed Ports
+	// Ambiguous are ports on which policies of the cluster with the same priority disagree: it is up to the network.
+	Ambiguous Ports
+	// OnPodAddresses: it would be another verdict if ipBlocks did not match the addresses of Pods. In some networks they
+	// do not.
+	OnPodAddresses bool
+	// Decisions say why, egress first, if that was asked for.
+	Decisions []Decision
+}
+
+// Decision is what one end's policies make of a connection.
+type Decision struct {
+	Direction Direction
+	Allowed   bool
+	// Reason in a few words.
+	Reason string
+	// By are the policies and rules that decide, sorted.
+	By []Reference
+}
+
+// Reference names a policy, and one of its rules if Path is not "".
+type Reference struct {
+	// Kind is NetworkPolicy or ClusterNetworkPolicy.
+	Kind            string
+	Namespace, Name string
+	Path            string
+}
+
+// String returns "network policy \"shop/allow-web\" spec.ingress[0]".
+func (r Reference) String() string {
+	text := "cluster network policy \"" + r.Name + "\""
+	if r.Kind == kindPolicy {
+		text = "network policy \"" + r.Namespace + "/" + r.Name + "\""
+	}
+	if r.Path != "" {
+		text += " " + r.Path
+	}
+	return text
+}
+
+const (
+	kindPolicy        = "NetworkPolicy"
+	kindClusterPolicy = "ClusterNetworkPolicy"
+)
+
+// side is an end of a connection with the policies on it.
+type side struct {
+	End
+	view *View
+}
+
+// connect judges all connections from one end to another.
+func connect(from, to side, within Ports, explain bool) Verdict {
+	if from.Pod != nil && from.Pod == to.Pod {
+		return Verdict{Allowed: within, Decisions: []Decision{{Egress, true, "a Pod reaches itself", nil}}}
+	}
+	e := evaluation{within: within}
+	verdict := e.connect(from, to, explain)
+	if e.usedPodAddresses {
+		without := evaluation{within: within, ignorePodAddresses: true}
+		verdict.OnPodAddresses = !without.connect(from, to, false).Allowed.Equal(verdict.Allowed)
+	}
+	verdict.Ambiguous = e.ambiguous
+	return verdict
+}
+
+func (e *evaluation) connect(from, to side, explain bool) Verdict {
+	v := Verdict{Allowed: e.within}
+	e.sameNode = from.Pod != nil && to.Pod != nil && from.Pod.Node != "" && from.Pod.Node == to.Pod.Node &&
+		(from.Pod.HostNetwork || to.Pod.HostNetwork)
+	for _, end := range []struct {
+		subject, other side
+		d              direction
+		name           Direction
+	}{{from, to, out, Egress}, {to, from, in, Ingress}} {
+		if end.subject.Pod == nil {
+			continue // nobody's policies are there
+		}
+		if explain {
+			e.trace = new(trace)
+		}
+		allowed := e.allowed(end.subject.view, end.subject.Pod, end.d, otherOf(end.other))
+		v.Allowed = v.Allowed.Intersect(allowed)
+		if explain {
+			v.Decisions = append(v.Decisions, e.trace.decision(end.name, !allowed.Empty()))
+		}
+	}
+	return v
+}
+
+func otherOf(s side) *other {
+	if s.Pod == nil {
+		return &other{kind: address, address: s.Address}
+	}
+	return &other{kind: onePod, pod: s.Pod, labels: s.view.labels}
+}
+
+// trace notes what decides, in the order in which it is looked at.
+type trace struct {
+	steps  []step
+	reason string
+}
+
+type step struct {
+	action action
+	by     Reference
+}
+
+func (t *trace) note(a action, by Reference) {
+	if t != nil {
+		t.steps = append(t.steps, step{a, by})
+	}
+}
+
+func (t *trace) because(reason string) {
+	if t != nil {
+		t.reason = reason
+	}
+}
+
+// decision keeps, of all that was looked at, what made it come out like that.
+func (t *trace) decision(d Direction, allowed bool) Decision {
+	made := Decision{Direction: d, Allowed: allowed, Reason: t.reason}
+	wanted := deny
+	if allowed {
+		wanted = accept
+	}
+	seen := make(map[Reference]bool)
+	for _, s := range t.steps {
+		if s.action == wanted || s.action == pass {
+			seen[s.by] = true
+		}
+	}
+	made.By = slices.SortedFunc(maps.Keys(seen), func(a, b Reference) int { return strings.Compare(a.String(), b.String()) })
+	return made
+}
