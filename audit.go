@@ -95,11 +95,11 @@ Exit codes:
   kubersafe audit
   kubersafe audit --kubeconfig ~/.kube/staging -o json | jq '.items[].summary'`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cobra.NoArgs(cmd, args))
+			return usageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	cmd.SetFlagErrorFunc(usageError)
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
 	f.VarP(&o.output, "output", "o", "What to print.")
@@ -113,16 +113,17 @@ Exit codes:
 	return cmd
 }
 
-func usageError(err error) error {
+// usageError is about the command line of a command; there need not be an error.
+func usageError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &exitError{exitInput, fmt.Errorf("%w\nSee 'kubersafe audit --help'", err)}
+	return &exitError{exitInput, fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 }
 
 func (o *auditOptions) run(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("filename") && o.kubeconfig != "" {
-		return usageError(errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
+		return usageError(cmd, errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
 	}
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(auditGCPercent))

@@ -60,7 +60,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAuditCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
+	root.AddCommand(newAuditCommand(), newNetworkCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
 	return root
 }
 

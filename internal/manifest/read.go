@@ -249,7 +249,7 @@ func (r *reader) collect() {
 
 // identify gives an object the namespace and name that an API server would.
 func identify(o source.Object, number int) {
-	if _, cluster := o.(*corev1.Namespace); cluster {
+	if !source.Namespaced(o) {
 		o.SetNamespace("")
 	} else if o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)
@@ -295,10 +295,9 @@ func (o *Objects) complete() {
 	accounts := make(map[string]bool)   // whether its ServiceAccount "default" is
 	for _, object := range o.All {
 		setDefaults(object)
-		switch object.(type) {
-		case *corev1.Namespace:
+		if _, ok := object.(*corev1.Namespace); ok {
 			namespaces[object.GetName()] = true
-		default:
+		} else if source.Namespaced(object) {
 			namespaces[object.GetNamespace()] = namespaces[object.GetNamespace()]
 		}
 		if _, ok := object.(*corev1.ServiceAccount); ok && object.GetName() == defaultServiceAccount {

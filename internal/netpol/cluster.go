@@ -29,9 +29,9 @@ type Cluster struct {
 	byID []*namespace
 	free []int
 
-	clusterPolicies map[string]*clusterPolicy
+	clusterPolicies map[string]*ClusterPolicy
 	// tiers are sorted as they count.
-	tiers [2][]*clusterPolicy
+	tiers [2][]*ClusterPolicy
 
 	// Selectors are kept once, by their text.
 	selectors map[string]*shared
@@ -55,7 +55,7 @@ type shared struct {
 // user is whose verdicts depend on a selector: those of the Pods of a namespace, or of all that a cluster policy selects.
 type user struct {
 	namespace *namespace
-	policy    *clusterPolicy
+	policy    *ClusterPolicy
 }
 
 // namespaceState is what a selector of namespaces matches at the moment.
@@ -64,7 +64,7 @@ type namespaceState struct {
 	members bitmap
 	// peers are those that have it in a peer, subjects those that are about what it matches; with how often.
 	peers    map[user]int
-	subjects map[*clusterPolicy]int
+	subjects map[*ClusterPolicy]int
 }
 
 // podState says in which namespaces a selector of Pods matches some of them.
@@ -108,7 +108,7 @@ type class struct {
 func NewCluster() *Cluster {
 	return &Cluster{
 		namespaces:        make(map[string]*namespace),
-		clusterPolicies:   make(map[string]*clusterPolicy),
+		clusterPolicies:   make(map[string]*ClusterPolicy),
 		selectors:         make(map[string]*shared),
 		namespaceStates:   make(map[*selector]*namespaceState),
 		podStates:         make(map[*selector]*podState),
@@ -251,6 +251,14 @@ func named(labels map[string]string, name string) map[string]string {
 	return with
 }
 
+// Mentioned says whether any policy looks at a label of Pods, in a namespace or anywhere.
+func (c *Cluster) Mentioned(namespace, key string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	n := c.namespaces[namespace]
+	return c.keys[key] > 0 || n != nil && n.keys[key] > 0
+}
+
 // namespace returns a namespace, which need not have been there.
 func (c *Cluster) namespace(name string, changed dirty) *namespace {
 	n := c.namespaces[name]
@@ -345,7 +353,7 @@ func (c *Cluster) concerns(users map[user]int, changed dirty) {
 }
 
 // subjectsOf calls yield for the namespaces with Pods that a cluster policy may select.
-func (c *Cluster) subjectsOf(p *clusterPolicy, yield func(*namespace)) {
+func (c *Cluster) subjectsOf(p *ClusterPolicy, yield func(*namespace)) {
 	if p.namespaces == nil {
 		return
 	}
@@ -356,16 +364,9 @@ func (c *Cluster) subjectsOf(p *clusterPolicy, yield func(*namespace)) {
 
 // look renews a namespace's view, apart from its own policies.
 func (c *Cluster) look(n *namespace) {
-	v := &View{namespace: n.name, labels: n.labels}
+	v := NewView(n.name, n.labels, nil, slices.Concat(c.tiers[admin], c.tiers[baseline]))
 	if n.view != nil {
 		v.policies = n.view.policies
-	}
-	for tier, policies := range c.tiers {
-		for _, p := range policies {
-			if p.selectsIn(n.labels) {
-				v.tiers[tier] = append(v.tiers[tier], p)
-			}
-		}
 	}
 	n.view = v
 }
@@ -393,11 +394,11 @@ func (c *Cluster) replacePolicy(n *namespace, name string, p *policy) bool {
 	return found
 }
 
-func (c *Cluster) replaceClusterPolicy(name string, p *clusterPolicy, changed dirty) {
+func (c *Cluster) replaceClusterPolicy(name string, p *ClusterPolicy, changed dirty) {
 	old := c.clusterPolicies[name]
 	if old != nil {
 		c.subjectsOf(old, changed.add)
-		c.tiers[old.tier] = slices.DeleteFunc(c.tiers[old.tier], func(q *clusterPolicy) bool { return q == old })
+		c.tiers[old.tier] = slices.DeleteFunc(c.tiers[old.tier], func(q *ClusterPolicy) bool { return q == old })
 		delete(c.clusterPolicies, name)
 	}
 	if p != nil {

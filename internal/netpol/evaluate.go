@@ -112,10 +112,10 @@ type outcome struct {
 
 // decide goes through policies of a tier by priority. Of those with the same priority the first name counts, which is as
 // good as any: where they disagree, the API leaves it open.
-func (e *evaluation) decide(policies []*clusterPolicy, v *View, pod *Pod, d direction, o *other, ports Ports) outcome {
+func (e *evaluation) decide(policies []*ClusterPolicy, v *View, pod *Pod, d direction, o *other, ports Ports) outcome {
 	total := outcome{left: ports}
 	for len(policies) > 0 {
-		n := slices.IndexFunc(policies, func(p *clusterPolicy) bool { return p.priority != policies[0].priority })
+		n := slices.IndexFunc(policies, func(p *ClusterPolicy) bool { return p.priority != policies[0].priority })
 		if n < 0 {
 			n = len(policies)
 		}
@@ -149,7 +149,7 @@ func (e *evaluation) decide(policies []*clusterPolicy, v *View, pod *Pod, d dire
 }
 
 // apply goes through the rules of one policy in their order.
-func (e *evaluation) apply(p *clusterPolicy, v *View, pod *Pod, d direction, o *other, ports Ports) outcome {
+func (e *evaluation) apply(p *ClusterPolicy, v *View, pod *Pod, d direction, o *other, ports Ports) outcome {
 	made := outcome{left: ports}
 	for i := range p.rules[d] {
 		r := &p.rules[d][i]

@@ -79,7 +79,7 @@ func (c *Cluster) releasePolicy(n *namespace, p *policy) {
 	})
 }
 
-func (c *Cluster) acquireClusterPolicy(p *clusterPolicy) {
+func (c *Cluster) acquireClusterPolicy(p *ClusterPolicy) {
 	if p.namespaces != nil {
 		p.namespaces = c.share(p.namespaces)
 		c.namespaceState(p.namespaces).subjects[p]++
@@ -99,7 +99,7 @@ func (c *Cluster) acquireClusterPolicy(p *clusterPolicy) {
 	})
 }
 
-func (c *Cluster) releaseClusterPolicy(p *clusterPolicy) {
+func (c *Cluster) releaseClusterPolicy(p *ClusterPolicy) {
 	selectorsOf(&p.rules, func(s **selector, ofNamespaces, _ bool) {
 		if ofNamespaces {
 			c.releaseNamespaces(*s, user{policy: p})
@@ -127,7 +127,7 @@ func (c *Cluster) namespaceState(s *selector) *namespaceState {
 	if state != nil {
 		return state
 	}
-	state = &namespaceState{selector: s, peers: make(map[user]int), subjects: make(map[*clusterPolicy]int)}
+	state = &namespaceState{selector: s, peers: make(map[user]int), subjects: make(map[*ClusterPolicy]int)}
 	c.namespaceStates[s] = state
 	c.namespaceSelectors.add(s, state)
 	join := func(n *namespace) {

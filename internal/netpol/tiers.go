@@ -27,8 +27,8 @@ const (
 	baseline
 )
 
-// clusterPolicy is a compiled ClusterNetworkPolicy.
-type clusterPolicy struct {
+// ClusterPolicy is a compiled ClusterNetworkPolicy. It does not change.
+type ClusterPolicy struct {
 	name     string
 	tier     int
 	priority int32
@@ -39,16 +39,22 @@ type clusterPolicy struct {
 	rules [2][]rule
 }
 
-func (p *clusterPolicy) selects(pod *Pod, namespaceLabels map[string]string) bool {
+func (p *ClusterPolicy) selects(pod *Pod, namespaceLabels map[string]string) bool {
 	return p.selectsIn(namespaceLabels) && (p.pods == nil || p.pods.matches(pod.Labels))
 }
 
-func (p *clusterPolicy) selectsIn(namespaceLabels map[string]string) bool {
+func (p *ClusterPolicy) selectsIn(namespaceLabels map[string]string) bool {
 	return p.namespaces != nil && p.namespaces.matches(namespaceLabels)
 }
 
-func compareClusterPolicies(a, b *clusterPolicy) int {
+func compareClusterPolicies(a, b *ClusterPolicy) int {
 	return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.name, b.name))
+}
+
+// CompileClusterPolicy compiles a ClusterNetworkPolicy. It returns nil for one that has no effect, whatever there is.
+func CompileClusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolicySpec) *ClusterPolicy {
+	var c compiler
+	return c.clusterPolicy(name, spec)
 }
 
 // ClusterProblems returns what is wrong with a ClusterNetworkPolicy, and what of it cannot be judged, in the order of its
@@ -60,8 +66,8 @@ func ClusterProblems(spec *v1alpha2.ClusterNetworkPolicySpec) []Problem {
 }
 
 // clusterPolicy returns nil for a policy of an unknown tier, which has no place in the order.
-func (c *compiler) clusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolicySpec) *clusterPolicy {
-	p := &clusterPolicy{name: name, priority: spec.Priority}
+func (c *compiler) clusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolicySpec) *ClusterPolicy {
+	p := &ClusterPolicy{name: name, priority: spec.Priority}
 	switch spec.Tier {
 	case v1alpha2.AdminTier:
 		p.tier = admin
@@ -93,7 +99,7 @@ func (c *compiler) clusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolic
 // clusterRule fails closed on what it does not know, as the API asks for: it may be of a newer version. Such a rule, if it
 // accepts, matches nothing; else it denies everything.
 func (c *compiler) clusterRule(
-	p *clusterPolicy, d direction, path, field string, does v1alpha2.ClusterNetworkPolicyRuleAction,
+	p *ClusterPolicy, d direction, path, field string, does v1alpha2.ClusterNetworkPolicyRuleAction,
 	peers []v1alpha2.ClusterNetworkPolicyEgressPeer, protocols []v1alpha2.ClusterNetworkPolicyProtocol,
 ) {
 	r := rule{path: path, action: action(does)}

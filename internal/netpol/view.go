@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 )
 
 // View is all that verdicts on the Pods of one namespace depend on, apart from the other end of a connection. It never
@@ -20,7 +21,32 @@ type View struct {
 	// policies of the namespace, sorted by name.
 	policies []*policy
 	// tiers hold the policies of the cluster that may select Pods of the namespace, in the order in which they count.
-	tiers [2][]*clusterPolicy
+	tiers [2][]*ClusterPolicy
+}
+
+// Named is the specification of a NetworkPolicy with the policy's name.
+type Named struct {
+	Name string
+	Spec *networkingv1.NetworkPolicySpec
+}
+
+// NewView returns the view of one namespace from its labels, its own policies and those of the cluster. None of them is nil.
+func NewView(namespace string, labels map[string]string, policies []Named, cluster []*ClusterPolicy) *View {
+	v := &View{namespace: namespace, labels: named(labels, namespace)}
+	for _, p := range policies {
+		var c compiler
+		v.policies = append(v.policies, c.policy(namespace, p.Name, p.Spec))
+	}
+	slices.SortFunc(v.policies, func(a, b *policy) int { return strings.Compare(a.name, b.name) })
+	for _, p := range cluster {
+		if p.selectsIn(v.labels) {
+			v.tiers[p.tier] = append(v.tiers[p.tier], p)
+		}
+	}
+	for _, policies := range v.tiers {
+		slices.SortFunc(policies, compareClusterPolicies)
+	}
+	return v
 }
 
 // Isolation says if anything but what is allowed expressly can connect.
@@ -58,15 +84,15 @@ func (v *View) DefaultDenies(d Direction) bool {
 	if slices.ContainsFunc(v.policies, func(p *policy) bool { return p.deniesAll[i] }) {
 		return true
 	}
-	var whole [2][]*clusterPolicy
+	var whole [2][]*ClusterPolicy
 	for tier, policies := range v.tiers {
-		whole[tier] = slices.DeleteFunc(slices.Clone(policies), func(p *clusterPolicy) bool { return p.pods != nil })
+		whole[tier] = slices.DeleteFunc(slices.Clone(policies), func(p *ClusterPolicy) bool { return p.pods != nil })
 	}
 	return v.strangersDenied(&Pod{Namespace: v.namespace}, i, whole)
 }
 
 // strangersDenied says whether policies of the cluster deny every connection with somebody whom no rule names.
-func (v *View) strangersDenied(pod *Pod, d direction, tiers [2][]*clusterPolicy) bool {
+func (v *View) strangersDenied(pod *Pod, d direction, tiers [2][]*ClusterPolicy) bool {
 	if len(tiers[admin])+len(tiers[baseline]) == 0 {
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -50,6 +51,20 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	batchv1.SchemeGroupVersion.WithKind("Job"):                  func() Object { return &batchv1.Job{} },
 	batchv1.SchemeGroupVersion.WithKind("CronJob"):              func() Object { return &batchv1.CronJob{} },
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
+	clusterNetworkPolicy:                                        func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
+}
+
+var clusterNetworkPolicy = schema.GroupVersionKind{
+	Group: v1alpha2.GroupName, Version: v1alpha2.GroupVersion.Version, Kind: "ClusterNetworkPolicy",
+}
+
+// Namespaced says whether objects of a kind that Static takes in are in a namespace.
+func Namespaced(o runtime.Object) bool {
+	switch o.(type) {
+	case *corev1.Namespace, *v1alpha2.ClusterNetworkPolicy:
+		return false
+	}
+	return true
 }
 
 // NewObject returns an empty object of a kind that Static takes in, or nil for any other kind.

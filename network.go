@@ -1,0 +1,225 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubersafe/kubersafe/internal/netpol"
+)
+
+type networkOptions struct {
+	files      []string
+	kubeconfig string
+	namespace  string
+}
+
+func (o *networkOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to read. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "Namespace to look at.")
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return usageError(cmd, cobra.NoArgs(cmd, args)) }
+	cmd.SetFlagErrorFunc(usageError)
+}
+
+// read reads the network and calls use with it and a writer to standard output.
+func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writer) error) error {
+	if cmd.Flags().Changed("filename") && o.kubeconfig != "" {
+		return usageError(cmd, errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	n, wrong, err := o.load(ctx, cmd)
+	if err != nil {
+		return &exitError{exitInput, err}
+	}
+	if o.namespace != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace) {
+		return &exitError{exitInput, fmt.Errorf("there is no namespace %q", o.namespace)}
+	}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	err = use(n, out)
+	if e := (*exitError)(nil); err != nil && !errors.As(err, &e) {
+		err = &exitError{exitInput, err}
+	}
+	if flushed := out.Flush(); err == nil && flushed != nil {
+		err = &exitError{exitInput, fmt.Errorf("printing: %w", flushed)}
+	}
+	if err == nil && wrong > 0 {
+		err = &exitError{exitInput, fmt.Errorf("%s in the input", count(wrong, "error"))}
+	}
+	return err
+}
+
+func (o *networkOptions) load(ctx context.Context, cmd *cobra.Command) (n *network, wrong int, err error) {
+	if cmd.Flags().Changed("filename") {
+		return networkOfManifests(o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
+	}
+	n, err = networkOfCluster(ctx, o.kubeconfig)
+	return n, 0, err
+}
+
+func newNetworkCommand() *cobra.Command {
+	var (
+		o              networkOptions
+		from, to, port string
+		output         = choice{value: "table", values: []string{"table", "json", "dot", "mermaid"}}
+	)
+	cmd := &cobra.Command{
+		Use:   "network",
+		Short: "Tell who can connect to whom, and which network policies decide it",
+		Long: `Tell who can connect to whom, and which network policies decide it: NetworkPolicies, and ClusterNetworkPolicies where there are any.
+
+With -n it prints the workloads of a namespace: whether they are isolated, from where and to where they can connect. Formats dot
+and mermaid draw the connections of the namespace that are allowed.
+
+With --from and --to it says if one end can connect to the other, and names the policies and rules that decide it. An end is a
+workload (shop/Deployment/web, or Deployment/web with -n), an address, "internet" or "metadata". Without --port it says on which
+ports.
+
+With -f it judges manifests, and needs no cluster. Without, it reads the cluster of the current kubeconfig once; you need to be
+allowed to list what it reads. It judges policies, not whether the network enforces them. Services are not judged: ask for the
+Pods behind them, and the port that they listen on.
+
+Exit codes:
+  0  the question is answered; with --from and --to: yes
+  1  with --from and --to: no
+  2  an input could not be read, or the command line is wrong`,
+		Example: `  kubersafe network -n shop
+  kubersafe network -n shop --from Deployment/web --to Deployment/db --port 5432
+  kubersafe network -n shop --from Deployment/web --to metadata -f deploy/
+  kubersafe network -n shop -o mermaid -f deploy/`,
+	}
+	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&from, "from", "", "Who connects.")
+	f.StringVar(&to, "to", "", "To whom.")
+	f.StringVar(&port, "port", "", "On which port: 8080, 53/UDP.")
+	f.VarP(&output, "output", "o", "What to print.")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		asked := from != "" || to != ""
+		switch {
+		case asked && (from == "" || to == ""):
+			return usageError(cmd, errors.New("--from and --to go together"))
+		case port != "" && !asked:
+			return usageError(cmd, errors.New("--port needs --from and --to"))
+		case asked && (output.value == "dot" || output.value == "mermaid"):
+			return usageError(cmd, errors.New("an answer is printed as table or json"))
+		case !asked && o.namespace == "":
+			return usageError(cmd, errors.New("a namespace is needed: pass -n, or --from and --to"))
+		}
+		within, err := parsePort(port)
+		if err != nil {
+			return usageError(cmd, err)
+		}
+		return o.read(cmd, func(n *network, out *bufio.Writer) error {
+			if !asked {
+				return n.printNamespace(out, o.namespace, output.value)
+			}
+			allowed, err := n.printAnswer(out, o.namespace, from, to, within, port != "", output.value)
+			if err == nil && !allowed {
+				err = &exitError{code: exitFindings}
+			}
+			return err
+		})
+	}
+	cmd.AddCommand(newNetworkMatrixCommand(), newNetworkSuggestCommand())
+	return cmd
+}
+
+func newNetworkMatrixCommand() *cobra.Command {
+	var (
+		o      networkOptions
+		output = choice{value: "json", values: []string{"json"}}
+	)
+	cmd := &cobra.Command{
+		Use:   "matrix",
+		Short: "Print every connection that is allowed, as JSON",
+		Long: `Print every connection that is allowed, as JSON: one entry for every ordered pair with anything allowed. A pair that is absent
+allows nothing. "internet" and "metadata" stand for the outside: any address of the internet, and the metadata endpoint of clouds,
+169.254.169.254. Pods of one workload whose labels differ are rows of their own, such as shop/Deployment/web#2.`,
+		Example: `  kubersafe network matrix -n shop
+  kubersafe network matrix -f deploy/ -o json | jq '.[] | select(.to == "metadata")'`,
+	}
+	o.addFlags(cmd)
+	cmd.Flags().VarP(&output, "output", "o", "What to print.")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printJSON(out, n.matrix(o.namespace)) })
+	}
+	return cmd
+}
+
+func newNetworkSuggestCommand() *cobra.Command {
+	var o networkOptions
+	cmd := &cobra.Command{
+		Use:   "suggest",
+		Short: "Print network policies that isolate a namespace",
+		Long: `Print network policies that isolate a namespace, as YAML to be applied: one that denies everything by default, one that allows DNS,
+and the policies of the namespace that let Pods reach the metadata endpoint of clouds, with an exception for it. What else the
+namespace needs has to be allowed apart: kubersafe cannot know it.`,
+		Example: `  kubersafe network suggest -n shop | kubectl apply --dry-run=server -f -`,
+	}
+	o.addFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.namespace == "" {
+			return usageError(cmd, errors.New("a namespace is needed: pass -n"))
+		}
+		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printSuggestions(out, n.suggest(o.namespace)) })
+	}
+	return cmd
+}
+
+// parsePort reads "8080", "53/UDP"; nothing stands for all ports.
+func parsePort(text string) (netpol.Ports, error) {
+	if text == "" {
+		return netpol.AllPorts(), nil
+	}
+	number, protocol, found := strings.Cut(text, "/")
+	if !found {
+		protocol = string(corev1.ProtocolTCP)
+	}
+	n, err := strconv.ParseInt(number, 10, 32)
+	ports := netpol.PortsOf(netpol.PortRange{Protocol: corev1.Protocol(strings.ToUpper(protocol)), First: int32(n), Last: int32(n)})
+	if err != nil || ports.Empty() {
+		return netpol.Ports{}, fmt.Errorf("port %q must be a number from 1 to 65535, with a protocol or without: 8080, 53/UDP, 132/SCTP", text)
+	}
+	return ports, nil
+}
+
+// ends returns what a name on the command line stands for: rows, or an address.
+func (n *network) ends(namespace, name string) ([]row, netip.Addr, error) {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return nil, a, nil
+	}
+	if name == metadata {
+		return nil, netpol.MetadataIPv4.Address, nil
+	}
+	full := name
+	if strings.Count(name, "/") == 1 && namespace != "" {
+		full = namespace + "/" + name
+	}
+	var found []row
+	for _, r := range n.rows {
+		if workload, _, _ := strings.Cut(r.name, "#"); r.name == full || workload == full {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil, netip.Addr{}, fmt.Errorf("there is no %q: name a workload such as shop/Deployment/web, an address, %q or %q", name, internet, metadata)
+	}
+	return found, netip.Addr{}, nil
+}
