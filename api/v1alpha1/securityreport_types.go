@@ -62,7 +62,71 @@ type SecurityReport struct {
 	// sums over reports count nothing twice.
 	// +optional
 	Workloads *RollUp `json:"workloads,omitempty"`
+
+	// What network policies make of the namespace, in its own report only. Absent where policies or workloads cannot be read.
+	// +optional
+	Network *Network `json:"network,omitempty"`
 }
+
+// Network says how a namespace is segmented from the rest of the cluster, and from what is outside.
+type Network struct {
+	// What may connect to its Pods.
+	// +required
+	Ingress NetworkExposure `json:"ingress"`
+
+	// What its Pods may connect to.
+	// +required
+	Egress NetworkExposure `json:"egress"`
+
+	// Whether any of its Pods can connect to the metadata endpoint of clouds, 169.254.169.254 on TCP 80.
+	// +required
+	MetadataEndpoint MetadataEndpoint `json:"metadataEndpoint"`
+
+	// Whether the cluster's network enforces NetworkPolicies, as far as can be seen. If it does not, everything above is
+	// as good as Open.
+	// +required
+	Enforcement NetworkEnforcement `json:"enforcement"`
+}
+
+// NetworkExposure says how far network policies isolate a namespace in one direction.
+//
+// +kubebuilder:validation:Enum=DefaultDeny;Partial;Open
+type NetworkExposure string
+
+const (
+	// NetworkDefaultDeny: everything is denied that no policy allows.
+	NetworkDefaultDeny NetworkExposure = "DefaultDeny"
+	// NetworkPartial: some workloads are isolated, but a new one need not be.
+	NetworkPartial NetworkExposure = "Partial"
+	// NetworkOpen: no workload is isolated.
+	NetworkOpen NetworkExposure = "Open"
+)
+
+// MetadataEndpoint says whether Pods can connect to the metadata endpoint.
+//
+// +kubebuilder:validation:Enum=Reachable;Blocked
+type MetadataEndpoint string
+
+const (
+	// MetadataReachable: by some Pod at least.
+	MetadataReachable MetadataEndpoint = "Reachable"
+	// MetadataBlocked: by none.
+	MetadataBlocked MetadataEndpoint = "Blocked"
+)
+
+// NetworkEnforcement says whether NetworkPolicies have an effect.
+//
+// +kubebuilder:validation:Enum=Enforced;NotEnforced;Unknown
+type NetworkEnforcement string
+
+const (
+	// NetworkEnforced: a network that enforces them runs.
+	NetworkEnforced NetworkEnforcement = "Enforced"
+	// NetworkNotEnforced: a network that does not runs, and nothing else that would.
+	NetworkNotEnforced NetworkEnforcement = "NotEnforced"
+	// NetworkEnforcementUnknown: none is known, or whether it does is a setting that cannot be seen.
+	NetworkEnforcementUnknown NetworkEnforcement = "Unknown"
+)
 
 // RollUp sums the findings of several reports.
 type RollUp struct {

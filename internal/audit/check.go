@@ -43,10 +43,13 @@ type Check struct {
 	// that the subject itself comes from need not be named.
 	Needs []Resource
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Placed and Namespace is set.
+	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Placed,
+	// Connected and Namespace is set, but for Connected beside Namespace: then workloads are judged by what sets them apart.
 	Pod func(*Pod, *Reporter)
 	// Placed judges a Pod where what it may do depends on its namespace.
 	Placed func(*PlacedPod, *Reporter)
+	// Connected judges whom a Pod can connect to and who to it.
+	Connected func(*ConnectedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
 	Namespace func(*Namespace, *Reporter)
 }
@@ -73,8 +76,9 @@ type Set struct {
 	byID      map[string]*Check
 	pod       []*Check
 	placed    []*Check
+	connected []*Check
 	namespace []*Check
-	// workload are pod and placed.
+	// workload are pod, placed and connected.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
 	verdicts *lru.Cache
@@ -103,14 +107,18 @@ func NewSet(checks []Check) (*Set, error) {
 			s.pod = append(s.pod, c)
 		case c.Placed != nil:
 			s.placed = append(s.placed, c)
-		default:
+		}
+		if c.Connected != nil {
+			s.connected = append(s.connected, c)
+		}
+		if c.Namespace != nil {
 			s.namespace = append(s.namespace, c)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.placed)
+	s.workload = slices.Concat(s.pod, s.placed, s.connected)
 	return s, nil
 }
 
@@ -155,13 +163,13 @@ func (c *Check) validate() error {
 		}
 	}
 	functions := 0
-	for _, set := range []bool{c.Pod != nil, c.Placed != nil, c.Namespace != nil} {
+	for _, set := range []bool{c.Pod != nil, c.Placed != nil, c.Connected != nil || c.Namespace != nil} {
 		if set {
 			functions++
 		}
 	}
 	if functions != 1 {
-		errs = append(errs, errors.New("exactly one of Pod, Placed and Namespace must be set"))
+		errs = append(errs, errors.New("exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together"))
 	}
 	return errors.Join(errs...)
 }

@@ -23,6 +23,8 @@ type Result struct {
 	Exemptions []v1alpha1.Exemption
 	// Skips, sorted by check.
 	Skips []Skip
+	// Network of a namespace; nil where it is not known.
+	Network *Network
 	// Passed is the number of checks that looked at everything and found nothing.
 	Passed int
 }
@@ -30,6 +32,9 @@ type Result struct {
 // Evaluate judges every workload of a namespace, and then the namespace itself, which is the last result. The same
 // namespace gives the same results in the same order.
 func (s *Set) Evaluate(ns *Namespace) []Result {
+	if ns.Network.View == nil { // it does not come from Fold
+		ns.look()
+	}
 	results := make([]Result, 0, len(ns.Workloads)+1)
 	for _, w := range ns.Workloads {
 		results = append(results, s.EvaluateWorkload(ns, w))
@@ -42,26 +47,38 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	r := runWith(ns, s.namespace, func(c *Check) func(*Namespace, *Reporter) { return c.Namespace }, ns)
 	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
-	return v.result(subject, subject.ReportName(), len(s.namespace))
+	result := v.result(subject, subject.ReportName(), len(s.namespace))
+	if ns.Missing(NetworkPolicies) == nil && ns.MissingWorkloads() == nil {
+		result.Network = &ns.Network
+	}
+	return result
 }
 
 // EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
-	m, live := merger{prefix: w.pathPrefix()}, w.Shapes()
+	m, live := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View)
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
-		s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true})
+		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true})
+		s.judgeConnected(&m, variantOf(ns.Network.View, w.Template, w.TemplateLabels), pod, seenIn, ns)
 		m.ofTemplate = len(m.findings)
 	}
-	for _, shape := range live {
+	var (
+		shape *Shape
+		pod   *Pod
+	)
+	for _, v := range live {
 		seenIn := v1alpha1.SeenInPods
 		if w.Template == nil {
 			seenIn = ""
 		}
-		s.judge(&m, shape, seenIn, ns, PlacedPod{Static: w.Static})
+		if v.shape != shape {
+			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static})
+		}
+		s.judgeConnected(&m, v, pod, seenIn, ns)
 	}
 	if u := ns.Missing(Pods); u != nil {
 		var r Reporter
@@ -76,11 +93,18 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 	return result
 }
 
-// judge adds what is to be said of one shape in its place.
-func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) {
+// judge adds what is to be said of one shape in its place, and returns the Pod.
+func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) *Pod {
 	placed.Pod, placed.Around = shape.Pod(), &ns.Surroundings
 	m.merge(s.judgePod(shape, placed.Pod), seenIn)
 	r := runWith(ns, s.placed, func(c *Check) func(*PlacedPod, *Reporter) { return c.Placed }, &placed)
+	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
+	return placed.Pod
+}
+
+// judgeConnected adds what is to be said of one variant's connections.
+func (s *Set) judgeConnected(m *merger, v variant, pod *Pod, seenIn v1alpha1.SeenIn, ns *Namespace) {
+	r := runWith(ns, s.connected, func(c *Check) func(*ConnectedPod, *Reporter) { return c.Connected }, ns.connected(v, pod))
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 }
 

@@ -82,6 +82,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 		f.ns.Workloads = append(f.ns.Workloads, w)
 	}
 	slices.SortFunc(f.ns.Workloads, func(a, b *Workload) int { return cmp.Compare(a.reportName, b.reportName) })
+	f.ns.look()
 	return f.ns
 }
 
@@ -101,7 +102,7 @@ func (f *folder) foldController(c *ControllerRecord) {
 	case !settled:
 	case !own && c.Active:
 		w := f.workload(subject)
-		w.Owned = append(w.Owned, c.Shape)
+		w.Owned = append(w.Owned, c)
 	case own:
 		subject = ownSubject(c.Kind, &c.Object)
 		if w := f.workload(subject); w.Subject == subject {

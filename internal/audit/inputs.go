@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // Inputs are all that the verdict on a workload depends on. While they stay the same, so does the verdict: a change in a
@@ -16,24 +18,33 @@ type Inputs struct {
 	subject      Subject
 	template     *Shape
 	templateHash string
-	live         []*Shape
-	static       bool
+	live         []variant
+	// ofTemplate is the template with the labels that policies select by.
+	ofTemplate variant
+	static     bool
+	// mixed: the namespace has Pods that are isolated, by direction.
+	mixed [2]bool
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
 }
 
 // InputsOf returns the inputs of a workload's verdict.
 func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
-	return Inputs{
-		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.Shapes(), static: w.Static,
-		around: ns.around,
+	i := Inputs{
+		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(ns.Network.View),
+		static: w.Static, around: ns.around,
+		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
+	if w.Template != nil {
+		i.ofTemplate = variantOf(ns.Network.View, w.Template, w.TemplateLabels)
+	}
+	return i
 }
 
 // Equal says whether the verdict must be the same.
 func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
-		slices.Equal(i.live, j.live) && i.static == j.static && i.around == j.around
+		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed && i.around == j.around
 }
 
 // Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an
@@ -46,8 +57,8 @@ func (w *Workload) Shapes() []*Shape {
 		}
 	}
 	for _, owned := range w.Owned {
-		if owned != w.Template {
-			shapes = append(shapes, owned)
+		if owned.Shape != w.Template {
+			shapes = append(shapes, owned.Shape)
 		}
 	}
 	if len(shapes) > 1 {
@@ -68,6 +79,17 @@ func (i *Inventory) hash() uint64 {
 	}
 	for _, a := range i.ServiceAccounts {
 		hash += maphash.Comparable(seed, a.Object)
+	}
+	for _, p := range i.NetworkPolicies {
+		hash += maphash.Comparable(seed, p.Object)
+	}
+	for _, p := range i.ClusterPolicies {
+		hash += maphash.Comparable(seed, p) // compiled anew with every change
+	}
+	if i.Namespace != nil && len(i.ClusterPolicies) > 0 {
+		for key, value := range i.Namespace.Labels {
+			hash += maphash.Comparable(seed, [2]string{key, value})
+		}
 	}
 	for _, u := range i.Unavailable {
 		hash += maphash.Comparable(seed, *u)

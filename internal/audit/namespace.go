@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // Inventory is what is known of one namespace, as read from the API server or from manifests.
@@ -18,6 +19,10 @@ type Inventory struct {
 	Controllers     []*ControllerRecord
 	Quotas          []*QuotaRecord
 	NetworkPolicies []*NetworkPolicyRecord
+	// ClusterPolicies are all of the cluster, in no order.
+	ClusterPolicies []*netpol.ClusterPolicy
+	// CNI is the network of the cluster.
+	CNI netpol.CNI
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.
@@ -37,6 +42,8 @@ type Namespace struct {
 	Inventory
 	// Workloads, sorted by report name.
 	Workloads []*Workload
+	// Network is what network policies make of it.
+	Network Network
 	// Standing returns the severity at which a finding about the namespace stands in the previous report, or "". Checks
 	// that must not flap use it. It may be nil.
 	Standing func(Key) v1alpha1.Severity
@@ -57,7 +64,7 @@ type Workload struct {
 	TemplateLabels *Labels
 	// Owned are the templates of active ReplicaSets and Jobs that it controls. Mostly they are its own template, as it is or
 	// was; but anybody who may create them can say that they belong to it.
-	Owned []*Shape
+	Owned []*ControllerRecord
 	// Pods are the live ones.
 	Pods []*PodRecord
 	// Static says that it is a static Pod.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -27,13 +28,15 @@ type state struct {
 	controllers map[string]*audit.ControllerRecord
 	pods        map[string]*audit.PodRecord
 	around      audit.Surroundings
+	policies    map[string]*audit.NetworkPolicyRecord
+	version     int
 	unavailable map[audit.Resource]*audit.Unavailable
 }
 
 func newState(seed uint64) *state {
 	s := &state{
 		random: rand.New(rand.NewPCG(seed, 5)), controllers: make(map[string]*audit.ControllerRecord), pods: make(map[string]*audit.PodRecord),
-		around: audit.Surroundings{Name: "shop"},
+		around: audit.Surroundings{Name: "shop"}, policies: make(map[string]*audit.NetworkPolicyRecord),
 	}
 	yes := true
 	for n := range 4 {
@@ -49,18 +52,19 @@ func newState(seed uint64) *state {
 func (s *state) change() {
 	name := fmt.Sprint("w", s.random.IntN(4))
 	shape := s.shapes[s.random.IntN(len(s.shapes))]
-	switch s.random.IntN(8) {
+	labels := audit.NewLabels(map[string]string{"app": name, "tier": fmt.Sprint(s.random.IntN(2))})
+	switch s.random.IntN(10) {
 	case 0, 1:
 		s.controllers[name] = &audit.ControllerRecord{
 			Object: audit.Object{Namespace: "shop", Name: name, UID: types.UID(name)}, Kind: "StatefulSet", Shape: shape,
-			TemplateHash: fmt.Sprint(s.random.IntN(2)), Labels: &audit.Labels{},
+			TemplateHash: fmt.Sprint(s.random.IntN(2)), Labels: labels,
 		}
 	case 2:
 		delete(s.controllers, name)
 	case 3, 4:
 		pod := fmt.Sprint(name, "-", s.random.IntN(3))
 		s.pods[pod] = &audit.PodRecord{
-			Object: audit.Object{Namespace: "shop", Name: pod, UID: types.UID(pod)}, Shape: shape, Labels: &audit.Labels{},
+			Object: audit.Object{Namespace: "shop", Name: pod, UID: types.UID(pod)}, Shape: shape, Labels: labels,
 			Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: name, UID: types.UID(name)},
 		}
 	case 5:
@@ -73,6 +77,20 @@ func (s *state) change() {
 		if s.random.IntN(2) == 0 {
 			s.around.ServiceAccounts = []*audit.ServiceAccountRecord{{Object: audit.Object{Name: "web", UID: "a"}}}
 		}
+	case 8:
+		s.version++
+		spec := networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}}
+		if s.random.IntN(2) == 0 {
+			spec.PodSelector.MatchLabels = map[string]string{"tier": "0"}
+		}
+		if s.random.IntN(2) == 0 {
+			spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
+		}
+		s.policies[name] = &audit.NetworkPolicyRecord{
+			Object: audit.Object{Namespace: "shop", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(s.version)}, Spec: spec,
+		}
+	case 9:
+		delete(s.policies, name)
 	case 7:
 		s.unavailable = nil
 		if s.random.IntN(2) == 0 {
@@ -90,6 +108,9 @@ func (s *state) fold() *audit.Namespace {
 	for _, p := range s.pods {
 		i.Pods = append(i.Pods, p)
 	}
+	for _, p := range s.policies {
+		i.NetworkPolicies = append(i.NetworkPolicies, p)
+	}
 	return audit.Fold(i, now)
 }
 
@@ -101,7 +122,7 @@ func TestJudgeKeepsNothingThatHasChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := 0
-	for seed := range uint64(20) {
+	for seed := range uint64(40) {
 		s := newState(seed)
 		var entries Entries
 		for step := range 60 {

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/report"
 )
 
@@ -26,9 +27,19 @@ type Entry struct {
 	// Findings and exempted ones.
 	Findings, Exempted report.Tally
 	Skips              []audit.Skip
+	// Network of a namespace; nil where it is not known.
+	Network *Network
 	// Passed is a number of checks.
 	Passed     int
 	Remembered report.Remembered
+}
+
+// Network is what is counted of a namespace's workloads.
+type Network struct {
+	// UnisolatedIngress and UnisolatedEgress have Pods that no policy isolates in that direction.
+	UnisolatedIngress, UnisolatedEgress int
+	// ReachMetadata have Pods that reach the metadata endpoint of clouds.
+	ReachMetadata int
 }
 
 // EntryOf makes the entry of a verdict.
@@ -37,7 +48,7 @@ func EntryOf(result *audit.Result) *Entry {
 	for _, e := range result.Exemptions {
 		exempted.Add(report.Tally{{CheckSeverity: report.CheckSeverity{Check: e.Check, Severity: e.Severity}, N: 1}})
 	}
-	return &Entry{
+	e := &Entry{
 		Kind:     result.KindLabel(),
 		Name:     report.CleanName(result.Name),
 		Findings: report.TallyOf(result.Findings),
@@ -45,6 +56,10 @@ func EntryOf(result *audit.Result) *Entry {
 		Skips:    result.Skips,
 		Passed:   result.Passed,
 	}
+	if n := result.Network; n != nil {
+		e.Network = &Network{n.Unisolated[netpol.Ingress], n.Unisolated[netpol.Egress], n.ReachMetadata}
+	}
+	return e
 }
 
 // Entries are the entries of one namespace by the name of their report. They are not changed once they are put.

@@ -80,7 +80,9 @@ func twoNamespaces() *ledger.Ledger {
 			Kind: "Other", Name: "x", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}),
 			Skips: []audit.Skip{{Check: "privileged-container", Reason: v1alpha1.SkipCheckFailed}},
 		},
-		"namespace-shop": {Kind: "Namespace", Name: "shop", Passed: 1},
+		"namespace-shop": {
+			Kind: "Namespace", Name: "shop", Passed: 1, Network: &ledger.Network{UnisolatedIngress: 1, UnisolatedEgress: 2, ReachMetadata: 3},
+		},
 	})
 	l.Put("empty", nil, ledger.Entries{
 		"namespace-empty": {Kind: "Namespace", Name: "empty", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipSourceForbidden}}},
@@ -138,6 +140,13 @@ kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="D
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
+# HELP kubersafe_network_metadata_reachable_workloads Workloads with Pods that network policies let connect to the metadata endpoint of clouds.
+# TYPE kubersafe_network_metadata_reachable_workloads gauge
+kubersafe_network_metadata_reachable_workloads{namespace="shop"} 3
+# HELP kubersafe_network_unisolated_workloads Workloads with Pods that no network policy isolates in a direction.
+# TYPE kubersafe_network_unisolated_workloads gauge
+kubersafe_network_unisolated_workloads{direction="egress",namespace="shop"} 2
+kubersafe_network_unisolated_workloads{direction="ingress",namespace="shop"} 1
 # HELP kubersafe_oldest_violation_timestamp_seconds Time since when the oldest current violation of a severity stands.
 # TYPE kubersafe_oldest_violation_timestamp_seconds gauge
 kubersafe_oldest_violation_timestamp_seconds{namespace="shop",severity="Critical"} 1.700000005e+09
@@ -335,7 +344,8 @@ func TestLint(t *testing.T) {
 	}
 	want := []string{
 		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_evaluation_duration_seconds", "kubersafe_exempted_violations",
-		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
+		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_network_metadata_reachable_workloads", "kubersafe_network_unisolated_workloads",
+		"kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
 		"kubersafe_report_writes_total", "kubersafe_score", "kubersafe_skipped_checks", "kubersafe_source_state", "kubersafe_subjects",
 		"kubersafe_violations", "kubersafe_workload_violations",
 	}

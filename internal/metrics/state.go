@@ -60,6 +60,12 @@ var (
 	sourceState = newFamily("kubersafe_source_state",
 		"1 for the state that the operator's view of a resource is in, 0 for the other states.",
 		"resource", "state")
+	unisolatedWorkloads = newFamily("kubersafe_network_unisolated_workloads",
+		"Workloads with Pods that no network policy isolates in a direction.",
+		"namespace", "direction")
+	metadataWorkloads = newFamily("kubersafe_network_metadata_reachable_workloads",
+		"Workloads with Pods that network policies let connect to the metadata endpoint of clouds.",
+		"namespace")
 	lastComplete = newFamily("kubersafe_last_complete_audit_timestamp_seconds",
 		"Last moment at which every report said what the cluster was like.")
 )
@@ -68,7 +74,7 @@ var (
 func (s *State) Describe(out chan<- *prometheus.Desc) {
 	for _, f := range []*family{
 		violations, workloadViolations, clusterViolations, exemptedViolations, oldestViolation, subjects, score,
-		auditedChecks, skippedChecks, sourceState, lastComplete,
+		auditedChecks, skippedChecks, sourceState, unisolatedWorkloads, metadataWorkloads, lastComplete,
 	} {
 		out <- f.desc
 	}
@@ -134,6 +140,7 @@ type namespaceTotals struct {
 	subjects             map[string]int
 	skipped              map[skip]int
 	audited              int
+	network              *ledger.Network
 	oldest               map[v1alpha1.Severity]time.Time
 }
 
@@ -146,6 +153,9 @@ func totalsOf(entries ledger.Entries) *namespaceTotals {
 	for _, e := range entries {
 		t.all.Add(e.Findings)
 		t.subjects[e.Kind]++
+		if e.Network != nil {
+			t.network = e.Network
+		}
 		failed := make(map[string]bool, len(e.Findings))
 		for _, c := range e.Findings {
 			failed[c.Check] = true
@@ -189,6 +199,11 @@ func (s *State) collectNamespace(out *scrape, namespace string, entries ledger.E
 	}
 	out.gauge(score, float64(t.all.Score()), namespace)
 	out.gauge(auditedChecks, float64(t.audited), namespace)
+	if n := t.network; n != nil {
+		out.gauge(unisolatedWorkloads, float64(n.UnisolatedIngress), namespace, "ingress")
+		out.gauge(unisolatedWorkloads, float64(n.UnisolatedEgress), namespace, "egress")
+		out.gauge(metadataWorkloads, float64(n.ReachMetadata), namespace)
+	}
 	for k, n := range t.skipped {
 		out.gauge(skippedChecks, float64(n), namespace, k.check, string(k.reason))
 	}

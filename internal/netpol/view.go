@@ -22,6 +22,8 @@ type View struct {
 	policies []*policy
 	// tiers hold the policies of the cluster that may select Pods of the namespace, in the order in which they count.
 	tiers [2][]*ClusterPolicy
+	// selectsBy are the keys of labels that policies select Pods of the namespace by. Only NewView fills it in.
+	selectsBy map[string]bool
 }
 
 // Named is the specification of a NetworkPolicy with the policy's name.
@@ -35,18 +37,41 @@ func NewView(namespace string, labels map[string]string, policies []Named, clust
 	v := &View{namespace: namespace, labels: named(labels, namespace)}
 	for _, p := range policies {
 		var c compiler
-		v.policies = append(v.policies, c.policy(namespace, p.Name, p.Spec))
+		compiled := c.policy(namespace, p.Name, p.Spec)
+		v.policies = append(v.policies, compiled)
+		v.note(compiled.subject)
 	}
 	slices.SortFunc(v.policies, func(a, b *policy) int { return strings.Compare(a.name, b.name) })
 	for _, p := range cluster {
 		if p.selectsIn(v.labels) {
 			v.tiers[p.tier] = append(v.tiers[p.tier], p)
+			v.note(p.pods)
 		}
 	}
 	for _, policies := range v.tiers {
 		slices.SortFunc(policies, compareClusterPolicies)
 	}
 	return v
+}
+
+// Selects says whether a policy may select some Pods of the namespace and not others.
+func (v *View) Selects() bool { return len(v.selectsBy) > 0 }
+
+// SelectsBy says whether a policy selects Pods of the namespace by that label. Verdicts on Pods that agree in all such labels
+// are the same.
+func (v *View) SelectsBy(key string) bool { return v.selectsBy[key] }
+
+// note notes the labels that a selector selects Pods by.
+func (v *View) note(s *selector) {
+	if s == nil {
+		return
+	}
+	for _, key := range s.keys {
+		if v.selectsBy == nil {
+			v.selectsBy = make(map[string]bool)
+		}
+		v.selectsBy[key] = true
+	}
 }
 
 // Isolation says if anything but what is allowed expressly can connect.
@@ -77,6 +102,12 @@ func (v *View) Isolation(pod *Pod, d Direction) Isolation {
 	return Open
 }
 
+// Unselected returns a Pod of the namespace that no policy singles out, for it has no labels.
+func (v *View) Unselected() *Pod { return &Pod{Namespace: v.namespace} }
+
+// Empty says whether there is no policy at all that may apply to a Pod of the namespace.
+func (v *View) Empty() bool { return len(v.policies)+len(v.tiers[admin])+len(v.tiers[baseline]) == 0 }
+
 // DefaultDenies says whether a policy denies everything in a direction to all Pods of the namespace, so that others have to
 // allow what is needed.
 func (v *View) DefaultDenies(d Direction) bool {
@@ -88,7 +119,7 @@ func (v *View) DefaultDenies(d Direction) bool {
 	for tier, policies := range v.tiers {
 		whole[tier] = slices.DeleteFunc(slices.Clone(policies), func(p *ClusterPolicy) bool { return p.pods != nil })
 	}
-	return v.strangersDenied(&Pod{Namespace: v.namespace}, i, whole)
+	return v.strangersDenied(v.Unselected(), i, whole)
 }
 
 // strangersDenied says whether policies of the cluster deny every connection with somebody whom no rule names.

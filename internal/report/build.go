@@ -46,6 +46,9 @@ func Build(
 	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
 	r.Exemptions = exemptionsOf(result.Exemptions)
 	r.Skips = skipsOf(result.Skips)
+	if result.Network != nil {
+		r.Network = result.Network.Summary()
+	}
 	return r, Remember(findings)
 }
 

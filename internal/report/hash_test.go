@@ -39,6 +39,10 @@ func full() *v1alpha1.SecurityReport {
 		Skips:           []v1alpha1.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
 		OmittedFindings: 8,
 		Workloads:       &v1alpha1.RollUp{Score: 9, Worst: low, Critical: 1, High: 2, Medium: 3, Low: 4, Exempted: 5},
+		Network: &v1alpha1.Network{
+			Ingress: v1alpha1.NetworkDefaultDeny, Egress: v1alpha1.NetworkPartial, MetadataEndpoint: v1alpha1.MetadataBlocked,
+			Enforcement: v1alpha1.NetworkEnforced,
+		},
 	}
 }
 
@@ -113,7 +117,7 @@ func TestHashTellsEveryDifference(t *testing.T) {
 		}) {
 			r := full()
 			c.report, c.hash = r, func() Hash { return HashOf(r) }
-			c.fields = []string{"Subject", "Summary", "Findings", "Exemptions", "Skips", "OmittedFindings", "Workloads"}
+			c.fields = []string{"Subject", "Summary", "Findings", "Exemptions", "Skips", "OmittedFindings", "Workloads", "Network"}
 			return c
 		}(),
 		"a cluster report": func() (c struct {

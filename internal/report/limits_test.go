@@ -100,7 +100,9 @@ func TestLimitsAreThoseOfTheSchema(t *testing.T) {
 		".skips[].message":             length(v1alpha1.MaxMessage),
 	}
 	namespaced, cluster := maps.Clone(both), maps.Clone(both)
-	namespaced[".workloads.worst"] = "enum"
+	for _, field := range []string{".workloads.worst", ".network.ingress", ".network.egress", ".network.metadataEndpoint", ".network.enforcement"} {
+		namespaced[field] = "enum"
+	}
 	maps.Copy(cluster, map[string]string{
 		".sources[]":          items(v1alpha1.MaxSources),
 		".sources[].resource": length(v1alpha1.MaxAPIVersion),

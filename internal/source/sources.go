@@ -20,6 +20,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/shard"
 )
 
@@ -28,7 +29,7 @@ type Event struct {
 	Resource audit.Resource
 	// Namespace that the change is in; "" if it is in none.
 	Namespace string
-	// StateChanged: not an object has changed, but whether the resource can be read.
+	// StateChanged: not an object has changed, but whether the resource can be read, or what all namespaces depend on.
 	StateChanged bool
 }
 
@@ -50,6 +51,8 @@ type Sources struct {
 
 	mu       sync.Mutex
 	handlers []func(Event)
+	// lastCNI is the network that was seen last.
+	lastCNI netpol.CNI
 }
 
 // +kubebuilder:rbac:groups="",resources=pods;replicationcontrollers;namespaces;resourcequotas;limitranges;services;serviceaccounts,verbs=get;list;watch
@@ -105,6 +108,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
 	// No check reads more of Services yet than that they can be read.
 	Add(s, part, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
+	s.lastCNI = s.cni()
 	return s
 }
 
@@ -145,6 +149,11 @@ func (s *Sources) OnEvent(handle func(Event)) {
 func (s *Sources) tell(e Event) {
 	s.mu.Lock()
 	handlers := s.handlers
+	if e.Resource == audit.DaemonSets {
+		if cni := s.cni(); cni != s.lastCNI {
+			s.lastCNI, e.StateChanged = cni, true // another network is that of all namespaces
+		}
+	}
 	s.mu.Unlock()
 	for _, handle := range handlers {
 		handle(e)
@@ -202,7 +211,7 @@ func (s *Sources) Namespaces() []string {
 
 // Inventory returns what is known of a namespace, and whether it exists.
 func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
-	i := audit.Inventory{Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when}
+	i := audit.Inventory{Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when, CNI: s.cni()}
 	// What could be read once and no longer can is not known: it is left out rather than trusted.
 	if i.Missing(audit.Pods) == nil {
 		i.Pods = s.pods.List(name)
@@ -232,6 +241,14 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 		i.Namespace = n
 	}
 	return i, ok
+}
+
+// cni returns the network whose DaemonSets are there.
+func (s *Sources) cni() netpol.CNI {
+	return netpol.SeeCNI(func(a netpol.Agent) bool {
+		_, exists := s.controllers[audit.DaemonSets].Get(a.Namespace, a.Name)
+		return exists
+	})
 }
 
 var skipReasons = map[v1alpha1.SourceState]v1alpha1.SkipReason{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -53,6 +54,33 @@ func forbid(w *watcher) {
 	w.observe(outcomes["403"], false)
 	w.now = func() time.Time { return time.Now().Add(time.Hour) }
 	w.observe(outcomes["403"], false)
+}
+
+// TestAnotherNetworkConcernsAll: a network's DaemonSet that comes or goes changes what is said of every namespace.
+func TestAnotherNetworkConcernsAll(t *testing.T) {
+	s := New(offline(t))
+	var events []Event
+	s.OnEvent(func(e Event) { events = append(events, e) })
+	store := s.controllers[audit.DaemonSets]
+	daemonSet := func(namespace, name string) *appsv1.DaemonSet {
+		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: "a"}}
+	}
+	for _, change := range []error{
+		store.Add(daemonSet("shop", "calico-node")), store.Add(daemonSet("calico-system", "calico-node")),
+		store.Delete(daemonSet("calico-system", "calico-node")),
+	} {
+		if change != nil {
+			t.Fatal(change)
+		}
+	}
+	want := []Event{
+		{Resource: audit.DaemonSets, Namespace: "shop"},
+		{Resource: audit.DaemonSets, Namespace: "calico-system", StateChanged: true},
+		{Resource: audit.DaemonSets, Namespace: "calico-system", StateChanged: true},
+	}
+	if diff := cmp.Diff(want, events); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestSourcesSettle(t *testing.T) {

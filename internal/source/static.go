@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -17,12 +18,15 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // Static holds objects that come from anywhere but a watch. It makes the very same records of them as Sources do.
 type Static struct {
 	intern      *interner
 	inventories map[string]*audit.Inventory
+	// clusterPolicies of all namespaces.
+	clusterPolicies []*netpol.ClusterPolicy
 }
 
 // NewStatic returns an empty Static.
@@ -118,6 +122,11 @@ func (s *Static) Add(o runtime.Object) error {
 	case *networkingv1.NetworkPolicy:
 		i := s.inventory(namespace)
 		return add(o, networkPolicyRecord, func(r *audit.NetworkPolicyRecord) { i.NetworkPolicies = append(i.NetworkPolicies, r) })
+	case *v1alpha2.ClusterNetworkPolicy:
+		if p := netpol.CompileClusterPolicy(o.Name, &o.Spec); p != nil {
+			s.clusterPolicies = append(s.clusterPolicies, p)
+		}
+		return nil
 	}
 	if _, _, ok := podTemplate(o); !ok {
 		return nil
@@ -127,7 +136,18 @@ func (s *Static) Add(o runtime.Object) error {
 }
 
 // Inventories returns what is known of every namespace, by its name.
-func (s *Static) Inventories() map[string]*audit.Inventory { return s.inventories }
+func (s *Static) Inventories() map[string]*audit.Inventory {
+	cni := netpol.SeeCNI(func(a netpol.Agent) bool {
+		i := s.inventories[a.Namespace]
+		return i != nil && slices.ContainsFunc(i.Controllers, func(c *audit.ControllerRecord) bool {
+			return c.Kind == "DaemonSet" && c.Name == a.Name
+		})
+	})
+	for _, i := range s.inventories {
+		i.ClusterPolicies, i.CNI = s.clusterPolicies, cni
+	}
+	return s.inventories
+}
 
 func (s *Static) inventory(namespace string) *audit.Inventory {
 	i := s.inventories[namespace]

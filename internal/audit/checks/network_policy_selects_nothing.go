@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // Looks at spec.podSelector of every NetworkPolicy. Allowed: empty, or one that a live Pod or a Pod template matches.
@@ -34,10 +35,9 @@ func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
 	for _, p := range ns.NetworkPolicies {
 		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
 		if err != nil {
-			r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("network policy %q has an invalid spec.podSelector: %v", p.Name, err))
-			continue
+			continue // another check says so
 		}
-		if selector.Empty() || selectsAny(ns, selector) {
+		if netpol.Unsatisfiable(&p.Spec.PodSelector) != "" || selector.Empty() || selectsAny(ns, selector) {
 			continue
 		}
 		if u := ns.MissingWorkloads(); u != nil {

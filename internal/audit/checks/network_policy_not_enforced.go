@@ -1,0 +1,51 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
+)
+
+// Looks at the DaemonSets of networks (CNI plugins) in namespaces with NetworkPolicies. Allowed: one that enforces them. If
+// none is known it cannot tell.
+var _ = register(audit.Check{
+	ID:          "network-policy-not-enforced",
+	Title:       "The network enforces NetworkPolicies",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryNetwork,
+	Rationale:   "Policies that nothing enforces stop no connection, while everybody relies on them.",
+	Remediation: "Install a network that enforces NetworkPolicies, such as Calico, Cilium or Antrea, or kube-network-policies beside the one that is there.",
+	Before:      "# kube-flannel-ds alone",
+	After:       "# kube-flannel-ds and kube-network-policies",
+	References: []string{
+		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#prerequisites",
+		"https://github.com/kubernetes-sigs/kube-network-policies",
+	},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.DaemonSets},
+	Namespace: networkPolicyNotEnforced,
+})
+
+func networkPolicyNotEnforced(ns *audit.Namespace, r *audit.Reporter) {
+	if len(ns.NetworkPolicies) == 0 {
+		return
+	}
+	switch cni := ns.Network.CNI; cni.Enforces {
+	case netpol.NotEnforced:
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("namespace %q must not rely on its network policies: %q does not enforce them", ns.Name, cni.Name),
+			Path:    "metadata.name",
+		})
+	case netpol.UnknownEnforcement:
+		seen := "no network that is known is seen"
+		if cni.Name != "" {
+			seen = fmt.Sprintf("%q does so only in some versions or settings", cni.Name)
+		}
+		r.Skip(v1alpha1.SkipDataMissing, "cannot tell whether NetworkPolicies are enforced: "+seen)
+	case netpol.Enforced:
+	}
+}

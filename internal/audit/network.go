@@ -1,0 +1,176 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/netpol"
+)
+
+// Network is what network policies make of a namespace. What else the cluster holds makes no difference: verdicts are about
+// what the policies on its Pods say.
+type Network struct {
+	View *netpol.View
+	CNI  netpol.CNI
+	// Workloads is how many there are.
+	Workloads int
+	// Unisolated is how many workloads have Pods, or a template, that are not isolated in a direction.
+	Unisolated map[netpol.Direction]int
+	// Isolated is how many have any that are.
+	Isolated map[netpol.Direction]int
+	// ReachMetadata is how many have any that reach the metadata endpoint of clouds.
+	ReachMetadata int
+}
+
+// ConnectedPod is a Pod or Pod template of a namespace as network policies see it.
+type ConnectedPod struct {
+	*netpol.Pod
+	Network *Network
+}
+
+// Unselected returns a Pod of the namespace that no policy singles out, for it has no labels.
+func (n *Network) Unselected() *netpol.Pod { return n.View.Unselected() }
+
+// Summary returns what a report says of the network.
+func (n *Network) Summary() *v1alpha1.Network {
+	exposure := func(d netpol.Direction) v1alpha1.NetworkExposure {
+		switch {
+		case n.View.DefaultDenies(d):
+			return v1alpha1.NetworkDefaultDeny
+		case n.Isolated[d] > 0:
+			return v1alpha1.NetworkPartial
+		}
+		return v1alpha1.NetworkOpen
+	}
+	endpoint := v1alpha1.MetadataBlocked
+	if n.ReachMetadata > 0 || n.Workloads == 0 && n.View.Reaches(n.Unselected(), netpol.MetadataIPv4) {
+		endpoint = v1alpha1.MetadataReachable
+	}
+	return &v1alpha1.Network{
+		Ingress: exposure(netpol.Ingress), Egress: exposure(netpol.Egress), MetadataEndpoint: endpoint,
+		Enforcement: v1alpha1.NetworkEnforcement(n.CNI.Enforces),
+	}
+}
+
+// hostNetwork is asked of every Pod of a namespace.
+var hostNetwork = NewFact(func(p *Pod) bool { return p.Spec.HostNetwork })
+
+// look fills in the namespace's network, once its workloads are known.
+func (n *Namespace) look() {
+	var labels map[string]string
+	if n.Inventory.Namespace != nil {
+		labels = n.Inventory.Namespace.Labels
+	}
+	policies := make([]netpol.Named, 0, len(n.NetworkPolicies))
+	for _, p := range n.NetworkPolicies {
+		policies = append(policies, netpol.Named{Name: p.Name, Spec: &p.Spec})
+	}
+	network := Network{
+		View: netpol.NewView(n.Name, labels, policies, n.ClusterPolicies), CNI: n.CNI, Workloads: len(n.Workloads),
+		Unisolated: make(map[netpol.Direction]int), Isolated: make(map[netpol.Direction]int),
+	}
+	network.CNI.Enforces = cmp.Or(network.CNI.Enforces, netpol.UnknownEnforcement)
+	for _, w := range n.Workloads {
+		reaches, isolated, unisolated := false, make(map[netpol.Direction]bool), make(map[netpol.Direction]bool)
+		for _, v := range w.sides(network.View) {
+			pod := n.pod(v)
+			reaches = reaches || network.View.Reaches(pod, netpol.MetadataIPv4)
+			for _, d := range directions {
+				if network.View.Isolation(pod, d) == netpol.Isolated {
+					isolated[d] = true
+				} else {
+					unisolated[d] = true
+				}
+			}
+		}
+		for d := range isolated {
+			network.Isolated[d]++
+		}
+		for d := range unisolated {
+			network.Unisolated[d]++
+		}
+		if reaches {
+			network.ReachMetadata++
+		}
+	}
+	n.Network = network
+}
+
+var directions = []netpol.Direction{netpol.Ingress, netpol.Egress}
+
+// pod returns what decides over a Pod's isolation.
+func (n *Namespace) pod(v variant) *netpol.Pod {
+	return &netpol.Pod{Namespace: n.Name, Labels: maps.Collect(LabelsOf(v.labels).All()), HostNetwork: hostNetwork.Of(v.shape)}
+}
+
+// variant is what Pods of a workload have in common that nothing which judges them tells apart.
+type variant struct {
+	shape *Shape
+	// labels that some policy selects by, encoded.
+	labels string
+}
+
+func compareVariants(a, b variant) int {
+	return cmp.Or(cmp.Compare(a.shape.id, b.shape.id), strings.Compare(a.labels, b.labels))
+}
+
+// variantOf returns the variant of a Pod or template.
+func variantOf(view *netpol.View, shape *Shape, labels *Labels) variant {
+	v := variant{shape: shape}
+	if !view.Selects() {
+		return v
+	}
+	told := make(map[string]string)
+	for key, value := range labels.All() {
+		if view.SelectsBy(key) {
+			told[key] = value
+		}
+	}
+	v.labels = EncodeLabels(told)
+	return v
+}
+
+// sides returns the variants of a workload's template and Pods.
+func (w *Workload) sides(view *netpol.View) []variant {
+	variants := w.variants(view)
+	if w.Template != nil {
+		variants = append(slices.Clone(variants), variantOf(view, w.Template, w.TemplateLabels))
+	}
+	return variants
+}
+
+// variants returns those that are live or about to be, of a workload's Pods and of what it owns, each once, in an order that
+// is the same whenever they are. Of what it owns, the template itself is left out.
+func (w *Workload) variants(view *netpol.View) []variant {
+	var variants []variant
+	for _, p := range w.Pods {
+		v := variantOf(view, p.Shape, p.Labels)
+		if n := len(variants); n == 0 || variants[n-1] != v {
+			variants = append(variants, v)
+		}
+	}
+	for _, owned := range w.Owned {
+		v := variantOf(view, owned.Shape, owned.Labels)
+		if w.Template == nil || v != variantOf(view, w.Template, w.TemplateLabels) {
+			variants = append(variants, v)
+		}
+	}
+	if len(variants) > 1 {
+		slices.SortFunc(variants, compareVariants)
+		variants = slices.Clip(slices.Compact(variants))
+	}
+	return variants
+}
+
+// connected returns a variant as policies see it.
+func (n *Namespace) connected(v variant, pod *Pod) *ConnectedPod {
+	p := n.pod(v)
+	p.Ports = netpol.NamedPorts(&pod.Spec)
+	return &ConnectedPod{Pod: p, Network: &n.Network}
+}
