@@ -93,6 +93,7 @@ type Network struct {
 // +kubebuilder:validation:Enum=DefaultDeny;Partial;Open
 type NetworkExposure string
 
+// How far a namespace is isolated.
 const (
 	// NetworkDefaultDeny: everything is denied that no policy allows.
 	NetworkDefaultDeny NetworkExposure = "DefaultDeny"
@@ -107,6 +108,7 @@ const (
 // +kubebuilder:validation:Enum=Reachable;Blocked
 type MetadataEndpoint string
 
+// Whether Pods can connect to the metadata endpoint.
 const (
 	// MetadataReachable: by some Pod at least.
 	MetadataReachable MetadataEndpoint = "Reachable"
@@ -119,6 +121,7 @@ const (
 // +kubebuilder:validation:Enum=Enforced;NotEnforced;Unknown
 type NetworkEnforcement string
 
+// What can be seen of enforcement.
 const (
 	// NetworkEnforced: a network that enforces them runs.
 	NetworkEnforced NetworkEnforcement = "Enforced"

@@ -64,8 +64,8 @@ var hostNetwork = NewFact(func(p *Pod) bool { return p.Spec.HostNetwork })
 // look fills in the namespace's network, once its workloads are known.
 func (n *Namespace) look() {
 	var labels map[string]string
-	if n.Inventory.Namespace != nil {
-		labels = n.Inventory.Namespace.Labels
+	if n.Namespace != nil {
+		labels = n.Namespace.Labels
 	}
 	policies := make([]netpol.Named, 0, len(n.NetworkPolicies))
 	for _, p := range n.NetworkPolicies {
