@@ -219,6 +219,7 @@ func TestRolesForPeople(t *testing.T) {
 	}
 	read := []string{"get", "list", "watch"}
 	want := map[string]role{
+		"kubersafe-profiler":       {Grants: []string{"get /debug/pprof/*"}},
 		"kubersafe-metrics-reader": {nil, []string{"get /metrics"}},
 		"kubersafe-report-viewer": {nil, sorted(
 			product([]string{"securityreports.audit.kubersafe.io", "clustersecurityreports.audit.kubersafe.io"}, read...))},

@@ -100,7 +100,11 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 		store := NewStore(intern.controller)
 		store.removed = s.departed.note
 		s.controllers[c.resource] = store
-		Add(s, part, c.resource, c.client, c.plural, c.example, store)
+		kept := part
+		if c.resource == audit.DaemonSets {
+			kept = shard.Shard{} // those of the network are in one namespace and concern all
+		}
+		Add(s, kept, c.resource, c.client, c.plural, c.example, store)
 	}
 	s.limitRanges = NewStore(limitRangeRecord)
 	Add(s, part, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
