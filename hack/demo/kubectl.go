@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +20,8 @@ import (
 
 const (
 	// pollTimeout bounds each wait. All of them take seconds; the rest is for machines that are busy.
-	pollTimeout    = 90 * time.Second
-	pollInterval   = 200 * time.Millisecond
-	requestTimeout = 10 * time.Second
+	pollTimeout  = 90 * time.Second
+	pollInterval = 200 * time.Millisecond
 )
 
 func (d *demo) kubectl(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
@@ -57,7 +55,7 @@ func (d *demo) poll(ctx context.Context, what string, condition func(context.Con
 	missing := ""
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, pollTimeout, true, func(ctx context.Context) (bool, error) {
 		select {
-		case <-d.process.Done():
+		case <-d.operator.Process().Done():
 			return false, errors.New("the operator has ended")
 		default:
 		}
@@ -76,20 +74,6 @@ func (d *demo) poll(ctx context.Context, what string, condition func(context.Con
 	default:
 		return fmt.Errorf("waiting for %s: %w: %s", what, err, missing)
 	}
-}
-
-// ready asks the operator whether it is.
-func (d *demo) ready(ctx context.Context) (bool, string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.healthAddr+"/readyz", nil)
-	if err != nil {
-		return false, "", err
-	}
-	response, err := (&http.Client{Timeout: requestTimeout}).Do(request)
-	if err != nil {
-		return false, err.Error(), nil // it does not listen yet
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK, "/readyz answers " + response.Status, nil
 }
 
 // selectKinds returns those documents that are of one of the kinds.

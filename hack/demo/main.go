@@ -10,13 +10,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,33 +25,25 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/test/controlplane"
-)
-
-const (
-	systemNamespace = "kubersafe-system"
-	serviceAccount  = "kubersafe"
-	// stopTimeout is what the operator may take to end after SIGTERM; a kubelet would wait 30 seconds by default.
-	stopTimeout = 15 * time.Second
+	"github.com/kubersafe/kubersafe/test/operator"
 )
 
 // demo is one run.
 type demo struct {
-	keep     bool
-	operator string // path of the binary
-	root     string // of the module
-	console  *console
+	keep    bool
+	binary  string // path of the operator's
+	root    string // of the module
+	console *console
 
-	plane      *controlplane.ControlPlane
-	client     client.Client
-	process    *controlplane.Process // the operator
-	metrics    metricsServer
-	healthAddr string
+	plane    *controlplane.ControlPlane
+	client   client.Client
+	operator *operator.Operator
 }
 
 func main() {
 	d := &demo{console: newConsole(os.Stdout)}
 	flag.BoolVar(&d.keep, "keep", false, "leave everything running, until Ctrl-C")
-	flag.StringVar(&d.operator, "operator", "bin/kubersafe", "the kubersafe binary")
+	flag.StringVar(&d.binary, "operator", "bin/kubersafe", "the kubersafe binary")
 	flag.Parse()
 	ctrllog.SetLogger(logr.Discard()) // what fails is told by errors
 
@@ -88,7 +78,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		{"Starting a control plane: etcd, kube-apiserver, kube-controller-manager", d.startControlPlane},
 		{"Installing the CRDs, the operator's ServiceAccount and its RBAC", d.install},
 		{"Applying config/samples: the namespaces shop (hardened) and legacy (not)", d.applySamples},
-		{"Starting the operator as ServiceAccount " + systemNamespace + "/" + serviceAccount, d.startOperator},
+		{"Starting the operator as ServiceAccount " + operator.Namespace + "/" + operator.ServiceAccount, d.startOperator},
 		{"Waiting for a report on everything", d.waitForReports},
 		{"What kubectl shows", d.showReports},
 		{"Scraping the metrics as Prometheus would", d.scrapeMetrics},
@@ -115,11 +105,11 @@ func (d *demo) prepare() error {
 	if d.root, err = controlplane.ModuleRoot(); err != nil {
 		return err
 	}
-	if d.operator, err = filepath.Abs(d.operator); err != nil {
+	if d.binary, err = filepath.Abs(d.binary); err != nil {
 		return err
 	}
-	if info, err := os.Stat(d.operator); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
-		return fmt.Errorf("there is no operator binary %s: run make build first", d.operator)
+	if info, err := os.Stat(d.binary); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		return fmt.Errorf("there is no operator binary %s: run make build first", d.binary)
 	}
 	return nil
 }
@@ -165,40 +155,19 @@ func (d *demo) applySamples(ctx context.Context) error {
 }
 
 func (d *demo) startOperator(ctx context.Context) error {
-	_, kubeconfig, err := d.plane.ServiceAccount(ctx, systemNamespace, serviceAccount)
-	if err != nil {
+	var err error
+	if d.operator, err = operator.New(ctx, d.plane, d.binary); err != nil {
 		return err
 	}
-	addresses, err := freeAddresses(2)
-	if err != nil {
-		return err
-	}
-	d.healthAddr = addresses[1]
-	if d.metrics, err = newMetricsServer(filepath.Join(d.plane.Dir, "metrics-certificates"), addresses[0]); err != nil {
-		return err
-	}
-	d.process, err = d.plane.Run("operator", d.operator, "operator",
-		"--kubeconfig", kubeconfig,
-		"--leader-elect",
-		"--leader-election-namespace", systemNamespace,
-		"--metrics-bind-address", d.metrics.address,
-		"--metrics-cert-path", d.metrics.certificates,
-		"--health-probe-bind-address", d.healthAddr,
-	)
-	if err != nil {
-		return err
-	}
-	d.console.status("waiting for http://%s/readyz", d.healthAddr)
-	return d.poll(ctx, "the operator to become ready", d.ready)
+	d.console.status("waiting for the operator to become ready")
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	return d.operator.Start(ctx)
 }
 
 func (d *demo) stopOperator(context.Context) error {
-	code, err := d.process.Stop(stopTimeout)
-	if err != nil {
+	if err := d.operator.Stop(); err != nil {
 		return err
-	}
-	if code != 0 {
-		return fmt.Errorf("the operator ended with exit code %d after SIGTERM, want 0", code)
 	}
 	d.console.printf("exit code 0\n")
 	return nil
@@ -219,28 +188,14 @@ Press Ctrl-C here to stop everything and remove it.
 `, d.plane.Kubeconfig, d.plane.KubectlPath(), d.plane.Dir)
 	select {
 	case <-ctx.Done():
-	case <-d.process.Done(): // stopOperator reports it
+	case <-d.operator.Process().Done(): // stopOperator reports it
 	}
 }
 
 // withOperatorLog adds the end of the operator's log to an error, if the operator was started.
 func (d *demo) withOperatorLog(err error) error {
-	if d.process == nil {
+	if d.operator == nil {
 		return err
 	}
-	return fmt.Errorf("%w\n%s", err, d.process.LogTail())
-}
-
-// freeAddresses returns loopback addresses with ports that nobody listens on.
-func freeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer func() { _ = listener.Close() }() // all stay open until the last is found, so that they differ
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
+	return fmt.Errorf("%w\n%s", err, d.operator.LogTail())
 }

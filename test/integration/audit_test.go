@@ -82,7 +82,7 @@ func TestAuditCommandWithoutPermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), operator.binary, "audit", "--kubeconfig="+kubeconfig).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), replica.Binary, "audit", "--kubeconfig="+kubeconfig).CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 2 ||
 		!strings.Contains(string(out), "Warning: you may not list and watch pods") || !strings.Contains(string(out), "nothing was judged") {
@@ -93,7 +93,7 @@ func TestAuditCommandWithoutPermissions(t *testing.T) {
 // auditCommand runs the command, and returns its reports on the samples.
 func auditCommand(ctx context.Context, t *testing.T, stdin *strings.Reader, args ...string) []v1alpha1.SecurityReport {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, operator.binary, append([]string{"audit", "-o", "json"}, args...)...)
+	cmd := exec.CommandContext(ctx, replica.Binary, append([]string{"audit", "-o", "json"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if stdin != nil {

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/test/operator"
 )
 
 var namespaceCount atomic.Int32
@@ -98,7 +99,7 @@ func eventually(t *testing.T, what string, condition func(context.Context) (bool
 		return ok, nil
 	})
 	if err != nil {
-		t.Fatalf("waiting for %s: %v; last: %s\n%s", what, err, last, operator.process.LogTail())
+		t.Fatalf("waiting for %s: %v; last: %s\n%s", what, err, last, replica.LogTail())
 	}
 }
 
@@ -182,7 +183,7 @@ func writes(t *testing.T, namespace string) []string {
 	}
 	var found []string
 	for _, e := range events {
-		if e.User != operatorUser || e.Namespace != namespace || e.Resource != "securityreports" {
+		if e.User != operator.User || e.Namespace != namespace || e.Resource != "securityreports" {
 			continue
 		}
 		switch e.Verb {
@@ -282,7 +283,7 @@ func waitForSeries(t *testing.T, namespace, text string, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d series of %s with %q", n, namespace, text), func(context.Context) (bool, string) {
 		var found []string
-		for _, s := range operator.series(t, namespace) {
+		for _, s := range series(t, namespace) {
 			if strings.Contains(s, text) {
 				found = append(found, s)
 			}

@@ -27,6 +27,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/test/controlplane"
+	"github.com/kubersafe/kubersafe/test/operator"
 )
 
 // allWrites returns every write of the operator to reports so far.
@@ -38,7 +39,7 @@ func allWrites(t *testing.T) []string {
 	}
 	var found []string
 	for _, e := range events {
-		if e.User == operatorUser && strings.HasSuffix(e.Resource, "securityreports") && !slices.Contains([]string{"get", "list", "watch"}, e.Verb) {
+		if e.User == operator.User && strings.HasSuffix(e.Resource, "securityreports") && !slices.Contains([]string{"get", "list", "watch"}, e.Verb) {
 			found = append(found, fmt.Sprintf("%s %s/%s", e.Verb, e.Namespace, e.Name))
 		}
 	}
@@ -49,7 +50,7 @@ func allWrites(t *testing.T) []string {
 func waitUntilComplete(t *testing.T) {
 	t.Helper()
 	eventually(t, "the first complete audit", func(context.Context) (bool, string) {
-		lines := operator.scrape(t)
+		lines := scrape(t)
 		return slices.ContainsFunc(lines, func(l string) bool {
 			return strings.HasPrefix(l, "kubersafe_last_complete_audit_timestamp_seconds ")
 		}), fmt.Sprint(len(lines), " lines")
@@ -58,10 +59,8 @@ func waitUntilComplete(t *testing.T) {
 
 func restart(t *testing.T) {
 	t.Helper()
-	operator.stop(t)
-	if err := operator.start(); err != nil {
-		t.Fatal(err)
-	}
+	stop(t)
+	start(t)
 	waitUntilComplete(t)
 }
 
@@ -90,15 +89,13 @@ func TestRestartRewritesNothing(t *testing.T) {
 	}
 
 	// What happens while nobody looks is made up for.
-	operator.stop(t)
+	stop(t)
 	create(t, pod(ns, "late", container("app", "example.com/late", true)))
 	remove(t, deployment(ns, "web", 3))
 	orphan := before.DeepCopy()
 	orphan.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: "deployment-orphan"}
 	create(t, orphan)
-	if err := operator.start(); err != nil {
-		t.Fatal(err)
-	}
+	start(t)
 	waitForReport(t, ns, "pod-late")
 	waitForNoReport(t, ns, "deployment-web")
 	waitForNoReport(t, ns, "deployment-orphan")
@@ -116,7 +113,7 @@ func quiet(t *testing.T) {
 	})
 	waitForClusterReport(t, func(r *v1alpha1.ClusterSecurityReport) bool {
 		counts := make(map[v1alpha1.Severity]int32)
-		for _, line := range operator.scrape(t) {
+		for _, line := range scrape(t) {
 			for _, severity := range audit.Severities {
 				if !strings.HasPrefix(line, "kubersafe_violations{") || !strings.Contains(line, `severity="`+string(severity)+`"`) {
 					continue
@@ -177,11 +174,9 @@ func TestForbiddenSourceDegradesAndIsPickedUp(t *testing.T) {
 	}
 	t.Cleanup(func() { quotas(true) })
 	quotas(false)
-	operator.stop(t)
-	if err := operator.start(); err != nil { // it is ready all the same
-		t.Fatal(err)
-	}
-	process := operator.process
+	stop(t)
+	start(t) // it is ready all the same
+	process := replica.Process()
 	forbidden := waitFor(t, ns, own, func(r *v1alpha1.SecurityReport) bool { return len(r.Skips) > 0 })
 	if got := int(forbidden.Summary.Skipped); got != len(forbidden.Skips) || got < 2 {
 		t.Errorf("%d skipped and %d listed, want those that read quotas", got, len(forbidden.Skips))
@@ -204,7 +199,7 @@ func TestForbiddenSourceDegradesAndIsPickedUp(t *testing.T) {
 		return r.Summary.Skipped == 0 && show(r) == "High no-default-deny-ingress metadata.name\nMedium no-resource-quota metadata.name"
 	})
 	waitForClusterReport(t, sourceIs(audit.ResourceQuotas, v1alpha1.SourceSynced))
-	if operator.process != process {
+	if replica.Process() != process {
 		t.Error("the operator was restarted")
 	}
 	select {
@@ -231,16 +226,14 @@ func TestReportKindsDeletedAndInstalledAgain(t *testing.T) {
 		}
 	}
 	kubectl("delete", "--wait", "-f", crds)
-	operator.stop(t)
-	if err := operator.start(); err != nil { // without its own kinds it is ready, and audits into its metrics
-		t.Fatal(err)
-	}
+	stop(t)
+	start(t) // without its own kinds it is ready, and audits into its metrics
 	waitUntilComplete(t)
 	waitForSeries(t, ns, `kubersafe_violations{category="pod-security",check="privileged-container",kind="Pod"`, 1)
-	if !slices.Contains(operator.scrape(t), `kubersafe_source_state{resource="securityreports.audit.kubersafe.io",state="NotServed"} 1`) {
+	if !slices.Contains(scrape(t), `kubersafe_source_state{resource="securityreports.audit.kubersafe.io",state="NotServed"} 1`) {
 		t.Error("the reports' source must be NotServed")
 	}
-	process := operator.process
+	process := replica.Process()
 	kubectl("apply", "-f", crds)
 	kubectl("wait", "--for=condition=Established", "-f", crds)
 	waitFor(t, ns, "pod-app", func(r *v1alpha1.SecurityReport) bool { return r.UID != before.UID && r.Summary.Critical == 1 })
@@ -256,25 +249,24 @@ func TestStandbyExportsNoStateAndTakesOver(t *testing.T) {
 	ns := newNamespace(t)
 	create(t, pod(ns, "app", container("app", "example.com/app:1", true)))
 	waitForReport(t, ns, "pod-app")
-	leader := operator
-	standby := *operator
-	if err := standby.start(); err != nil {
-		t.Fatal(err)
-	}
-	operator = &standby
-	for _, line := range operator.scrape(t) {
+	leader := replica
+	replica = leader.Replica()
+	start(t)
+	for _, line := range scrape(t) {
 		if strings.HasPrefix(line, "kubersafe_violations") || strings.HasPrefix(line, "kubersafe_last_complete") {
 			t.Errorf("a standby exports %s", line)
 		}
 	}
-	leader.stop(t) // it releases its Lease
+	if err := leader.Stop(); err != nil { // it releases its Lease
+		t.Fatal(err)
+	}
 	waitForSeries(t, ns, `kubersafe_violations{category="pod-security",check="privileged-container",kind="Pod"`, 1)
 	create(t, pod(ns, "next", container("app", "example.com/app:1", true)))
 	waitForReport(t, ns, "pod-next")
 }
 
 func TestMetricsAreCleanAndGuarded(t *testing.T) {
-	problems, err := promlint.New(strings.NewReader(strings.Join(operator.scrape(t), "\n") + "\n")).Lint()
+	problems, err := promlint.New(strings.NewReader(strings.Join(scrape(t), "\n") + "\n")).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,19 +276,12 @@ func TestMetricsAreCleanAndGuarded(t *testing.T) {
 		}
 	}
 	for token, want := range map[string]int{"": http.StatusUnauthorized, tokenOf(t, "default", "default"): http.StatusForbidden} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+operator.metrics+"/metrics", nil)
+		code, _, err := replica.ScrapeAs(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if token != "" {
-			request.Header.Set("Authorization", "Bearer "+token)
-		}
-		response, err := operator.scraper.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response.StatusCode != want || response.Body.Close() != nil {
-			t.Errorf("a scrape is answered %s, want %d", response.Status, want)
+		if code != want {
+			t.Errorf("a scrape is answered %d, want %d", code, want)
 		}
 	}
 }

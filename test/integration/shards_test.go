@@ -31,30 +31,47 @@ import (
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 	"github.com/kubersafe/kubersafe/test/controlplane"
+	"github.com/kubersafe/kubersafe/test/operator"
 )
 
 // startShard starts a replica of a shard, which may have to wait before it works.
-func startShard(t *testing.T, part string) *operatorProcess {
+func startShard(t *testing.T, part string) *operator.Operator {
 	t.Helper()
-	o := *operator
-	o.args = []string{"--shard=" + part}
-	if err := o.start(); err != nil {
+	o := replica.Replica()
+	o.Args = []string{"--shard=" + part}
+	if err := startOperator(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := o.process.Stop(15 * time.Second); err != nil {
+		if _, err := o.Process().Stop(15 * time.Second); err != nil { // however it has ended
 			t.Error(err)
 		}
 	})
-	return &o
+	return o
+}
+
+func stopShard(t *testing.T, o *operator.Operator) {
+	t.Helper()
+	if err := o.Stop(); err != nil {
+		t.Fatalf("%v\n%s", err, o.LogTail())
+	}
+}
+
+func scrapeOf(t *testing.T, o *operator.Operator) []string {
+	t.Helper()
+	lines, err := o.Scrape(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
 }
 
 // stateOf returns the state series of replicas together, as Prometheus has them. A series that two of them export is an error.
-func stateOf(t *testing.T, replicas ...*operatorProcess) map[string]string {
+func stateOf(t *testing.T, replicas ...*operator.Operator) map[string]string {
 	t.Helper()
 	state := make(map[string]string)
 	for _, o := range replicas {
-		for _, line := range o.scrape(t) {
+		for _, line := range scrapeOf(t, o) {
 			series, value, _ := strings.Cut(line, "} ")
 			if !strings.HasPrefix(line, "kubersafe_") || !strings.Contains(line, "namespace=") && !strings.HasPrefix(line, "kubersafe_cluster_") {
 				continue
@@ -68,24 +85,24 @@ func stateOf(t *testing.T, replicas ...*operatorProcess) map[string]string {
 	return state
 }
 
-func waitForShards(t *testing.T, replicas ...*operatorProcess) {
+func waitForShards(t *testing.T, replicas ...*operator.Operator) {
 	t.Helper()
 	for _, o := range replicas {
 		eventually(t, "a shard's first complete audit", func(context.Context) (bool, string) {
-			return slices.ContainsFunc(o.scrape(t), func(l string) bool {
+			return slices.ContainsFunc(scrapeOf(t, o), func(l string) bool {
 				return strings.HasPrefix(l, "kubersafe_last_complete_audit_timestamp_seconds ")
-			}), o.process.LogTail()
+			}), o.LogTail()
 		})
 	}
 }
 
 // waitUntilHeldUp waits until a replica says that it waits for those of another number of shards.
-func waitUntilHeldUp(t *testing.T, replicas ...*operatorProcess) {
+func waitUntilHeldUp(t *testing.T, replicas ...*operator.Operator) {
 	t.Helper()
 	for _, o := range replicas {
 		eventually(t, "a shard to wait for the others to end", func(context.Context) (bool, string) {
-			log, err := os.ReadFile(o.process.Log)
-			return err == nil && bytes.Contains(log, []byte("Waiting for the replicas of another number of shards to end")), o.process.LogTail()
+			log, err := os.ReadFile(o.Process().Log)
+			return err == nil && bytes.Contains(log, []byte("Waiting for the replicas of another number of shards to end")), o.LogTail()
 		})
 		if state := stateOf(t, o); len(state) > 0 {
 			t.Errorf("a shard that waits exports %v", slices.Sorted(maps.Keys(state)))
@@ -111,9 +128,9 @@ func TestShards(t *testing.T) {
 		settle(t, ns)
 	}
 	quiet(t)
-	whole, want, mark := operator, stateOf(t, operator), len(allWrites(t))
+	whole, want, mark := replica, stateOf(t, replica), len(allWrites(t))
 	report := waitForClusterReport(t, func(*v1alpha1.ClusterSecurityReport) bool { return true })
-	unchanged := func(when string, replicas ...*operatorProcess) {
+	unchanged := func(when string, replicas ...*operator.Operator) {
 		t.Helper()
 		if w := allWrites(t)[mark:]; len(w) > 0 {
 			t.Errorf("%s, there are writes: %v", when, w)
@@ -123,10 +140,10 @@ func TestShards(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() { // whatever has happened, the other tests have their operator
-		if _, err := whole.process.Stop(15 * time.Second); err != nil {
+		if _, err := whole.Process().Stop(15 * time.Second); err != nil {
 			t.Error(err)
 		}
-		if err := whole.start(); err != nil {
+		if err := startOperator(context.Background(), whole); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -134,7 +151,7 @@ func TestShards(t *testing.T) {
 	one, other := startShard(t, "0/2"), startShard(t, "kubersafe-3/2")
 	waitUntilHeldUp(t, one, other)
 	unchanged("while shards wait", whole)
-	whole.stop(t)
+	stopShard(t, whole)
 	waitForShards(t, one, other)
 	time.Sleep(3 * time.Second) // longer than the cluster's report trails
 	unchanged("in two shards", one, other)
@@ -191,24 +208,24 @@ func TestShards(t *testing.T) {
 	if state := stateOf(t, standby); len(state) > 0 {
 		t.Errorf("a standby exports %v", slices.Sorted(maps.Keys(state)))
 	}
-	if _, err := other.process.Stop(0); err == nil { // killed, so that it does not let its Lease go
+	if _, err := other.Process().Stop(0); err == nil { // killed, so that it does not let its Lease go
 		t.Log("the shard ended before it could be killed")
 	}
 	waitForShards(t, standby)
 	unchanged("after a standby has taken over", one, standby)
 
-	three := []*operatorProcess{startShard(t, "0/3"), startShard(t, "1/3"), startShard(t, "2/3")}
+	three := []*operator.Operator{startShard(t, "0/3"), startShard(t, "1/3"), startShard(t, "2/3")}
 	waitUntilHeldUp(t, three...)
-	one.stop(t)
-	standby.stop(t)
+	stopShard(t, one)
+	stopShard(t, standby)
 	waitForShards(t, three...)
 	time.Sleep(3 * time.Second)
 	unchanged("in three shards", three...)
 
 	for _, o := range three {
-		o.stop(t)
+		stopShard(t, o)
 	}
-	if err := whole.start(); err != nil {
+	if err := startOperator(context.Background(), whole); err != nil {
 		t.Fatal(err)
 	}
 	waitUntilComplete(t)
@@ -329,7 +346,7 @@ func TestShardedComponent(t *testing.T) {
 			}
 		}
 	}
-	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "kubersafe"}, whole); err != nil {
+	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: operator.Namespace, Name: "kubersafe"}, whole); err != nil {
 		t.Fatal(err)
 	}
 
@@ -367,7 +384,7 @@ func TestShardedComponent(t *testing.T) {
 	}
 	container.Args = args
 	container.Env = slices.DeleteFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "POD_NAME" || e.Name == "SHARDS" })
-	made := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "compared"}, Spec: appsv1.DeploymentSpec{
+	made := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "compared"}, Spec: appsv1.DeploymentSpec{
 		Selector: sharded.Spec.Selector, Template: sharded.Spec.Template,
 	}}
 	if err := admin.Create(t.Context(), made, client.DryRunAll); err != nil { // which defaults it
