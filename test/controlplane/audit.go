@@ -28,7 +28,17 @@ const (
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+`
+	auditEverything = `- level: Metadata
+`
+	// auditUsers logs the requests of some users, and the markers.
+	auditUsers = `- level: Metadata
+  users: [%s]
 - level: Metadata
+  verbs: [get]
+  namespaces: [default]
+  resources: [{group: "", resources: [configmaps]}]
+- level: None
 `
 	// auditFlushTimeout bounds the wait for the log to catch up, which takes milliseconds.
 	auditFlushTimeout = 30 * time.Second
@@ -46,11 +56,17 @@ type AuditEvent struct {
 	// Code is the HTTP status; of a watch that is still open, the one it was established with.
 	Code      int
 	UserAgent string
+	// Answered is when the answer was complete; of a watch that is still open, when it began.
+	Answered time.Time
 }
 
-func (c *ControlPlane) configureAuditLog(apiServer *envtest.APIServer) error {
+func (c *ControlPlane) configureAuditLog(apiServer *envtest.APIServer, users []string) error {
+	rules := auditEverything
+	if len(users) > 0 {
+		rules = fmt.Sprintf(auditUsers, `"`+strings.Join(users, `", "`)+`"`)
+	}
 	policy := filepath.Join(c.Dir, "audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(auditPolicy+rules), 0o600); err != nil {
 		return fmt.Errorf("writing the audit policy: %w", err)
 	}
 	c.auditLog = filepath.Join(c.Dir, "audit.jsonl")
@@ -124,7 +140,7 @@ func parseAuditLog(content []byte) ([]AuditEvent, error) {
 }
 
 func auditEvent(logged *auditv1.Event) AuditEvent {
-	event := AuditEvent{User: logged.User.Username, Verb: logged.Verb, UserAgent: logged.UserAgent}
+	event := AuditEvent{User: logged.User.Username, Verb: logged.Verb, UserAgent: logged.UserAgent, Answered: logged.StageTimestamp.Time}
 	if ref := logged.ObjectRef; ref != nil {
 		event.Resource, event.Subresource = ref.Resource, ref.Subresource
 		event.Namespace, event.Name = ref.Namespace, ref.Name

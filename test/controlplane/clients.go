@@ -44,6 +44,9 @@ func (c *ControlPlane) Kubectl(ctx context.Context, stdin io.Reader, args ...str
 // KubectlPath is the path of the kubectl that belongs to the control plane.
 func (c *ControlPlane) KubectlPath() string { return c.binaries.path("kubectl") }
 
+// Etcd is the URL of the etcd that the API server stores its objects in. It asks nobody who they are.
+func (c *ControlPlane) Etcd() string { return c.env.ControlPlane.Etcd.URL.String() }
+
 // ServiceAccount returns a client configuration, and the path of a kubeconfig, that can do exactly what the
 // ServiceAccount may. It must exist.
 func (c *ControlPlane) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, string, error) {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +44,12 @@ type Options struct {
 	AuditLog bool
 	// Features are feature gates of the API server to switch on.
 	Features []string
+	// AuditUsers are the users whose requests are logged; empty means everybody's.
+	AuditUsers []string
+	// WithoutControllers leaves kube-controller-manager out: nothing is created, counted or collected but by the caller.
+	WithoutControllers bool
+	// APIServerMemory is what the API server tries to stay within, such as 12GiB; "" lets it double what it needs.
+	APIServerMemory string
 	// Log is told what is going on. May be nil.
 	Log func(format string, args ...any)
 }
@@ -69,8 +76,8 @@ type ControlPlane struct {
 	stopErr  error
 }
 
-// Start boots a control plane and returns when its controllers work: the default ServiceAccount is there, and quotas are
-// counted. If it fails, nothing is left running. Cancelling ctx makes it give up at the next step.
+// Start boots a control plane and returns when its controllers, if there are any, work: the default ServiceAccount is
+// there, and quotas are counted. If it fails, nothing is left running. Cancelling ctx makes it give up at the next step.
 func Start(ctx context.Context, options Options) (*ControlPlane, error) {
 	binaries, err := findBinaries()
 	if err != nil {
@@ -95,7 +102,10 @@ func (c *ControlPlane) start(ctx context.Context, options Options) error {
 	if c.guard, err = startGuard(c.Dir); err != nil {
 		return err
 	}
-	steps := []func(context.Context, Options) error{c.startAPIServer, c.startControllerManager, c.waitUntilReady}
+	steps := []func(context.Context, Options) error{c.startAPIServer}
+	if !options.WithoutControllers {
+		steps = append(steps, c.startControllerManager, c.waitUntilReady)
+	}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -143,13 +153,15 @@ func (c *ControlPlane) configure(options Options) error {
 	if etcd.DataDir, err = c.mkdir("etcd"); err != nil {
 		return err
 	}
-	if apiServer.Path, apiServer.Out, err = c.component("kube-apiserver"); err != nil {
+	if apiServer.Path, apiServer.Out, err = c.component("kube-apiserver", options.APIServerMemory); err != nil {
 		return err
 	}
-	if etcd.Path, etcd.Out, err = c.component("etcd"); err != nil {
+	if etcd.Path, etcd.Out, err = c.component("etcd", ""); err != nil {
 		return err
 	}
 	apiServer.Err, etcd.Err = apiServer.Out, etcd.Out
+	// By default etcd takes 2 GB, less than the largest cluster needs with the old versions of its objects.
+	etcd.Configure().Set("quota-backend-bytes", strconv.Itoa(16<<30))
 
 	// envtest switches the ServiceAccount plugin off, because nothing creates the default ServiceAccounts without the
 	// controller manager. It runs here, and without the plugin Pods would look different from any real cluster's.
@@ -158,14 +170,14 @@ func (c *ControlPlane) configure(options Options) error {
 		apiServer.Configure().Append("feature-gates", feature+"=true")
 	}
 	if options.AuditLog {
-		return c.configureAuditLog(apiServer)
+		return c.configureAuditLog(apiServer, options.AuditUsers)
 	}
 	return nil
 }
 
 // component returns what envtest is to run for a component, and where its output goes.
-func (c *ControlPlane) component(name string) (string, io.Writer, error) {
-	path, err := c.guard.wrap(name, c.binaries.path(name))
+func (c *ControlPlane) component(name, memory string) (string, io.Writer, error) {
+	path, err := c.guard.wrap(name, c.binaries.path(name), memory)
 	if err != nil {
 		return "", nil, err
 	}

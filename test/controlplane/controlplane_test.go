@@ -167,9 +167,13 @@ func testAuditLog(t *testing.T, c *ControlPlane, client kubernetes.Interface) {
 	}
 	wantFirst := AuditEvent{
 		User: "admin", Verb: "create", Resource: "configmaps", Namespace: "audited", Name: "c00", Code: 201, UserAgent: got[0].UserAgent,
+		Answered: got[0].Answered,
 	}
 	if diff := cmp.Diff(wantFirst, got[0]); diff != "" {
 		t.Errorf("first create (-want +got):\n%s", diff)
+	}
+	if took := time.Since(got[0].Answered); took < 0 || took > conditionTimeout {
+		t.Errorf("the first create was answered at %s", got[0].Answered)
 	}
 	if !strings.HasPrefix(got[0].UserAgent, "controlplane.test/") {
 		t.Errorf("user agent %q, want the test's", got[0].UserAgent)

@@ -85,6 +85,9 @@ func (p *Process) terminate(timeout time.Duration) error {
 	return fmt.Errorf("%s did not end within %s of SIGTERM and was killed", p.name, timeout)
 }
 
+// Pid is the process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // LogTail is the end of the program's output.
 func (p *Process) LogTail() string { return tail(p.Log) }
 
@@ -172,8 +175,13 @@ func (g *guard) add(name string, pid int) error {
 func (g *guard) remove(name string) { _ = os.Remove(g.pidFile(name)) }
 
 // wrap returns a script that notes its process id and becomes the program: envtest does not tell the ids of what it starts.
-func (g *guard) wrap(name, program string) (string, error) {
-	script := fmt.Sprintf("#!/bin/sh\necho $$ > %s\nexec %s \"$@\"\n", quote(g.pidFile(name)), quote(program))
+// memory, if not "", is the memory that Go's runtime is to keep it within.
+func (g *guard) wrap(name, program, memory string) (string, error) {
+	limit := ""
+	if memory != "" {
+		limit = "export GOMEMLIMIT=" + quote(memory) + "\n"
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho $$ > %s\n%sexec %s \"$@\"\n", quote(g.pidFile(name)), limit, quote(program))
 	path := filepath.Join(g.dir, name)
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // a script has to be executable
 		return "", fmt.Errorf("guarding %s: %w", name, err)
