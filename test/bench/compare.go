@@ -1,0 +1,198 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/source"
+)
+
+const (
+	// compareTimeout bounds the wait for the cluster's report, which trails by up to 20 seconds.
+	compareTimeout = time.Minute
+	// pageSize of lists: client-go's own.
+	pageSize = 500
+)
+
+// compare returns an error with the difference unless the reports are, byte for byte, what a fresh evaluation in one thread
+// gives for the state of the cluster, and enters their size in the table.
+func (b *bench) compare(ctx context.Context) error {
+	for begun := time.Now(); ; time.Sleep(time.Second) {
+		stored, size, err := b.stored(ctx)
+		if err != nil {
+			return err
+		}
+		fresh, pods, err := b.fresh(ctx)
+		if err != nil {
+			return err
+		}
+		if !maps.Equal(stored, fresh) {
+			if time.Since(begun) < compareTimeout {
+				continue
+			}
+			return fmt.Errorf("the reports are not those of a fresh evaluation (-fresh +stored):\n%s", difference(fresh, stored))
+		}
+		r := b.rows[len(b.rows)-1]
+		r.values["pods"], r.values["namespaces"] = float64(pods), float64(b.size.Namespaces)
+		r.values["reports"], r.values["report bytes"] = float64(len(stored)), float64(size)/float64(len(stored))
+		if nothing := b.rows[0]; nothing.name == "empty" {
+			r.values["heap B/pod"] = (r.values["heap MiB"] - nothing.values["heap MiB"]) * mebibyte / float64(pods)
+		}
+		return nil
+	}
+}
+
+// difference shows the first few reports that differ.
+func difference(fresh, stored map[string]string) string {
+	const most = 3
+	differing := make(map[string]bool)
+	for _, m := range []map[string]string{fresh, stored} {
+		for key := range m {
+			if fresh[key] != stored[key] {
+				differing[key] = true
+			}
+		}
+	}
+	keys := slices.Sorted(maps.Keys(differing))
+	text := fmt.Sprintf("%d of %d reports differ\n", len(keys), len(stored))
+	for _, key := range keys[:min(most, len(keys))] {
+		text += key + "\n" + cmp.Diff(fresh[key], stored[key])
+	}
+	return text
+}
+
+// stored returns the reports that there are, and the size of all of them as JSON without managed fields.
+func (b *bench) stored(ctx context.Context) (map[string]string, int, error) {
+	reports, size := make(map[string]string), 0
+	err := b.each(ctx, &v1alpha1.SecurityReportList{}, func(o client.Object) error {
+		o.SetManagedFields(nil)
+		encoded, err := json.Marshal(o)
+		size += len(encoded)
+		reports[o.GetNamespace()+"/"+o.GetName()] = canonical(o)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return reports, size, b.each(ctx, &v1alpha1.ClusterSecurityReportList{}, func(o client.Object) error {
+		reports[o.GetName()] = canonical(o)
+		return nil
+	})
+}
+
+// fresh evaluates the cluster as it is, one namespace after the other, and returns the reports and the number of Pods.
+func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
+	set, err := checks.Default()
+	if err != nil {
+		return nil, 0, err
+	}
+	static, pods := source.NewStatic(), 0
+	for _, list := range []client.ObjectList{
+		&corev1.NamespaceList{}, &corev1.PodList{}, &corev1.ReplicationControllerList{}, &corev1.ResourceQuotaList{},
+		&corev1.LimitRangeList{}, &corev1.ServiceAccountList{}, &corev1.ServiceList{}, &appsv1.DeploymentList{}, &appsv1.ReplicaSetList{},
+		&appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}, &batchv1.JobList{}, &batchv1.CronJobList{}, &networkingv1.NetworkPolicyList{},
+	} {
+		err := b.each(ctx, list, func(o client.Object) error {
+			if _, ok := o.(*corev1.Pod); ok {
+				pods++
+			}
+			return static.Add(o)
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	reports, book, now := make(map[string]string), ledger.New(), time.Now()
+	for name, inventory := range static.Inventories() {
+		ns := audit.Fold(*inventory, now)
+		results := set.Evaluate(ns)
+		built, remembered := report.BuildNamespace(name, results, func(string) report.Remembered { return nil }, now)
+		entries := make(ledger.Entries, len(results))
+		for i := range results {
+			entries[results[i].Report] = ledger.EntryOf(&results[i], remembered[i])
+		}
+		book.Put(name, entries)
+		for _, r := range built {
+			reports[r.Namespace+"/"+r.Name] = canonical(r)
+		}
+	}
+	// What the operator alone knows, its sources and its version, is taken from its own report.
+	own := &v1alpha1.ClusterSecurityReport{}
+	if err := b.client.Get(ctx, client.ObjectKey{Name: v1alpha1.ClusterReportName}, own); err != nil {
+		return nil, 0, client.IgnoreNotFound(err) // not written yet: the comparison will tell
+	}
+	reports[own.Name] = canonical(report.BuildCluster(book.Totals(), own.Sources, own.Version))
+	return reports, pods, nil
+}
+
+// each calls do for every object of the kind of an empty list. do may keep the objects.
+func (b *bench) each(ctx context.Context, empty client.ObjectList, do func(client.Object) error) error {
+	options := &client.ListOptions{Limit: pageSize}
+	for {
+		list, ok := empty.DeepCopyObject().(client.ObjectList)
+		if !ok {
+			return fmt.Errorf("a copy of %T is no list", empty)
+		}
+		if err := b.client.List(ctx, list, options); err != nil {
+			return fmt.Errorf("listing into %T: %w", list, err)
+		}
+		err := meta.EachListItem(list, func(item runtime.Object) error {
+			o, ok := item.(client.Object)
+			if !ok {
+				return fmt.Errorf("%T in a list is no object", item)
+			}
+			return do(o)
+		})
+		if err != nil || list.GetContinue() == "" {
+			return err
+		}
+		options.Continue = list.GetContinue()
+	}
+}
+
+// canonical encodes what the operator decides of a report, but for since when findings stand.
+func canonical(o client.Object) string {
+	metadata := metav1.ObjectMeta{
+		Namespace: o.GetNamespace(), Name: o.GetName(), Labels: o.GetLabels(), Annotations: o.GetAnnotations(),
+		OwnerReferences: o.GetOwnerReferences(), Finalizers: o.GetFinalizers(),
+	}
+	switch r := o.(type) {
+	case *v1alpha1.SecurityReport:
+		r.TypeMeta, r.ObjectMeta = metav1.TypeMeta{}, metadata
+		for i := range r.Findings {
+			r.Findings[i].Since = metav1.Time{}
+		}
+	case *v1alpha1.ClusterSecurityReport:
+		r.TypeMeta, r.ObjectMeta = metav1.TypeMeta{}, metadata
+		for i := range r.Findings {
+			r.Findings[i].Since = metav1.Time{}
+		}
+	}
+	encoded, err := json.MarshalIndent(o, "", " ")
+	if err != nil {
+		return err.Error() // then it differs from everything else
+	}
+	return string(encoded)
+}
