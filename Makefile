@@ -97,6 +97,15 @@ verify: ## Everything that must pass before a commit: check, then test.
 demo: controlplane build ## Show the operator at work on a local control plane. KEEP=1 leaves it running.
 	$(WITH_ASSETS) go run ./hack/demo -operator bin/kubersafe $(if $(filter 1,$(KEEP)),-keep) $(DEMO_ARGS)
 
+.PHONY: bench
+bench: controlplane build ## Measure the operator with 5,000 Pods on a local control plane, in minutes. BENCH_ARGS is passed on.
+	$(WITH_ASSETS) go run ./test/bench -operator bin/kubersafe -ranges test/bench/ranges.yaml -table bin/bench.md $(BENCH_ARGS)
+
+.PHONY: bench-large
+bench-large: controlplane build ## Measure it at the size that Kubernetes supports: needs 24 GB of memory and half an hour.
+	$(WITH_ASSETS) go run ./test/bench -operator bin/kubersafe -pods 150000 -namespaces 10000 -policies 20000 \
+		-apiserver-memory 11GiB -table bin/bench-large.md -scenario empty,cold-start,latency,restart,status $(BENCH_ARGS)
+
 ##@ Build
 
 .PHONY: build

@@ -126,17 +126,13 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	}
 	reports, book, now := make(map[string]string), ledger.New(), time.Now()
 	for name, inventory := range static.Inventories() {
-		ns := audit.Fold(*inventory, now)
-		results := set.Evaluate(ns)
-		built, remembered := report.BuildNamespace(name, results, func(string) report.Remembered { return nil }, now)
-		entries := make(ledger.Entries, len(results))
-		for i := range results {
-			entries[results[i].Report] = ledger.EntryOf(&results[i], remembered[i])
+		verdicts := ledger.Judge(set, audit.Fold(*inventory, now), ledger.Previous{}, now)
+		entries := make(ledger.Entries, len(verdicts))
+		for _, v := range verdicts {
+			entries[v.Report] = v.Entry
+			reports[name+"/"+v.Report] = canonical(v.Build())
 		}
-		book.Put(name, entries)
-		for _, r := range built {
-			reports[r.Namespace+"/"+r.Name] = canonical(r)
-		}
+		book.Put(name, set, entries)
 	}
 	// What the operator alone knows, its sources and its version, is taken from its own report.
 	own := &v1alpha1.ClusterSecurityReport{}

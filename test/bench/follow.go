@@ -71,7 +71,7 @@ func (f *follower) run(events <-chan watch.Event) {
 }
 
 // awaitTimeout bounds the wait for one report. Measured: milliseconds.
-const awaitTimeout = 30 * time.Second
+const awaitTimeout = time.Minute
 
 // await returns when the first version of an object after a given one was seen.
 func (f *follower) await(ctx context.Context, key client.ObjectKey, after uint64) (time.Time, error) {

@@ -97,15 +97,20 @@ func (b *bench) startOperator(ctx context.Context) error {
 // waitUntilIdle returns when the operator says that nothing is left to be done.
 func (b *bench) waitUntilIdle(ctx context.Context) error {
 	const interval = 250 * time.Millisecond
-	begun := time.Now().Unix()
-	for {
+	// The time is in whole seconds, and the first is that of the first pass, when reports may still have to be written. So a
+	// later one than that, and than this second, is needed to know that nothing was left to be done.
+	after := float64(time.Now().Unix())
+	for seen := false; ; {
 		scraped, err := b.scrape(ctx)
 		if err != nil {
 			return err
 		}
-		// It is in whole seconds, so a later second than this one is needed to know that it is of now.
-		if scraped["kubersafe_last_complete_audit_timestamp_seconds"] > float64(begun) {
+		last, complete := scraped["kubersafe_last_complete_audit_timestamp_seconds"]
+		if complete && seen && last > after {
 			return nil
+		}
+		if complete && !seen {
+			seen, after = true, max(after, last)
 		}
 		select {
 		case <-ctx.Done():
@@ -231,8 +236,9 @@ func (b *bench) deployments(ctx context.Context) (map[string][]*appsv1.Deploymen
 	})
 }
 
-// flip changes the verdict on a Deployment.
+// flip changes the verdict on a Deployment, and the hash of its template, so that two flips at once show as well.
 func (b *bench) flip(ctx context.Context, d *appsv1.Deployment) (change, error) {
+	metav1.SetMetaDataAnnotation(&d.Spec.Template.ObjectMeta, "bench/round", d.ResourceVersion)
 	c := d.Spec.Template.Spec.Containers[0].SecurityContext
 	if c == nil {
 		c = &corev1.SecurityContext{}
