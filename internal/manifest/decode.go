@@ -51,7 +51,13 @@ func (d *document) decode() decoded {
 		return out
 	}
 	text := d.text
-	if !d.isJSON {
+	if d.isJSON {
+		var value any
+		if twice, _ := kjson.UnmarshalStrict(text, &value, kjson.DisallowDuplicateFields); len(twice) > 0 {
+			out.fail(d, Problem{Message: twice[0].Error() + "; which one counts depends on who reads it"})
+			return out
+		}
+	} else {
 		var ok bool
 		if text, ok = out.toJSON(d); !ok {
 			return out
@@ -155,23 +161,26 @@ func (out *decoded) object(d *document, at []any, text []byte, kind schema.Group
 		return
 	}
 	gvk := schema.FromAPIVersionAndKind(head.APIVersion, head.Kind)
-	if isList(gvk.Kind) && head.Items != nil {
+	// To kubectl whatever has items is a list, and what it applies are the items. To the API server it is what its kind says.
+	if head.Items != nil {
 		if len(at) >= 2*maxNesting {
 			fail(Problem{Message: "has too many Lists inside each other"})
 			return
 		}
-		gvk.Kind = strings.TrimSuffix(gvk.Kind, "List")
-		if gvk.Kind == "" {
-			gvk = schema.GroupVersionKind{}
+		kind := gvk
+		if kind.Kind = strings.TrimSuffix(kind.Kind, "List"); kind.Kind == "" {
+			kind = schema.GroupVersionKind{}
 		}
 		for i, item := range *head.Items {
 			place := fmt.Sprintf("items[%d]", i)
 			if where != "" {
 				place = where + "." + place
 			}
-			out.object(d, append(at[:len(at):len(at)], "items", i), item, gvk, place)
+			out.object(d, append(at[:len(at):len(at)], "items", i), item, kind, place)
 		}
-		return
+		if isList(gvk.Kind) {
+			return
+		}
 	}
 	if out.passOver(d, gvk) {
 		return

@@ -119,41 +119,77 @@ func jsonLength(text []byte) int {
 	return int(decoder.InputOffset())
 }
 
-// typeAtTop returns what a YAML document is, if that can be told without parsing it.
+// typeAtTop returns what a YAML document is, if that can be told for sure without parsing it: its top is a block mapping, and
+// every line at the margin begins with a plain key, or is part of a key's value. There are many other ways to write a
+// document, and to write "kind" a second time in one of them must not hide what the first one is taken for.
 func typeAtTop(text []byte) (apiVersion, kind string) {
-	apiVersions, kinds := 0, 0
-	for len(text) > 0 {
-		line, rest, _ := bytes.Cut(text, []byte("\n"))
-		if value, ok := bytes.CutPrefix(line, []byte("kind:")); ok {
-			kind = plain(value)
-			kinds++
-		} else if value, ok := bytes.CutPrefix(line, []byte("apiVersion:")); ok {
-			apiVersion = plain(value)
-			apiVersions++
-		}
-		text = rest
+	if bytes.Count(text, []byte("\r")) != bytes.Count(text, []byte("\r\n")) {
+		return "", ""
 	}
-	if apiVersions != 1 || kinds != 1 || apiVersion == "" || kind == "" {
-		return "", "" // none, or one too many: a marker may be missing
+	for _, lineBreak := range []string{"\u0085", "\u2028", "\u2029"} {
+		if bytes.Contains(text, []byte(lineBreak)) {
+			return "", ""
+		}
+	}
+	begun, told := false, false // told: the last key is one of the two
+	for len(text) > 0 {
+		var line []byte
+		line, text, _ = bytes.Cut(text, []byte("\n"))
+		content := bytes.TrimLeft(line, " \t\r")
+		if len(content) == 0 || content[0] == '#' {
+			continue
+		}
+		if len(content) < len(line) || isEntry(line) {
+			if told || !begun {
+				return "", "" // the value goes on, or the top is further to the right
+			}
+			continue
+		}
+		key, value, ok := cutKey(bytes.TrimRight(line, "\r"))
+		if !ok {
+			return "", ""
+		}
+		begun, told = true, true
+		var into *string
+		switch string(key) {
+		case "apiVersion":
+			into = &apiVersion
+		case "kind":
+			into = &kind
+		case "items": // makes it a list, whatever its kind
+			return "", ""
+		default:
+			told = false
+			continue
+		}
+		if *into != "" {
+			return "", "" // one too many: a marker may be missing
+		}
+		if *into = word(value); *into == "" {
+			return "", ""
+		}
+	}
+	if apiVersion == "" || kind == "" {
+		return "", ""
 	}
 	return apiVersion, kind
 }
 
-// plain returns a YAML value that means itself, or "" for any other.
-func plain(value []byte) string {
+// word returns a YAML value that means itself, or "" for any other.
+func word(value []byte) string {
 	if comment := bytes.Index(value, []byte(" #")); comment >= 0 {
 		value = value[:comment]
 	}
-	text := bytes.TrimSpace(value)
-	if len(text) == 0 || value[0] != ' ' && value[0] != '\t' || !isLetter(text[0]) {
+	value = bytes.TrimRight(value, " ")
+	if len(value) == 0 || !isLetter(value[0]) || isWord(value) {
 		return ""
 	}
-	for _, c := range text {
-		if !isLetter(c) && (c < '0' || c > '9') && c != '.' && c != '/' && c != '-' {
+	for _, c := range value {
+		if !isLetter(c) && !isDigit(c) && c != '.' && c != '/' && c != '-' {
 			return ""
 		}
 	}
-	return string(text)
+	return string(value)
 }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
