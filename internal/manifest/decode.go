@@ -101,7 +101,10 @@ func (out *decoded) toJSON(d *document) (text []byte, ok bool) {
 func (d *document) invalid(err error) Problem {
 	message, line := yamlError(err)
 	if line > 0 {
-		line += d.start - 1
+		// Of what the end of the text lacks, the parser says that it is behind it.
+		line = d.start - 1 + min(line, 1+bytes.Count(bytes.TrimRight(d.text, " \t\r\n"), []byte("\n")))
+	} else if at := bytes.Index(d.text, template); at >= 0 {
+		line = d.start + bytes.Count(d.text[:at], []byte("\n"))
 	}
 	return Problem{Line: line, Message: "is not valid YAML: " + message}
 }
@@ -294,6 +297,9 @@ func yamlError(err error) (message string, line int) {
 		message = strings.TrimPrefix(message, prefix)
 	}
 	message, _, _ = strings.Cut(message, "\n")
+	if strings.HasPrefix(message, "invalid map key") || strings.HasPrefix(message, "unsupported map key") {
+		return "a key must be a string", 0 // the rest is a dump of the library's own
+	}
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
 		message = message[len(m[0]):]
 		line, _ = strconv.Atoi(m[1]) // digits only; should they be too many, 0

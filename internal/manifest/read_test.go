@@ -130,7 +130,7 @@ func TestRead(t *testing.T) {
 		"a template": {
 			"---\n" + web + "spec:\n  replicas: {{ .Values.replicas }}\n---\n{{- if .Values.web }}\n" + pod + "{{- end }}\n",
 			[]string{
-				`error: document 1, line 2: is not valid YAML: invalid map key: map[interface {}]interface {}{".Values.replicas":interface {}(nil)}; it looks like a template: render it first (helm template, kustomize build)`,
+				`error: document 1, line 8: is not valid YAML: a key must be a string; it looks like a template: render it first (helm template, kustomize build)`,
 				`error: document 2, line 10: is not valid YAML: did not find expected node content; it looks like a template: render it first (helm template, kustomize build)`,
 			},
 		},
@@ -157,6 +157,17 @@ func TestRead(t *testing.T) {
 		"a field that is set twice is a warning, and the last one counts": {
 			"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  name: b\n",
 			[]string{"Pod default/b", `warning: document 1, line 5: key "name" already set in map; the last one counts`},
+		},
+		"a field that JSON sets twice": {
+			`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"hostPID":true},"spec":{}}`,
+			[]string{`error: document 1, line 1: duplicate field "spec"; which one counts depends on who reads it`},
+		},
+		"JSON that ends too early": {
+			"{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"Pod\"\n", []string{"error: document 1, line 3: is not valid YAML: did not find expected ',' or '}'"},
+		},
+		"a map for a key": {"kind: Pod\n? {a: b}\n: c\n", []string{"error: document 1, line 1: is not valid YAML: a key must be a string"}},
+		"what has items is a list, whatever it says": {
+			"apiVersion: v1\nkind: ConfigMap\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n", []string{"Pod default/a", "left out: 1 ConfigMap"},
 		},
 		"two objects without a marker between them": {
 			pod + named("b"), []string{`error: document 1, line 5: is not valid YAML: key "apiVersion" already set in map; is a line "---" missing before it?`},
