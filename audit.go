@@ -25,6 +25,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/manifest"
+	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -232,7 +233,9 @@ func judge(set *audit.Set, inventory audit.Inventory, now time.Time) []*v1alpha1
 	verdicts := ledger.Judge(set, audit.Fold(inventory, now), ledger.Previous{}, now)
 	reports := make([]*v1alpha1.SecurityReport, 0, len(verdicts))
 	for _, v := range verdicts {
-		reports = append(reports, v.Build())
+		r := v.Build()
+		r.Namespace = report.CleanName(r.Namespace) // in a manifest it is any text
+		reports = append(reports, r)
 	}
 	return reports
 }

@@ -86,7 +86,11 @@ func TestAuditExitCodes(t *testing.T) {
 			stdin: privileged + malformed, args: []string{"-f", "-"}, code: 2, stdout: "privileged-container", stderr: "standard input, document 2, line ",
 		},
 		"malformed input counts even without a bar": {stdin: clean + malformed, args: []string{"-f", "-", "--fail-on=never"}, code: 2, stderr: "Error: 1 error in the input"},
-		"no objects":                    {args: []string{"-f", "-"}, code: 2, stderr: "nothing was judged"},
+		"no objects": {args: []string{"-f", "-"}, code: 2, stderr: "nothing was judged"},
+		"names that an API server would not take": {
+			stdin: strings.Replace(privileged, "name: web, namespace: shop", `name: a_b, namespace: "s\e[31m"`, 1), args: []string{"-f", "-"}, code: 1,
+			stdout: "s�[31m", stderr: `Deployment "s\x1b[31m/a_b": metadata.name: a lowercase RFC 1123 subdomain`,
+		},
 		"no such file":                  {args: []string{"-f", "no/such.yaml"}, code: 2, stderr: `"no/such.yaml": no such file or directory`},
 		"what is skipped fails nothing": {stdin: clean + "---" + quota, args: []string{"-f", "-", "--fail-on=high"}, code: 0, stdout: "; 1 check skipped"},
 		"a flag that does not exist":    {args: []string{"--nope"}, code: 2, stderr: "unknown flag: --nope\nSee 'kubersafe audit --help'"},
@@ -100,6 +104,9 @@ func TestAuditExitCodes(t *testing.T) {
 			code, stdout, stderr := execute(tc.stdin, append([]string{"audit"}, tc.args...)...)
 			if code != tc.code || !strings.Contains(stdout, tc.stdout) || !strings.Contains(stderr, tc.stderr) {
 				t.Errorf("code %d, want %d\nstdout:\n%s\nstderr:\n%s", code, tc.code, stdout, stderr)
+			}
+			if strings.Contains(stdout+stderr, "\x1b") {
+				t.Errorf("a terminal would take %q and %q for commands", stdout, stderr)
 			}
 		})
 	}
@@ -237,6 +244,37 @@ func TestAuditJudgesFixtures(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAuditJudgesTheLibrarysOwnPods: what the Pod Security Standards' library denies and allows comes out of the command too,
+// although an API server would take many of these Pods' names for none.
+func TestAuditJudgesTheLibrarysOwnPods(t *testing.T) {
+	pods, err := fixtures.PodSecurityPods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pods {
+		t.Run(p.Name, func(t *testing.T) {
+			code, stdout, stderr := execute("", "audit", "-f", p.Path, "-o", "json", "--fail-on=never")
+			var list v1alpha1.SecurityReportList
+			if err := json.Unmarshal([]byte(stdout), &list); err != nil || code != 0 {
+				t.Fatalf("exit code %d, %v\n%s", code, err, stderr)
+			}
+			var found []string
+			for _, r := range list.Items {
+				for _, f := range r.Findings {
+					found = append(found, f.Check)
+				}
+			}
+			isFound := func(id string) bool { return slices.Contains(found, id) }
+			if len(p.Some) > 0 && !slices.ContainsFunc(p.Some, isFound) {
+				t.Errorf("none of the checks %v finds anything", p.Some)
+			}
+			if i := slices.IndexFunc(p.None, isFound); i >= 0 {
+				t.Errorf("%s finds something", p.None[i])
+			}
+		})
 	}
 }
 

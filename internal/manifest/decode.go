@@ -208,18 +208,22 @@ func (out *decoded) typed(d *document, at []any, text []byte, gvk schema.GroupVe
 	if len(at) > 0 {
 		p.Line = -1 // not looked for unless there is something to tell
 	}
-	if message := validate(o); message != "" {
+	if message := misses(o); message != "" {
 		p.Message = message
 		p.Line = max(p.Line, 0)
 		fail(p)
 		return
 	}
+	warnings := misnamed(o)
 	for _, u := range unknown {
+		warnings = append(warnings, u.Error())
+	}
+	for _, message := range warnings {
 		w := p
 		if w.Line < 0 {
 			w.Line = d.lineOf(at)
 		}
-		w.Warning, w.Message = true, u.Error()
+		w.Warning, w.Message = true, message
 		out.problems = append(out.problems, d.problem(w))
 	}
 	o.GetObjectKind().SetGroupVersionKind(gvk) // items of typed lists do not say it

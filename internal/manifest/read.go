@@ -259,24 +259,36 @@ func identify(o source.Object, number int) {
 	}
 }
 
-// validate returns what is wrong with how an object is called, or "".
-func validate(o source.Object) string {
+// misses returns for want of what an object cannot be judged, or "".
+func misses(o source.Object) string {
+	name := cmp.Or(o.GetName(), o.GetGenerateName())
+	switch {
+	case name == "":
+		return "metadata.name: must be set"
+	case strings.Contains(name, string(template)):
+		return "metadata.name: must be filled in"
+	case strings.Contains(o.GetNamespace(), string(template)):
+		return "metadata.namespace: must be filled in"
+	}
+	return ""
+}
+
+// misnamed returns what an API server would not like about how an object is called.
+func misnamed(o source.Object) []string {
+	var wrong []string
 	name, field := o.GetName(), "metadata.name"
-	if name == "" && o.GetGenerateName() != "" {
+	if name == "" {
 		name, field = o.GetGenerateName()+"x", "metadata.generateName"
 	}
-	if name == "" {
-		return field + ": must be set"
-	}
 	if errs := validation.IsDNS1123Subdomain(name); len(errs) > 0 {
-		return fmt.Sprintf("%s: %s", field, errs[0])
+		wrong = append(wrong, field+": "+errs[0])
 	}
 	if namespace := o.GetNamespace(); namespace != "" {
 		if errs := validation.IsDNS1123Label(namespace); len(errs) > 0 {
-			return fmt.Sprintf("metadata.namespace: %q: %s", namespace, errs[0])
+			wrong = append(wrong, fmt.Sprintf("metadata.namespace: %q: %s", namespace, errs[0]))
 		}
 	}
-	return ""
+	return wrong
 }
 
 func kindOf(o source.Object) string { return o.GetObjectKind().GroupVersionKind().Kind }

@@ -50,6 +50,7 @@ func TestRead(t *testing.T) {
 	const web = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: shop\n"
 	named := func(name string) string { return strings.Replace(pod, "name: a", "name: "+name, 1) }
 	json := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q}}`
+	const subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 	for name, tc := range map[string]struct {
 		input string
 		want  []string
@@ -136,7 +137,7 @@ func TestRead(t *testing.T) {
 		},
 		"a template that is YAML by chance": {
 			strings.Replace(pod, "name: a", `name: "{{ .Release.Name }}"`, 1),
-			[]string{`error: document 1, line 1: Pod "{{ .Release.Name }}": metadata.name: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'); it looks like a template: render it first (helm template, kustomize build)`},
+			[]string{`error: document 1, line 1: Pod "{{ .Release.Name }}": metadata.name: must be filled in; it looks like a template: render it first (helm template, kustomize build)`},
 		},
 		"a field of the wrong type": {
 			web + "spec:\n  template:\n    spec:\n      containers:\n      - name: ok\n      - name: bad\n        securityContext:\n          privileged: maybe\n",
@@ -180,9 +181,16 @@ func TestRead(t *testing.T) {
 			"apiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: job-}\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: job-}\n",
 			[]string{"Pod default/job-00002", "Pod default/job-00004", `error: document 1, line 1: Pod "": metadata.name: must be set`},
 		},
+		"a name that an API server would not take is a warning": {
+			strings.Replace(pod, "name: a", "name: a_b, namespace: A", 1),
+			[]string{
+				"Pod A/a_b", "warning: document 1, line 1: Pod \"A/a_b\": metadata.name: " + subdomain,
+				"warning: document 1, line 1: Pod \"A/a_b\": metadata.namespace: \"A\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+			},
+		},
 		"a name that could write to a terminal": {
 			strings.Replace(pod, "name: a", `name: "a\e[31m"`, 1),
-			[]string{`error: document 1, line 1: Pod "a\x1b[31m": metadata.name: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`},
+			[]string{"Pod default/a\x1b[31m", `warning: document 1, line 1: Pod "a\x1b[31m": metadata.name: ` + subdomain},
 		},
 		"invalid UTF-8": {
 			pod + "---\n" + web + "  labels: {a: \"\xff\"}\n---\n" + named("b"),

@@ -5,9 +5,6 @@ package checks
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/test/fixtures"
 )
 
 // decided says which check of the library decides each of ours, and which of ours are stricter on the same field and so
@@ -56,74 +54,26 @@ var namespaces = map[string]func(*corev1.PodSpec) bool{
 	"host-pid":     func(s *corev1.PodSpec) bool { return s.HostPID },
 }
 
-// ofFile are the checks that must find something in a failing file of the library's tests, by the file's name.
-var ofFile = map[string][]string{
-	"allowprivilegeescalation":   {"privilege-escalation-allowed"},
-	"apparmorprofile":            {"apparmor-unconfined"},
-	"capabilities_baseline":      {"capabilities-added"},
-	"capabilities_restricted":    {"capabilities-not-dropped"},
-	"hostnamespaces":             {"host-ipc", "host-network", "host-pid"},
-	"hostpathvolumes":            {"host-path-volume"},
-	"hostports":                  {"host-port"},
-	"hostprobesandhostlifecycle": {"host-probe"},
-	"privileged":                 {"privileged-container"},
-	"procmount":                  {"proc-mount"},
-	"procmount_restricted":       {"proc-mount"},
-	"restrictedvolumes":          {"host-path-volume", "volume-types"},
-	"runasnonroot":               {"non-root-not-enforced"},
-	"runasuser":                  {"runs-as-root"},
-	"seccompprofile_baseline":    {"seccomp-unconfined"},
-	"seccompprofile_restricted":  {"seccomp-not-set", "seccomp-unconfined"},
-	"selinuxoptions":             {"selinux-options"},
-	"sysctls":                    {"unsafe-sysctls"},
-	"windowshostprocess":         {"windows-host-process"},
-}
-
-// restricted are the checks of the level of that name; the others are of the level baseline.
-var restricted = []string{
-	"capabilities-not-dropped", "non-root-not-enforced", "privilege-escalation-allowed", "proc-mount", "runs-as-root",
-	"seccomp-not-set", "volume-types",
-}
-
 func TestPodSecurityOnTheLibrarysOwnPods(t *testing.T) {
 	set := podSecuritySet(t)
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
+	pods, err := fixtures.PodSecurityPods(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := make(map[string]bool)
-	for _, level := range []string{"baseline", "restricted"} {
-		for _, verdict := range []string{"pass", "fail"} {
-			files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "test/testdata", level, "v1.37", verdict, "*.yaml"))
-			if err != nil || len(files) == 0 {
-				t.Fatalf("no Pods that %s %s: %v", verdict, level, err)
+	for _, p := range pods {
+		t.Run(p.Name, func(t *testing.T) {
+			pod := readPod(t, p.Path)
+			found := findingsByCheck(set, pod)
+			compareWithLibrary(t, pod, found)
+			if len(p.Some) > 0 && !slices.ContainsFunc(p.Some, func(id string) bool { return len(found[id]) > 0 }) {
+				t.Errorf("none of the checks %v finds anything", p.Some)
 			}
-			for _, file := range files {
-				name := regexp.MustCompile(`[0-9]*\.yaml$`).ReplaceAllString(filepath.Base(file), "")
-				t.Run(level+"/"+verdict+"/"+filepath.Base(file), func(t *testing.T) {
-					pod := readPod(t, file)
-					found := findingsByCheck(set, pod)
-					compareWithLibrary(t, pod, found)
-					if verdict == "fail" {
-						seen[name] = true
-						if !slices.ContainsFunc(ofFile[name], func(id string) bool { return len(found[id]) > 0 }) {
-							t.Errorf("none of the checks %v finds anything", ofFile[name])
-						}
-						return
-					}
-					for id, findings := range found {
-						if level == "restricted" || !slices.Contains(restricted, id) {
-							t.Errorf("%s finds %v", id, findings)
-						}
-					}
-				})
+			for _, id := range p.None {
+				if len(found[id]) > 0 {
+					t.Errorf("%s finds %v", id, found[id])
+				}
 			}
-		}
-	}
-	for name := range ofFile {
-		if !seen[name] {
-			t.Errorf("no file %q fails", name)
-		}
+		})
 	}
 }
 
