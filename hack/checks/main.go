@@ -6,8 +6,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +18,7 @@ import (
 	"text/template"
 	"unicode"
 
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/catalog"
 )
@@ -43,7 +47,7 @@ func run(file, id string) error {
 var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress)_[a-z0-9]+(_[a-z0-9]+)*$`)
 
 // newCheck writes a check that finds nothing and a fixture without cases: they compile, and the tests fail until both are
-// filled in.
+// filled in. It writes both or, if anything is wrong, nothing.
 func newCheck(file, id string) error {
 	if !validFile.MatchString(file) {
 		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress", file)
@@ -53,31 +57,38 @@ func newCheck(file, id string) error {
 		id = strings.ReplaceAll(property, "_", "-")
 	}
 	values := map[string]string{"ID": id, "Func": camel(id), "Kind": "Namespace", "Argument": "ns *audit.Namespace"}
+	if err := audit.ValidateID(id); err != nil {
+		return fmt.Errorf("%q: %w", id, err)
+	}
 	if subject == "pod" || subject == "image" {
 		values["Kind"], values["Argument"] = "Pod", "pod *audit.Pod"
 	}
-	for path, t := range map[string]*template.Template{
-		filepath.Join("internal/audit/checks", file+".go"): goTemplate,
-		filepath.Join("test/fixtures", id+".yaml"):         fixtureTemplate,
-	} {
-		if err := write(path, t, values); err != nil {
+	files := []struct {
+		path     string
+		template *template.Template
+	}{
+		{filepath.Join("internal/audit/checks", file+".go"), goTemplate},
+		{filepath.Join("test/fixtures", id+".yaml"), fixtureTemplate},
+	}
+	for _, f := range files { // the fixture is there if the id is taken
+		if _, err := os.Lstat(f.path); err == nil {
+			return fmt.Errorf("%s is there already", f.path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		fmt.Println("wrote", path)
+	}
+	for _, f := range files {
+		var content bytes.Buffer
+		if err := f.template.Execute(&content, values); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.path, content.Bytes(), 0o644); err != nil { //nolint:gosec // G306: a source file
+			return err
+		}
+		fmt.Println("wrote", f.path)
 	}
 	fmt.Println("Fill in both, then run: go test ./test/fixtures && make generate")
 	return nil
-}
-
-func write(path string, t *template.Template, values map[string]string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // G302: a source file
-	if err != nil {
-		return err
-	}
-	if err := t.Execute(f, values); err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // camel makes an identifier of an id.
@@ -117,7 +128,7 @@ var _ = register(audit.Check{
 	Before:      "",
 	After:       "",
 	References:  []string{"https://"},
-	{{.Kind}}: {{.Func}},
+	{{printf "%-12s" (print .Kind ":")}} {{.Func}},
 })
 
 func {{.Func}}({{.Argument}}, r *audit.Reporter) {

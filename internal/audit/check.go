@@ -130,10 +130,18 @@ func (s *Set) Check(id string) *Check { return s.byID[id] }
 
 var validID = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
+// ValidateID says what is wrong with the id of a check.
+func ValidateID(id string) error {
+	if !validID.MatchString(id) || len(id) > v1alpha1.MaxKind {
+		return fmt.Errorf("id must be kebab-case of at most %d characters", v1alpha1.MaxKind)
+	}
+	return nil
+}
+
 func (c *Check) validate() error {
 	var errs []error
-	if !validID.MatchString(c.ID) || len(c.ID) > v1alpha1.MaxKind {
-		errs = append(errs, fmt.Errorf("id must be kebab-case of at most %d characters", v1alpha1.MaxKind))
+	if err := ValidateID(c.ID); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Title == "" || strings.HasSuffix(c.Title, ".") {
 		errs = append(errs, errors.New("title must not be empty and must not end with a period"))
