@@ -14,7 +14,6 @@ import (
 	"text/tabwriter"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -46,24 +45,28 @@ func printReports(out io.Writer, format string, reports []*v1alpha1.SecurityRepo
 
 // printYAML prints one report after the other: all at once would take gigabytes.
 func printYAML(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+	head := "apiVersion: v1\nitems:\n"
 	if len(reports) == 0 {
-		_, err := io.WriteString(out, "apiVersion: v1\nitems: []\nkind: List\nmetadata: {}\n")
+		head = "apiVersion: v1\nitems: []\n"
+	}
+	if _, err := io.WriteString(out, head); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(out, "apiVersion: v1\nitems:\n"); err != nil {
-		return err
-	}
+	var text []byte
 	for _, r := range reports {
-		encoded, err := yaml.Marshal(r)
+		encoded, err := json.Marshal(r)
 		if err != nil {
 			return err
 		}
-		indent := "- "
-		for line := range bytes.Lines(encoded) {
-			if _, err := fmt.Fprintf(out, "%s%s", indent, line); err != nil {
-				return err
-			}
-			indent = "  "
+		decoder := json.NewDecoder(bytes.NewReader(encoded))
+		decoder.UseNumber()
+		var item any
+		if err := decoder.Decode(&item); err != nil {
+			return err
+		}
+		text = append(appendYAML(text[:0], []any{item}, 0), '\n')
+		if _, err := out.Write(text); err != nil {
+			return err
 		}
 	}
 	_, err := io.WriteString(out, "kind: List\nmetadata: {}\n")
