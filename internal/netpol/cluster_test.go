@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
@@ -215,5 +216,55 @@ func compareJudgements(t *testing.T, w *world, c *netpol.Cluster, ns string) {
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Fatalf("judgements of %s (-of Pods +of classes):\n%s", ns, diff)
+	}
+}
+
+// TestPodsAreToldApartAnew: a policy that looks at a label again tells Pods apart that came while none did.
+func TestPodsAreToldApartAnew(t *testing.T) {
+	byApp, byTier := "{podSelector: {matchLabels: {app: x}}}", "{podSelector: {matchExpressions: [{key: tier, operator: Exists}]}}"
+	c := shop(t, map[string]string{"app": byApp, "tier": byTier}, nil)
+	add := func(name string, labels map[string]string) {
+		c.SetPod(name, &netpol.Pod{Namespace: "shop", Labels: labels})
+	}
+	add("a", map[string]string{"app": "a", "tier": "b"})
+	c.DeletePolicy("shop", "tier")
+	add("b", map[string]string{"app": "a", "tier": "c"})
+	add("c", map[string]string{"app": "a"})
+	c.SetPolicy("shop", "tier", parse[networkingv1.NetworkPolicySpec](t, byTier))
+	got := make(map[netpol.Isolation]int)
+	for _, j := range c.Judge("shop") {
+		got[j.Ingress] += j.Size
+	}
+	if diff := gocmp.Diff(map[netpol.Isolation]int{netpol.Isolated: 2, netpol.Open: 1}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSources(t *testing.T) {
+	others := "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop]}]}}]}]}"
+	cluster := map[string]string{"egress": "{tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Accept, to: [{namespaces: {}}]}]}"}
+	denied := map[string]string{"x": "{tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: x}}}]}]}"}
+	for name, tc := range map[string]struct {
+		policies, cluster map[string]string
+		wantEvery         bool
+		wantNames         []string
+	}{
+		"without policies":                    {wantEvery: true},
+		"nobody":                              {policies: map[string]string{"deny": "{podSelector: {}}"}},
+		"all others, one by one":              {policies: map[string]string{"others": others}, wantNames: []string{"x", "y"}},
+		"all others, with cluster policies":   {policies: map[string]string{"others": others}, cluster: cluster, wantEvery: true, wantNames: []string{"shop"}},
+		"all but one that the cluster denies": {cluster: denied, wantEvery: true, wantNames: []string{"x"}},
+		"those with a Pod that is named":      {policies: map[string]string{"in": "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: probe}}}]}]}"}, wantNames: []string{"y"}},
+		"no port is left":                     {policies: map[string]string{"in": "{podSelector: {}, ingress: [{ports: [{port: nobodys}]}]}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := shop(t, tc.policies, tc.cluster)
+			c.SetNamespace("x", map[string]string{"team": "x"})
+			c.SetPod("probe", &netpol.Pod{Namespace: "y", Labels: map[string]string{"app": "probe"}})
+			got := c.Sources(&netpol.Pod{Namespace: "shop"})
+			if names := got.Names(); got.Every != tc.wantEvery || !slices.Equal(names, tc.wantNames) || got.Len() != len(names) {
+				t.Errorf("every %v, %v; want %v, %v", got.Every, names, tc.wantEvery, tc.wantNames)
+			}
+		})
 	}
 }
