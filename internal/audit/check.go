@@ -42,6 +42,8 @@ type Check struct {
 	// Needs are the resources without which the check cannot tell; it is skipped while one is unavailable. The resources
 	// that the subject itself comes from need not be named.
 	Needs []Resource
+	// Off leaves the check out of what runs. It is listed and explained like any other.
+	Off bool
 
 	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Placed,
 	// Connected and Namespace is set, but for Connected beside Namespace: then workloads are judged by what sets them apart.
@@ -64,11 +66,24 @@ type Control struct {
 // Framework is a published standard. It is a label value of metrics: a closed set.
 type Framework string
 
-// FrameworkPSS are the Pod Security Standards of Kubernetes. Their controls are "Baseline: …" and "Restricted: …", as
-// headed in the standard.
-const FrameworkPSS Framework = "pss"
+// The frameworks.
+const (
+	// FrameworkPSS are the Pod Security Standards of Kubernetes. Their controls are "Baseline: …" and "Restricted: …", as
+	// headed in the standard.
+	FrameworkPSS Framework = "pss"
+	// FrameworkCIS is the CIS Kubernetes Benchmark 1.12. Its controls are numbers such as "5.2.2".
+	FrameworkCIS Framework = "cis"
+	// FrameworkNSA is the Kubernetes Hardening Guide 1.2 of NSA and CISA. Its controls are the headings of its sections.
+	FrameworkNSA Framework = "nsa"
+	// FrameworkOWASP is the OWASP Kubernetes Top Ten of 2022. Its controls are numbers such as "K01".
+	FrameworkOWASP Framework = "owasp"
+	// FrameworkMITRE is the MITRE ATT&CK matrix for Containers. Its controls are techniques such as "T1611".
+	FrameworkMITRE Framework = "mitre"
+)
 
-var frameworks = map[Framework]bool{FrameworkPSS: true}
+var frameworks = map[Framework]bool{
+	FrameworkPSS: true, FrameworkCIS: true, FrameworkNSA: true, FrameworkOWASP: true, FrameworkMITRE: true,
+}
 
 // Set is a validated set of checks, the same for one whole evaluation. A shape's verdict is kept per Set.
 type Set struct {
@@ -88,7 +103,8 @@ type Set struct {
 // anything else changes that its workload depends on; to judge it anew takes some microseconds, to keep all of them megabytes.
 const keptVerdicts = 1024
 
-// NewSet validates checks and sorts them by id. The error names every check that is not complete.
+// NewSet validates checks and sorts them by id. Those that are off are known to the set, and never run. The error names
+// every check that is not complete.
 func NewSet(checks []Check) (*Set, error) {
 	s := &Set{checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks)), verdicts: lru.New(keptVerdicts)}
 	slices.SortFunc(s.checks, func(a, b Check) int { return cmp.Compare(a.ID, b.ID) })
@@ -103,6 +119,7 @@ func NewSet(checks []Check) (*Set, error) {
 		}
 		s.byID[c.ID] = c
 		switch {
+		case c.Off:
 		case c.Pod != nil:
 			s.pod = append(s.pod, c)
 		case c.Placed != nil:
@@ -122,7 +139,7 @@ func NewSet(checks []Check) (*Set, error) {
 	return s, nil
 }
 
-// Checks returns the checks, sorted by id. They must not be changed.
+// Checks returns the checks, those that are off among them, sorted by id. They must not be changed.
 func (s *Set) Checks() []Check { return s.checks }
 
 // Check returns the check of that id, or nil.

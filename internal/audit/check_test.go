@@ -6,6 +6,7 @@ package audit
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,6 +93,19 @@ func TestSet(t *testing.T) {
 	}
 	if given[0].ID != "b" {
 		t.Error("NewSet changed its argument")
+	}
+}
+
+func TestChecksThatAreOffAreKnownAndNotRun(t *testing.T) {
+	off, on := podCheck("off", func(_ *Pod, r *Reporter) { r.Find(Finding{Path: "spec"}) }), podCheck("on", func(*Pod, *Reporter) {})
+	off.Off = true
+	set := newSet(t, off, on)
+	if c := set.Check("off"); c == nil || !c.Off || len(set.Checks()) != 2 {
+		t.Errorf("the set knows %v of it", c)
+	}
+	results := set.Evaluate(Fold(Inventory{Pods: []*PodRecord{{Object: Object{Name: "web", UID: "1"}, Shape: NewShape(&Pod{}), Labels: &Labels{}}}}, time.Now()))
+	if r := results[0]; len(r.Findings)+len(r.Skips) > 0 || r.Passed != 1 {
+		t.Errorf("result %+v", r)
 	}
 }
 

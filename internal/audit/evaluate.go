@@ -62,7 +62,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
-		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true})
+		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject})
 		s.judgeConnected(&m, variantOf(ns.Network.View, w.Template, w.TemplateLabels), pod, seenIn, ns)
 		m.ofTemplate = len(m.findings)
 	}
@@ -76,7 +76,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 			seenIn = ""
 		}
 		if v.shape != shape {
-			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static})
+			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject})
 		}
 		s.judgeConnected(&m, v, pod, seenIn, ns)
 	}

@@ -23,6 +23,8 @@ type PlacedPod struct {
 	*Pod
 	// Template says that this is no Pod yet: admission may still change it.
 	Template bool
+	// Subject is the workload that the Pod belongs to.
+	Subject Subject
 	// Static says that a kubelet runs the Pod from a file of its own; the API server has no more than a mirror of it.
 	Static bool
 	// Around is what is around it. What is not in there cannot change its verdict.
@@ -68,5 +70,51 @@ func (p *Pod) Containers() iter.Seq[Container] {
 				return
 			}
 		}
+	}
+}
+
+// The fields of a container that make up its own command line.
+const (
+	FieldCommand = "command"
+	FieldArgs    = "args"
+)
+
+// CommandLines returns the words that the container's fields tell it to run, by field: command, args, and what probes and
+// hooks run.
+func (c Container) CommandLines() iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		if len(c.Command) > 0 && !yield(FieldCommand, c.Command) || len(c.Args) > 0 && !yield(FieldArgs, c.Args) {
+			return
+		}
+		fields := []string{"startupProbe", "readinessProbe", "livenessProbe", "lifecycle.postStart", "lifecycle.preStop"}
+		for i, action := range c.execActions() {
+			if action != nil && len(action.Command) > 0 && !yield(fields[i]+".exec.command", action.Command) {
+				return
+			}
+		}
+	}
+}
+
+// execActions returns what the startup, readiness and liveness probes and the hooks postStart and preStop run; nil where
+// they run nothing.
+func (c Container) execActions() [5]*corev1.ExecAction {
+	ofProbe := func(p *corev1.Probe) *corev1.ExecAction {
+		if p == nil {
+			return nil
+		}
+		return p.Exec
+	}
+	ofHook := func(h *corev1.LifecycleHandler) *corev1.ExecAction {
+		if h == nil {
+			return nil
+		}
+		return h.Exec
+	}
+	hooks := c.Lifecycle
+	if hooks == nil {
+		hooks = &corev1.Lifecycle{}
+	}
+	return [...]*corev1.ExecAction{
+		ofProbe(c.StartupProbe), ofProbe(c.ReadinessProbe), ofProbe(c.LivenessProbe), ofHook(hooks.PostStart), ofHook(hooks.PreStop),
 	}
 }

@@ -15,7 +15,11 @@ import (
 
 // standards are the full names of the frameworks.
 var standards = map[audit.Framework]string{
-	audit.FrameworkPSS: "Pod Security Standards",
+	audit.FrameworkPSS:   "Pod Security Standards",
+	audit.FrameworkCIS:   "CIS Kubernetes Benchmark 1.12",
+	audit.FrameworkNSA:   "NSA/CISA Kubernetes Hardening Guide 1.2",
+	audit.FrameworkOWASP: "OWASP Kubernetes Top Ten 2022",
+	audit.FrameworkMITRE: "MITRE ATT&CK for Containers",
 }
 
 // WriteTable writes a line for each check.
@@ -23,7 +27,7 @@ func WriteTable(out io.Writer, set *audit.Set) error {
 	table := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(table, "NAME\tSEVERITY\tCATEGORY\tTITLE")
 	for _, c := range set.Checks() {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, c.Severity, c.Category, c.Title)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, severityOf(&c), c.Category, c.Title)
 	}
 	return table.Flush()
 }
@@ -31,7 +35,7 @@ func WriteTable(out io.Writer, set *audit.Set) error {
 // Explain writes all there is to say about one check.
 func Explain(out io.Writer, c *audit.Check) error {
 	rows := []struct{ name, text string }{
-		{"Severity", string(c.Severity)},
+		{"Severity", severityOf(c)},
 		{"Category", string(c.Category)},
 		{"Why", c.Rationale},
 		{"How to fix", c.Remediation},
@@ -49,6 +53,14 @@ func Explain(out io.Writer, c *audit.Check) error {
 	}
 	_, err := io.WriteString(out, text)
 	return err
+}
+
+// severityOf tells the severity, and whether the check is off.
+func severityOf(c *audit.Check) string {
+	if c.Off {
+		return string(c.Severity) + ", off"
+	}
+	return string(c.Severity)
 }
 
 func controls(c *audit.Check) []string {

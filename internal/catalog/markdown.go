@@ -19,7 +19,7 @@ Every check judges one practice. Checks on Pods judge Pod templates and live Pod
 name the field to change from the root of the object that you would edit. A check that cannot look (a kind that the operator
 may not read, a status that is not there yet) is *skipped*, with the reason; it has not passed.
 
-The severity below is what a check reports unless its finding says otherwise.
+The severity below is what a check reports unless its finding says otherwise. A check that is *off* is not run.
 
 ## Score
 
@@ -46,7 +46,7 @@ func Markdown(set *audit.Set) string {
 	page.WriteString(intro)
 	byCategory := make(map[audit.Category][]audit.Check)
 	for _, c := range set.Checks() {
-		fmt.Fprintf(&page, "| [%s](#%s) | %s | %s | %s |\n", c.ID, c.ID, c.Severity, c.Category, c.Title)
+		fmt.Fprintf(&page, "| [%s](#%s) | %s | %s | %s |\n", c.ID, c.ID, severityOf(&c), c.Category, c.Title)
 		byCategory[c.Category] = append(byCategory[c.Category], c)
 	}
 	categories := make([]audit.Category, 0, len(byCategory))
@@ -64,7 +64,7 @@ func Markdown(set *audit.Set) string {
 }
 
 func writeCheck(page *strings.Builder, c *audit.Check) {
-	fmt.Fprintf(page, "\n### %s\n\n**%s.** Severity: %s.\n\n", c.ID, c.Title, c.Severity)
+	fmt.Fprintf(page, "\n### %s\n\n**%s.** Severity: %s.\n\n", c.ID, c.Title, severityOf(c))
 	fmt.Fprintf(page, "*Why:* %s\n\n*How to fix:* %s\n", c.Rationale, c.Remediation)
 	fmt.Fprintf(page, "\nBefore:\n\n```yaml\n%s\n```\n\nAfter:\n\n```yaml\n%s\n```\n", c.Before, c.After)
 	if len(c.Controls) > 0 {

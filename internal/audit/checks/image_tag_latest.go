@@ -50,18 +50,22 @@ func imageTagLatest(pod *audit.Pod, r *audit.Reporter) {
 // imageMust says what is wrong with an image reference, or nothing.
 func imageMust(image string) string {
 	named, err := parseImage(image)
-	if err != nil {
-		return "it is not a valid image reference"
-	}
-	if _, ok := named.(reference.Digested); ok {
-		return ""
-	}
-	tagged, ok := named.(reference.Tagged)
 	switch {
-	case !ok:
+	case err != nil:
+		return "it is not a valid image reference"
+	case !isLatest(named):
+		return ""
+	case reference.IsNameOnly(named):
 		return "without a tag it means latest"
-	case tagged.Tag() == "latest":
-		return "its tag is latest"
 	}
-	return ""
+	return "its tag is latest"
+}
+
+// isLatest says whether an image reference means the tag latest.
+func isLatest(named reference.Named) bool {
+	if _, ok := named.(reference.Digested); ok {
+		return false
+	}
+	tagged, ok := reference.TagNameOnly(named).(reference.Tagged)
+	return ok && tagged.Tag() == "latest"
 }

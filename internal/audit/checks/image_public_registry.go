@@ -1,0 +1,90 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at spec.containers[*].image, init and ephemeral containers likewise. Allowed: registries other than the
+// publicRegistries and, in those, the official and vendors' images. A name without a registry is found whatever the image,
+// because the node's configuration decides where it comes from, unless a digest says what has to come.
+var _ = register(audit.Check{
+	ID:          "image-public-registry",
+	Title:       "Images come from a registry of one's own or from their vendor's",
+	Severity:    v1alpha1.SeverityLow,
+	Category:    audit.CategoryImages,
+	Rationale:   "Anybody can publish anything in a public registry under a name that sounds right, and what is run from there nobody has vetted.",
+	Remediation: "Push the image that you have vetted to a registry of your own, and set image to it with the registry's name.",
+	Before:      "image: somebody/cart:1.4.2",
+	After:       "image: registry.example.com/shop/cart:1.4.2",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Building secure container images"},
+		{Framework: audit.FrameworkMITRE, ID: "T1204.003"},
+	},
+	References: []string{
+		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
+		"https://docs.docker.com/docker-hub/image-library/trusted-content/",
+	},
+	Pod: imagePublicRegistry,
+})
+
+// publicRegistries are those where everybody may publish, and the paths in them that are official, or of vendors who publish
+// their own software there.
+var publicRegistries = map[string][]string{
+	"docker.io": {
+		"docker.io/library", "docker.io/amazon", "docker.io/aquasec", "docker.io/calico", "docker.io/docker", "docker.io/envoyproxy", "docker.io/grafana",
+		"docker.io/hashicorp", "docker.io/istio", "docker.io/nginx", "docker.io/nginxinc", "docker.io/rancher", "docker.io/redhat", "docker.io/ubuntu",
+	},
+	"quay.io": {
+		"quay.io/argoproj", "quay.io/ceph", "quay.io/cilium", "quay.io/fedora", "quay.io/jetstack", "quay.io/prometheus",
+		"quay.io/prometheus-operator", "quay.io/strimzi", "quay.io/tigera",
+	},
+	"ghcr.io": {
+		"ghcr.io/actions", "ghcr.io/dexidp", "ghcr.io/external-secrets", "ghcr.io/fluxcd", "ghcr.io/kedacore", "ghcr.io/kyverno",
+	},
+	"public.ecr.aws":      {"public.ecr.aws/amazonlinux", "public.ecr.aws/aws-observability", "public.ecr.aws/docker/library", "public.ecr.aws/eks", "public.ecr.aws/eks-distro"},
+	"registry.gitlab.com": {"registry.gitlab.com/gitlab-org"},
+	"ttl.sh":              nil,
+}
+
+func imagePublicRegistry(pod *audit.Pod, r *audit.Reporter) {
+	for c := range pod.Containers() {
+		named, err := parseImage(c.Image)
+		if err != nil {
+			continue // image-tag-latest says so
+		}
+		registry := reference.Domain(named)
+		vendors, public := publicRegistries[registry]
+		var why string
+		switch {
+		case !namesRegistry(c.Image, named):
+			why = "it does not name its registry"
+		case public && !slices.ContainsFunc(vendors, func(prefix string) bool { return within(named, prefix) }):
+			why = fmt.Sprintf("everybody may publish at %s, and it is no official or vendor's image", registry)
+		default:
+			continue
+		}
+		r.Find(audit.Finding{
+			Message:   fmt.Sprintf("container %q must not use image %q: %s", c.Name, c.Image, why),
+			Container: c.Name,
+			Path:      c.Path("image"),
+		})
+	}
+}
+
+// namesRegistry says whether it is certain where an image comes from or, by its digest, what comes.
+func namesRegistry(image string, named reference.Named) bool {
+	if _, ok := named.(reference.Digested); ok || reference.Domain(named) != "docker.io" {
+		return true
+	}
+	return strings.HasPrefix(image, "docker.io/") || strings.HasPrefix(image, "index.docker.io/")
+}
