@@ -49,7 +49,7 @@ var publicRegistries = map[string][]string{
 		"quay.io/prometheus-operator", "quay.io/strimzi", "quay.io/tigera",
 	},
 	"ghcr.io": {
-		"ghcr.io/actions", "ghcr.io/dexidp", "ghcr.io/external-secrets", "ghcr.io/fluxcd", "ghcr.io/kedacore", "ghcr.io/kyverno",
+		"ghcr.io/actions", "ghcr.io/dexidp", "ghcr.io/external-secrets", "ghcr.io/fluxcd", "ghcr.io/kedacore", "ghcr.io/kubersafe", "ghcr.io/kyverno",
 	},
 	"public.ecr.aws":      {"public.ecr.aws/amazonlinux", "public.ecr.aws/aws-observability", "public.ecr.aws/docker/library", "public.ecr.aws/eks", "public.ecr.aws/eks-distro"},
 	"registry.gitlab.com": {"registry.gitlab.com/gitlab-org"},
