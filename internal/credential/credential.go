@@ -36,9 +36,10 @@ func In(text string) []Span {
 		}
 		for _, m := range f.pattern.FindAllStringSubmatchIndex(text, -1) {
 			start, end := m[len(m)-2], m[len(m)-1] // the innermost group, or all of it
-			if value := text[start:end]; !isExample(value) && !(f.chosen && isReference(value)) {
-				spans = append(spans, Span{start, end, f.kind})
+			if value := text[start:end]; isExample(value) || f.chosen && isReference(value) {
+				continue
 			}
+			spans = append(spans, Span{start, end, f.kind})
 		}
 	}
 	if strings.Contains(text, "=") || strings.Contains(text, "--") {
@@ -112,4 +113,41 @@ func disjoint(spans []Span) []Span {
 		end = s.End
 		return false
 	})
+}
+
+// What stands for a credential that has been taken out begins and ends with characters that no text has by accident: they are
+// for private use.
+const (
+	markBegin = "\ue0c0"
+	markEnd   = "\ue0c1"
+)
+
+// Mark returns what stands for a credential of that kind; "" for "".
+func Mark(kind string) string {
+	if kind == "" {
+		return ""
+	}
+	return markBegin + kind + markEnd
+}
+
+// Redact returns a text with marks in place of the credentials in it.
+func Redact(text string, spans []Span) string {
+	var out strings.Builder
+	from := 0
+	for _, s := range spans {
+		out.WriteString(text[from:s.Start] + Mark(s.Kind))
+		from = s.End
+	}
+	out.WriteString(text[from:])
+	return out.String()
+}
+
+// Marked returns the kind of the first credential that was taken out of a text, or "".
+func Marked(text string) string {
+	_, rest, ok := strings.Cut(text, markBegin)
+	if !ok {
+		return ""
+	}
+	kind, _, _ := strings.Cut(rest, markEnd)
+	return kind
 }

@@ -36,21 +36,21 @@ func TestNamed(t *testing.T) {
 		"a password in an address":           {"DATABASE_URL", "postgres://app:" + password + "@db:5432/app", "password in a URL"},
 		"a password in a connection string":  {"DSN", "Server=db;User=app;Password=" + password + ";", kindPassword},
 
-		"nothing":                                 {"DB_PASSWORD", "", ""},
-		"a reference of Kubernetes":               {"DB_PASSWORD", "$(OTHER)", ""},
-		"a reference of a shell":                  {"DB_PASSWORD", "${OTHER}", ""},
-		"a reference to a variable":               {"DB_PASSWORD", "$OTHER", ""},
-		"a template":                              {"DB_PASSWORD", "{{ .Values.password }}", ""},
-		"a placeholder":                           {"DB_PASSWORD", "<your password>", ""},
-		"stars":                                   {"DB_PASSWORD", "****", ""},
-		"a place in Vault":                        {"DB_PASSWORD", "vault:secret/data/db#password", ""},
-		"a place in a store of AWS":               {"DB_PASSWORD", "arn:aws:secretsmanager:eu-west-1:1:secret:db", ""},
-		"a path":                                  {"DB_PASSWORD", "/etc/db/password", ""},
-		"a path to itself":                        {"PWD", "/srv/app", ""},
-		"a boolean":                               {"ALLOW_EMPTY_PASSWORD", "yes", ""},
-		"a number":                                {"MAX_TOKENS", "4096", ""},
-		"a duration":                              {"REFRESH_TOKEN", "30s", ""},
-		"an address":                              {"TOKEN", "https://example.com/token", ""},
+		"nothing":                   {"DB_PASSWORD", "", ""},
+		"a reference of Kubernetes": {"DB_PASSWORD", "$(OTHER)", ""},
+		"a reference of a shell":    {"DB_PASSWORD", "${OTHER}", ""},
+		"a reference to a variable": {"DB_PASSWORD", "$OTHER", ""},
+		"a template":                {"DB_PASSWORD", "{{ .Values.password }}", ""},
+		"a placeholder":             {"DB_PASSWORD", "<your password>", ""},
+		"stars":                     {"DB_PASSWORD", "****", ""},
+		"a place in Vault":          {"DB_PASSWORD", "vault:secret/data/db#password", ""},
+		"a place in a store of AWS": {"DB_PASSWORD", "arn:aws:secretsmanager:eu-west-1:1:secret:db", ""},
+		"a path":                    {"DB_PASSWORD", "/etc/db/password", ""},
+		"a path to itself":          {"PWD", "/srv/app", ""},
+		"a boolean":                 {"ALLOW_EMPTY_PASSWORD", "yes", ""},
+		"a number":                  {"MAX_TOKENS", "4096", ""},
+		"a duration":                {"REFRESH_TOKEN", "30s", ""},
+		"an address":                {"TOKEN", "https://example.com/token", ""},
 		"an address with a password by reference": {"DATABASE_URL", "postgres://app:$(DB_PASSWORD)@db:5432/app", ""},
 		"an address with a user":                  {"DATABASE_URL", "postgres://app@db:5432/app", ""},
 		"an address with a port and an @":         {"URL", "http://db:5432/@app", ""},
@@ -81,32 +81,31 @@ func TestNamed(t *testing.T) {
 func TestFormats(t *testing.T) {
 	seen := make(map[string]bool)
 	for text, want := range map[string]string{
-		"|-----BEGIN RSA PRIVATE KEY-----\nMIIE|-----END RSA PRIVATE KEY-----": "private key",
-		"x |AKIA" + "ABCDEFGHIJKLMNOP| y":                                       "AWS access key",
-		"|ghp_" + letters[:36] + "|":                                            "GitHub token",
-		"|github_pat_" + letters[:22] + "_" + letters[:59] + "|":                "GitHub token",
-		"|glpat-" + letters[:20] + "|":                                          "GitLab token",
-		"|xoxb-" + lower[:24] + "|":                                             "Slack token",
-		"https://hooks.slack.com/services/|T1/B2/" + letters[:24] + "|":         "Slack webhook",
-		"|AIza" + letters[:35] + "|":                                            "Google API key",
-		"|GOCSPX-" + letters[:28] + "|":                                         "Google OAuth secret",
-		"AccountName=a;AccountKey=|" + letters[:86] + "==|;x":                   "Azure storage key",
-		"|sk_" + "live_" + letters[:24] + "|":                                   "Stripe key",
-		"|SG." + letters[:22] + "." + letters[:43] + "|":                        "SendGrid key",
-		"|npm_" + letters[:36] + "|":                                            "npm token",
-		"|pypi-AgEIcHlwaS5vcmc" + letters[:60] + "|":                            "PyPI token",
-		"|dckr_pat_" + letters[:27] + "|":                                       "Docker token",
-		"|dop_v1_" + lower[:64] + "|":                                           "DigitalOcean token",
-		"|hvs." + letters[:24] + "|":                                            "Vault token",
-		"|hf_" + strings.Repeat("aB", 17) + "|":                                 "Hugging Face token",
-		"|sk-proj-" + letters[:24] + "T3BlbkFJ" + letters[:24] + "|":            "OpenAI key",
-		"|sk-ant-api03-" + letters[:90] + "|":                                   "Anthropic key",
+		"|-----BEGIN RSA PRIVATE KEY-----\nMIIE|-----END RSA PRIVATE KEY-----":   "private key",
+		"x |AKIA" + "ABCDEFGHIJKLMNOP| y":                                        "AWS access key",
+		"|ghp_" + letters[:36] + "|":                                             "GitHub token",
+		"|github_pat_" + letters[:22] + "_" + letters[:59] + "|":                 "GitHub token",
+		"|glpat-" + letters[:20] + "|":                                           "GitLab token",
+		"|xoxb-" + lower[:24] + "|":                                              "Slack token",
+		"https://hooks.slack.com/services/|T1/B2/" + letters[:24] + "|":          "Slack webhook",
+		"|AIza" + letters[:35] + "|":                                             "Google API key",
+		"|GOCSPX-" + letters[:28] + "|":                                          "Google OAuth secret",
+		"AccountName=a;AccountKey=|" + letters[:86] + "==|;x":                    "Azure storage key",
+		"|sk_" + "live_" + letters[:24] + "|":                                    "Stripe key",
+		"|SG." + letters[:22] + "." + letters[:43] + "|":                         "SendGrid key",
+		"|npm_" + letters[:36] + "|":                                             "npm token",
+		"|pypi-AgEIcHlwaS5vcmc" + letters[:60] + "|":                             "PyPI token",
+		"|dckr_pat_" + letters[:27] + "|":                                        "Docker token",
+		"|dop_v1_" + lower[:64] + "|":                                            "DigitalOcean token",
+		"|hvs." + letters[:24] + "|":                                             "Vault token",
+		"|hf_" + strings.Repeat("aB", 17) + "|":                                  "Hugging Face token",
+		"|sk-proj-" + letters[:24] + "T3BlbkFJ" + letters[:24] + "|":             "OpenAI key",
+		"|sk-ant-api03-" + letters[:90] + "|":                                    "Anthropic key",
 		"|eyJ" + letters[:20] + ".eyJ" + letters[:20] + "." + letters[:40] + "|": "JSON Web Token",
-		"amqp://app:|" + password + "|@mq":                                      "password in a URL",
-		"app:|" + password + "|@tcp(db:3306)/shop":                              "password in a data source name",
-		"Authorization: Bearer |" + random + "|":                                "credential in a header",
+		"amqp://app:|" + password + "|@mq":                                       "password in a URL",
+		"app:|" + password + "|@tcp(db:3306)/shop":                               "password in a data source name",
+		"Authorization: Bearer |" + random + "|":                                 "credential in a header",
 	} {
-		text, want := text, want
 		seen[want] = true
 		t.Run(want, func(t *testing.T) {
 			parts := strings.Split(text, "|")
@@ -169,5 +168,27 @@ func TestArgs(t *testing.T) {
 				t.Errorf("spans (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestRedact(t *testing.T) {
+	text := "--password=" + password + " --token=" + random + " --level=1"
+	redacted := Redact(text, In(text))
+	if want := "--password=" + Mark(kindPassword) + " --token=" + Mark(kindSecret) + " --level=1"; redacted != want {
+		t.Errorf("redacted is %q, want %q", redacted, want)
+	}
+	for text, want := range map[string]string{redacted: kindPassword, Mark("x"): "x", "plain": "", Mark(""): "", "": ""} {
+		if got := Marked(text); got != want {
+			t.Errorf("Marked(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if again := Redact(redacted, In(redacted)); Marked(again) != kindPassword {
+		t.Errorf("redacted twice it is %q", again)
+	}
+}
+
+func BenchmarkNamed(b *testing.B) {
+	for b.Loop() {
+		Named("PRODUCT_CATALOG_SERVICE_ADDR", "productcatalogservice:3550")
 	}
 }

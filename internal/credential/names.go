@@ -15,7 +15,7 @@ import (
 // Kinds of credentials that only their names tell.
 const (
 	kindPassword = "password by its name"
-	kindSecret   = "secret by its name and randomness"
+	kindSecret   = "secret by its name and randomness" //nolint:gosec // G101: it says so, and is none
 )
 
 // passwordNames are what passwords are called, at the end of a name. People choose passwords, so they need not be random.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/credential"
 )
 
 // auditedAnnotations are the prefixes of the Pod annotations that are kept: AppArmor and seccomp profiles before they
@@ -36,7 +37,8 @@ func (i *interner) shapeOf(annotations map[string]string, spec *corev1.PodSpec) 
 	return i.shape(&pod)
 }
 
-// canonical takes out of a spec what the API server, admission and controllers put into each replica differently.
+// canonical takes out of a spec what the API server, admission and controllers put into each replica differently, and all
+// credentials: of those a mark stays, and of other environment variables the name.
 func canonical(spec *corev1.PodSpec) {
 	spec.NodeName, spec.Hostname, spec.Subdomain = "", "", ""
 	if a := spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
@@ -63,7 +65,12 @@ func canonical(spec *corev1.PodSpec) {
 			}
 		}
 		for i := range c.Env {
-			c.Env[i].Value = ""
+			c.Env[i].Value = credential.Mark(credential.Named(c.Env[i].Name, c.Env[i].Value))
+		}
+		for _, words := range c.CommandLines() {
+			for i, spans := range credential.Args(words) {
+				words[i] = credential.Redact(words[i], spans)
+			}
 		}
 	}
 }

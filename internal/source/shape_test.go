@@ -6,6 +6,7 @@ package source
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/credential"
 )
 
 // replica is a Pod as admission, the scheduler and its controller leave it, with what tells replica n from the others.
@@ -235,5 +237,41 @@ func TestInternerInParallel(t *testing.T) {
 		if s != shapes[0] {
 			t.Error("workers have different shapes")
 		}
+	}
+}
+
+// TestShapesHoldNoCredentials: what is kept of one is where it was and what kind it is.
+func TestShapesHoldNoCredentials(t *testing.T) {
+	const value = "3f9a1c77d2e84b06"
+	with := func(value string) *audit.Shape {
+		p := replica(0)
+		c := &p.Spec.Containers[0]
+		c.Env = append(c.Env, corev1.EnvVar{Name: "API_TOKEN", Value: value})
+		c.Command = []string{"sh", "-c", "curl --password " + value + " $URL"}
+		c.Args = []string{"--token", value}
+		c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"ping", "redis://:" + value + "@db"}}}}
+		r, err := newInterner().pod(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Shape
+	}
+	one, other := audit.Encode(with(value).Pod()), audit.Encode(with("0d5b7e21c9f84a63").Pod())
+	if strings.Contains(one, value) {
+		t.Errorf("the shape holds a credential: %q", one)
+	}
+	if one != other {
+		t.Error("another credential makes another shape")
+	}
+	c := with(value).Pod().Spec.Containers[0]
+	for what, text := range map[string]string{
+		"variable": c.Env[1].Value, "command": c.Command[2], "args": c.Args[1], "probe": c.LivenessProbe.Exec.Command[1],
+	} {
+		if credential.Marked(text) == "" {
+			t.Errorf("%s: no mark in %q", what, text)
+		}
+	}
+	if c.Env[0].Value != "" || c.Args[0] != "--token" {
+		t.Errorf("container %v", c)
 	}
 }
