@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
@@ -41,7 +43,15 @@ func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr
 		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
 	}
 	cfg.QPS = -1 // a few requests at once, and then never again
-	client, err := kubernetes.NewForConfig(protobuf(cfg))
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(protobuf(cfg), httpClient)
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := source.GatewayClient(cfg, httpClient)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +61,7 @@ func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	sources := source.New(client)
+	source.AddGateways(sources, gateways)
 	changed := make(chan struct{}, 1)
 	sources.OnEvent(func(e source.Event) {
 		if e.StateChanged {
@@ -120,7 +131,10 @@ func tellUnread(sources *source.Sources, stderr io.Writer) {
 	if forbidden := inState(sources, v1alpha1.SourceForbidden); len(forbidden) > 0 {
 		fmt.Fprintf(stderr, "Warning: you may not list and watch %s; checks that need them are skipped\n", strings.Join(forbidden, ", "))
 	}
-	if missing := inState(sources, v1alpha1.SourceNotServed); len(missing) > 0 {
+	missing := slices.DeleteFunc(inState(sources, v1alpha1.SourceNotServed), func(resource string) bool {
+		return source.Optional(audit.Resource(resource))
+	})
+	if len(missing) > 0 {
 		fmt.Fprintf(stderr, "Warning: the API server does not serve %s; checks that need them are skipped\n", strings.Join(missing, ", "))
 	}
 }

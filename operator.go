@@ -219,6 +219,11 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		return err
 	}
 	sources := source.NewShard(clientset, part)
+	gateways, err := source.GatewayClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	source.AddGateways(sources, gateways)
 	stored := ledger.NewStored(sources, reports)
 	book := ledger.New()
 	writer := &controllers.Writer{Client: mgr.GetClient(), Stored: stored, Operations: operations}

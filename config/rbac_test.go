@@ -125,7 +125,9 @@ func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var audited []string
-	for _, s := range source.New(client).Status() {
+	sources := source.New(client)
+	source.AddGateways(sources, client.CoreV1().RESTClient())
+	for _, s := range sources.Status() {
 		audited = append(audited, s.Resource)
 	}
 	want := sorted(

@@ -40,6 +40,9 @@ var reaches = map[audit.Resource]reach{
 	audit.NetworkPolicies: own,
 	audit.LimitRanges:     own,
 	audit.Services:        own,
+	audit.Ingresses:       own,
+	audit.Gateways:        own,
+	audit.HTTPRoutes:      own,
 	audit.ServiceAccounts: own,
 	// Somebody edited or deleted a report: it is put back.
 	ledger.SecurityReports:        own,

@@ -72,6 +72,7 @@ func TestReachesKnowsEveryResource(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := source.New(client)
+	source.AddGateways(sources, client.CoreV1().RESTClient())
 	ledger.NewStored(sources, client.CoreV1().RESTClient())
 	var read []audit.Resource
 	for _, s := range sources.Status() {

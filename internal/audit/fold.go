@@ -36,6 +36,8 @@ var notOwners = map[schema.GroupKind]bool{
 	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
 	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true, // what the cluster as a subject is called
+	{Group: "networking.k8s.io", Kind: "Ingress"}:           true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
+	{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}: true,
 }
 
 // Folds says whether the object that an object of that kind names as its controller would take its place as a subject. If

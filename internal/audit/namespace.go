@@ -22,7 +22,11 @@ type Inventory struct {
 	// ClusterPolicies are all of the cluster, in no order.
 	ClusterPolicies []*netpol.ClusterPolicy
 	// CNI is the network of the cluster.
-	CNI netpol.CNI
+	CNI        netpol.CNI
+	Services   []*ServiceRecord
+	Ingresses  []*IngressRecord
+	Gateways   []*GatewayRecord
+	HTTPRoutes []*HTTPRouteRecord
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.

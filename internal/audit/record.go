@@ -174,11 +174,3 @@ type ServiceAccountRecord struct {
 func (s *ServiceAccountRecord) Equal(t *ServiceAccountRecord) bool {
 	return s.UID == t.UID && s.MountsToken == t.MountsToken
 }
-
-// IdentityRecord is what is kept of objects of which no check reads more than that they are there.
-type IdentityRecord struct {
-	Object
-}
-
-// Equal says whether nothing that is audited differs.
-func (i *IdentityRecord) Equal(j *IdentityRecord) bool { return i.UID == j.UID }

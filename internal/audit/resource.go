@@ -23,6 +23,9 @@ const (
 	LimitRanges            Resource = "limitranges"
 	NetworkPolicies        Resource = "networkpolicies.networking.k8s.io"
 	Services               Resource = "services"
+	Ingresses              Resource = "ingresses.networking.k8s.io"
+	Gateways               Resource = "gateways.gateway.networking.k8s.io"
+	HTTPRoutes             Resource = "httproutes.gateway.networking.k8s.io"
 	ServiceAccounts        Resource = "serviceaccounts"
 )
 

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -34,6 +35,15 @@ func setDefaults(o source.Object) {
 		}
 	case *corev1.LimitRange:
 		setLimitRangeItems(o)
+	case *corev1.Service:
+		if o.Spec.Type == "" {
+			o.Spec.Type = corev1.ServiceTypeClusterIP
+		}
+		for i := range o.Spec.Ports {
+			if p := &o.Spec.Ports[i]; p.TargetPort == (intstr.IntOrString{}) || p.TargetPort == intstr.FromString("") {
+				p.TargetPort = intstr.FromInt32(p.Port)
+			}
+		}
 	case *corev1.Pod:
 		setServiceAccountName(&o.Spec)
 		// Admission gives Pods without a ServiceAccount the namespace's default one, but for the mirrors of static Pods.

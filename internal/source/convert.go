@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -157,14 +156,6 @@ func networkPolicyRecord(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
 		return nil, unexpected(o)
 	}
 	return &audit.NetworkPolicyRecord{Object: audit.ObjectFrom(p), Spec: p.Spec}, nil
-}
-
-func identityRecord(o runtime.Object) (*audit.IdentityRecord, error) {
-	m, ok := o.(metav1.Object)
-	if !ok {
-		return nil, unexpected(o)
-	}
-	return &audit.IdentityRecord{Object: audit.ObjectFrom(m)}, nil
 }
 
 func unexpected(o runtime.Object) error {

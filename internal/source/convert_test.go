@@ -17,8 +17,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -54,6 +56,7 @@ func livePod() *corev1.Pod {
 // return as it is.
 func TestTransforms(t *testing.T) {
 	s := New(offline(t))
+	AddGateways(s, offline(t).CoreV1().RESTClient())
 	controllers := func(r audit.Resource) cache.TransformFunc { return s.controllers[r].Transformer() }
 	transforms := map[audit.Resource]struct {
 		transform cache.TransformFunc
@@ -72,7 +75,10 @@ func TestTransforms(t *testing.T) {
 		audit.LimitRanges:            {s.limitRanges.Transformer(), &corev1.LimitRange{ObjectMeta: metaOf("a")}},
 		audit.NetworkPolicies:        {s.networkPolicies.Transformer(), &networkingv1.NetworkPolicy{ObjectMeta: metaOf("a")}},
 		audit.ServiceAccounts:        {s.serviceAccounts.Transformer(), &corev1.ServiceAccount{ObjectMeta: metaOf("a")}},
-		audit.Services:               {NewStore(identityRecord).Transformer(), &corev1.Service{ObjectMeta: metaOf("a")}},
+		audit.Services:               {s.services.Transformer(), &corev1.Service{ObjectMeta: metaOf("a")}},
+		audit.Ingresses:              {s.ingresses.Transformer(), &networkingv1.Ingress{ObjectMeta: metaOf("a")}},
+		audit.Gateways:               {s.gateways.Transformer(), &gatewayv1.Gateway{ObjectMeta: metaOf("a")}},
+		audit.HTTPRoutes:             {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
 	}
 	for _, w := range s.watchers {
 		tc, ok := transforms[w.resource]
@@ -96,8 +102,7 @@ func TestTransforms(t *testing.T) {
 				t.Fatal("no transform")
 			}
 			for _, wrong := range []any{&corev1.Event{}, "x", nil} {
-				_, err := tc.transform(wrong)
-				if _, isObject := wrong.(metav1.Object); err == nil && (!isObject || w.resource != audit.Services) {
+				if _, err := tc.transform(wrong); err == nil {
 					t.Errorf("no error for %T", wrong)
 				}
 			}
@@ -338,8 +343,43 @@ func TestOtherRecords(t *testing.T) {
 			&corev1.ServiceAccount{ObjectMeta: metaOf("a"), AutomountServiceAccountToken: ptr.To(false)}, &audit.ServiceAccountRecord{Object: object},
 		},
 		"a service": {
-			func(o runtime.Object) (any, error) { return identityRecord(o) },
-			&corev1.Service{ObjectMeta: metaOf("a")}, &audit.IdentityRecord{Object: object},
+			func(o runtime.Object) (any, error) { return serviceRecord(o) },
+			&corev1.Service{
+				ObjectMeta: metaOf("a"),
+				Spec: corev1.ServiceSpec{Type: "LoadBalancer", Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{
+					{Port: 80, TargetPort: intstr.FromInt32(8080), NodePort: 30080}, {Port: 443, TargetPort: intstr.FromString("https")},
+				}},
+				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "10.0.0.1"}, {IP: "203.0.113.7"}, {IP: "203.0.113.8"}}}},
+			},
+			&audit.ServiceRecord{Object: object, ServiceFacts: audit.ServiceFacts{
+				Type: "LoadBalancer", Selector: map[string]string{"app": "web"}, PublicAddress: "203.0.113.7",
+				Ports: []audit.ServicePort{{Port: 80, TargetPort: 8080}, {Port: 443, TargetName: "https"}},
+			}},
+		},
+		"an ingress": {
+			func(o runtime.Object) (any, error) { return ingressRecord(o) },
+			&networkingv1.Ingress{ObjectMeta: metaOf("a"), Spec: networkingv1.IngressSpec{
+				DefaultBackend: &networkingv1.IngressBackend{}, Rules: []networkingv1.IngressRule{{Host: "x"}, {}}, TLS: []networkingv1.IngressTLS{{}, {Hosts: []string{"x"}}},
+			}},
+			&audit.IngressRecord{Object: object, IngressFacts: audit.IngressFacts{Hosts: []string{"x", ""}, DefaultBackend: true, TLSHosts: []string{"", "x"}}},
+		},
+		"a gateway": {
+			func(o runtime.Object) (any, error) { return gatewayRecord(o) },
+			&gatewayv1.Gateway{ObjectMeta: metaOf("a"), Spec: gatewayv1.GatewaySpec{Listeners: []gatewayv1.Listener{{Name: "x", Protocol: "HTTP", Port: 80}}}},
+			&audit.GatewayRecord{Object: object, GatewayFacts: audit.GatewayFacts{Listeners: []audit.GatewayListener{{Name: "x", Protocol: "HTTP", Port: 80}}}},
+		},
+		"a route": {
+			func(o runtime.Object) (any, error) { return httpRouteRecord(o) },
+			&gatewayv1.HTTPRoute{ObjectMeta: metaOf("a"), Spec: gatewayv1.HTTPRouteSpec{
+				CommonRouteSpec: gatewayv1.CommonRouteSpec{ParentRefs: []gatewayv1.ParentReference{
+					{Name: "door", Port: ptr.To(gatewayv1.PortNumber(80))}, {Name: "mesh", Kind: ptr.To(gatewayv1.Kind("Service"))},
+					{Name: "far", Namespace: ptr.To(gatewayv1.Namespace("other"))},
+				}},
+				Hostnames: []gatewayv1.Hostname{"x"},
+			}},
+			&audit.HTTPRouteRecord{Object: object, HTTPRouteFacts: audit.HTTPRouteFacts{
+				Hostnames: []string{"x"}, Parents: []audit.RouteParent{{Gateway: "door", Port: 80}}, Elsewhere: true,
+			}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -386,8 +426,18 @@ func TestOtherRecordsDifferOnlyWhereAudited(t *testing.T) {
 		"accounts, another version":   {(&audit.ServiceAccountRecord{Object: id("1")}).Equal(&audit.ServiceAccountRecord{Object: id("2")}), true},
 		"accounts, another UID":       {(&audit.ServiceAccountRecord{Object: id("1")}).Equal(&audit.ServiceAccountRecord{Object: other}), false},
 		"accounts, a token":           {(&audit.ServiceAccountRecord{}).Equal(&audit.ServiceAccountRecord{MountsToken: true}), false},
-		"others, another version":     {(&audit.IdentityRecord{Object: id("1")}).Equal(&audit.IdentityRecord{Object: id("2")}), true},
-		"others, another UID":         {(&audit.IdentityRecord{Object: id("1")}).Equal(&audit.IdentityRecord{Object: other}), false},
+		"services, another version":   {(&audit.ServiceRecord{Object: id("1")}).Equal(&audit.ServiceRecord{Object: id("2")}), true},
+		"services, another UID":       {(&audit.ServiceRecord{Object: id("1")}).Equal(&audit.ServiceRecord{Object: other}), false},
+		"services, an address":        {(&audit.ServiceRecord{}).Equal(&audit.ServiceRecord{ServiceFacts: audit.ServiceFacts{PublicAddress: "x"}}), false},
+		"ingresses, another version":  {(&audit.IngressRecord{Object: id("1")}).Equal(&audit.IngressRecord{Object: id("2")}), true},
+		"ingresses, another UID":      {(&audit.IngressRecord{Object: id("1")}).Equal(&audit.IngressRecord{Object: other}), false},
+		"ingresses, a host":           {(&audit.IngressRecord{}).Equal(&audit.IngressRecord{IngressFacts: audit.IngressFacts{Hosts: []string{""}}}), false},
+		"gateways, another version":   {(&audit.GatewayRecord{Object: id("1")}).Equal(&audit.GatewayRecord{Object: id("2")}), true},
+		"gateways, another UID":       {(&audit.GatewayRecord{Object: id("1")}).Equal(&audit.GatewayRecord{Object: other}), false},
+		"gateways, a listener":        {(&audit.GatewayRecord{}).Equal(&audit.GatewayRecord{GatewayFacts: audit.GatewayFacts{Listeners: make([]audit.GatewayListener, 1)}}), false},
+		"routes, another version":     {(&audit.HTTPRouteRecord{Object: id("1")}).Equal(&audit.HTTPRouteRecord{Object: id("2")}), true},
+		"routes, another UID":         {(&audit.HTTPRouteRecord{Object: id("1")}).Equal(&audit.HTTPRouteRecord{Object: other}), false},
+		"routes, a host":              {(&audit.HTTPRouteRecord{}).Equal(&audit.HTTPRouteRecord{HTTPRouteFacts: audit.HTTPRouteFacts{Hostnames: []string{""}}}), false},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: equal %v, want %v", name, tc.got, tc.want)
@@ -402,6 +452,8 @@ func TestStatic(t *testing.T) {
 		livePod(), &appsv1.Deployment{ObjectMeta: metaOf("web"), Spec: appsv1.DeploymentSpec{Template: template()}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, &corev1.ResourceQuota{ObjectMeta: metaOf("q")},
 		&corev1.LimitRange{ObjectMeta: metaOf("l")}, &corev1.ServiceAccount{ObjectMeta: metaOf("s")}, &networkingv1.NetworkPolicy{ObjectMeta: metaOf("n")},
+		&corev1.Service{ObjectMeta: metaOf("s")}, &networkingv1.Ingress{ObjectMeta: metaOf("i")}, &gatewayv1.Gateway{ObjectMeta: metaOf("g")},
+		&gatewayv1.HTTPRoute{ObjectMeta: metaOf("h")},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "elsewhere", Name: "c"}},
 	} {
 		if err := s.Add(o); err != nil {
@@ -419,7 +471,7 @@ func TestStatic(t *testing.T) {
 		t.Fatalf("namespaces (-want +got):\n%s", diff)
 	}
 	i := s.Inventories()["shop"]
-	counts := []int{len(i.Pods), len(i.Controllers), len(i.Quotas), len(i.LimitRanges), len(i.ServiceAccounts), len(i.NetworkPolicies)}
+	counts := []int{len(i.Pods), len(i.Controllers), len(i.Quotas), len(i.LimitRanges), len(i.ServiceAccounts), len(i.NetworkPolicies), len(i.Services), len(i.Ingresses), len(i.Gateways), len(i.HTTPRoutes)}
 	if i.Namespace == nil || slices.ContainsFunc(counts, func(n int) bool { return n != 1 }) {
 		t.Errorf("inventory %+v", i)
 	}

@@ -85,8 +85,9 @@ func prune(spec *corev1.PodSpec) {
 		c.TerminationMessagePath, c.TerminationMessagePolicy, c.WorkingDir, c.ResizePolicy = "", "", "", nil
 		c.Stdin, c.StdinOnce, c.TTY = false, false, false
 		for _, probe := range []**corev1.Probe{&c.LivenessProbe, &c.ReadinessProbe, &c.StartupProbe} {
-			if p := *probe; p != nil && (p.HTTPGet == nil || p.HTTPGet.Host == "") && (p.TCPSocket == nil || p.TCPSocket.Host == "") {
-				*probe = nil // what it asks of another host is audited
+			p := *probe
+			if p != nil && p.Exec == nil && (p.HTTPGet == nil || p.HTTPGet.Host == "") && (p.TCPSocket == nil || p.TCPSocket.Host == "") {
+				*probe = nil // what it runs, and what it asks of another host, is audited
 			}
 		}
 	}

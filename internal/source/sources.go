@@ -46,6 +46,10 @@ type Sources struct {
 	limitRanges     *Store[*audit.LimitRangeRecord]
 	networkPolicies *Store[*audit.NetworkPolicyRecord]
 	serviceAccounts *Store[*audit.ServiceAccountRecord]
+	services        *Store[*audit.ServiceRecord]
+	ingresses       *Store[*audit.IngressRecord]
+	gateways        *Store[*audit.GatewayRecord]
+	httpRoutes      *Store[*audit.HTTPRouteRecord]
 
 	departed departures
 
@@ -58,7 +62,7 @@ type Sources struct {
 // +kubebuilder:rbac:groups="",resources=pods;replicationcontrollers;namespaces;resourcequotas;limitranges;services;serviceaccounts,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments;replicasets;statefulsets;daemonsets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=batch,resources=jobs;cronjobs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch
 
 // New returns the sources of a cluster. Nothing is read before Start.
 func New(client kubernetes.Interface) *Sources { return NewShard(client, shard.Shard{}) }
@@ -110,8 +114,11 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
 	s.serviceAccounts = NewStore(serviceAccountRecord)
 	Add(s, part, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
-	// No check reads more of Services yet than that they can be read.
-	Add(s, part, audit.Services, core, "services", &corev1.Service{}, NewStore(identityRecord))
+	s.services = NewStore(serviceRecord)
+	Add(s, part, audit.Services, core, "services", &corev1.Service{}, s.services)
+	s.ingresses = NewStore(ingressRecord)
+	Add(s, part, audit.Ingresses, client.NetworkingV1().RESTClient(), "ingresses", &networkingv1.Ingress{}, s.ingresses)
+	s.gateways, s.httpRoutes = NewStore(gatewayRecord), NewStore(httpRouteRecord)
 	s.lastCNI = s.cni()
 	return s
 }
@@ -231,6 +238,23 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	}
 	if i.Missing(audit.NetworkPolicies) == nil {
 		i.NetworkPolicies = s.networkPolicies.List(name)
+	}
+	if i.Missing(audit.Services) == nil {
+		i.Services = s.services.List(name)
+	}
+	if i.Missing(audit.Ingresses) == nil {
+		i.Ingresses = s.ingresses.List(name)
+	}
+	if i.Missing(audit.Gateways) == nil {
+		i.Gateways = s.gateways.List(name)
+	}
+	if i.Missing(audit.HTTPRoutes) == nil {
+		i.HTTPRoutes = s.httpRoutes.List(name)
+	}
+	for r, u := range i.Unavailable {
+		if Optional(r) && u.Reason == v1alpha1.SkipSourceNotServed {
+			delete(i.Unavailable, r)
+		}
 	}
 	for resource, c := range s.controllers {
 		if i.Missing(resource) == nil {

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -200,6 +201,37 @@ func TestInventory(t *testing.T) {
 				t.Errorf("it exists, but is not among %q", s.Namespaces())
 			}
 		})
+	}
+}
+
+// TestOptionalResourcesNeedNotBeServed: where the Gateway API is not there, nothing is missing.
+func TestOptionalResourcesNeedNotBeServed(t *testing.T) {
+	s := New(offline(t))
+	AddGateways(s, offline(t).CoreV1().RESTClient())
+	syncAll(s)
+	for _, err := range []error{
+		s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}), s.gateways.Add(&gatewayv1.Gateway{ObjectMeta: metaOf("g")}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if i, _ := s.Inventory("shop"); len(i.Gateways) != 1 {
+		t.Errorf("gateways %v", i.Gateways)
+	}
+	for _, r := range []audit.Resource{audit.Gateways, audit.HTTPRoutes, audit.Services} {
+		w := watcherOf(t, s, r)
+		w.observe(outcomes["404"], false)
+		w.now = func() time.Time { return time.Now().Add(time.Hour) }
+		w.observe(outcomes["404"], false)
+	}
+	i, _ := s.Inventory("shop")
+	if len(i.Unavailable) != 1 || i.Unavailable[audit.Services] == nil || len(i.Gateways) != 0 {
+		t.Errorf("unavailable %v, gateways %v", i.Unavailable, i.Gateways)
+	}
+	forbid(watcherOf(t, s, audit.Gateways))
+	if i, _ := s.Inventory("shop"); i.Unavailable[audit.Gateways] == nil {
+		t.Error("what is forbidden is taken for nothing")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -48,6 +49,7 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	corev1.SchemeGroupVersion.WithKind("ResourceQuota"):         func() Object { return &corev1.ResourceQuota{} },
 	corev1.SchemeGroupVersion.WithKind("LimitRange"):            func() Object { return &corev1.LimitRange{} },
 	corev1.SchemeGroupVersion.WithKind("ServiceAccount"):        func() Object { return &corev1.ServiceAccount{} },
+	corev1.SchemeGroupVersion.WithKind("Service"):               func() Object { return &corev1.Service{} },
 	appsv1.SchemeGroupVersion.WithKind("Deployment"):            func() Object { return &appsv1.Deployment{} },
 	appsv1.SchemeGroupVersion.WithKind("ReplicaSet"):            func() Object { return &appsv1.ReplicaSet{} },
 	appsv1.SchemeGroupVersion.WithKind("StatefulSet"):           func() Object { return &appsv1.StatefulSet{} },
@@ -56,6 +58,9 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	batchv1.SchemeGroupVersion.WithKind("CronJob"):              func() Object { return &batchv1.CronJob{} },
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
 	clusterNetworkPolicy:                                        func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
+	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
+	gatewayv1.SchemeGroupVersion.WithKind("Gateway"):            func() Object { return &gatewayv1.Gateway{} },
+	gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"):          func() Object { return &gatewayv1.HTTPRoute{} },
 }
 
 var clusterNetworkPolicy = schema.GroupVersionKind{
@@ -73,6 +78,9 @@ func Namespaced(o runtime.Object) bool {
 
 // NewObject returns an empty object of a kind that Static takes in, or nil for any other kind.
 func NewObject(gvk schema.GroupVersionKind) Object {
+	if gvk.Group == gatewayv1.GroupName && gvk.Version == "v1beta1" {
+		gvk.Version = gatewayv1.SchemeGroupVersion.Version // the same, and served beside it
+	}
 	if fresh := staticKinds[gvk]; fresh != nil {
 		return fresh()
 	}
@@ -127,6 +135,18 @@ func (s *Static) Add(o runtime.Object) error {
 			s.clusterPolicies = append(s.clusterPolicies, p)
 		}
 		return nil
+	case *corev1.Service:
+		i := s.inventory(namespace)
+		return add(o, serviceRecord, func(r *audit.ServiceRecord) { i.Services = append(i.Services, r) })
+	case *networkingv1.Ingress:
+		i := s.inventory(namespace)
+		return add(o, ingressRecord, func(r *audit.IngressRecord) { i.Ingresses = append(i.Ingresses, r) })
+	case *gatewayv1.Gateway:
+		i := s.inventory(namespace)
+		return add(o, gatewayRecord, func(r *audit.GatewayRecord) { i.Gateways = append(i.Gateways, r) })
+	case *gatewayv1.HTTPRoute:
+		i := s.inventory(namespace)
+		return add(o, httpRouteRecord, func(r *audit.HTTPRouteRecord) { i.HTTPRoutes = append(i.HTTPRoutes, r) })
 	}
 	if _, _, ok := podTemplate(o); !ok {
 		return nil

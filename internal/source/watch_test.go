@@ -49,7 +49,7 @@ func drive(t *testing.T, w *watcher, clock *time.Time, step string) {
 		return
 	}
 	if step == "replace" {
-		if err := (syncTelling[*audit.IdentityRecord]{NewStore(identityRecord), w}).Replace(nil, "1"); err != nil {
+		if err := (syncTelling[*audit.ServiceRecord]{NewStore(serviceRecord), w}).Replace(nil, "1"); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -180,9 +180,9 @@ func TestWatcherStatus(t *testing.T) {
 func TestAListThatCannotBeTakenInIsNone(t *testing.T) {
 	clock := time.Time{}
 	w := newTestWatcher(&clock, func(s v1alpha1.SourceState) { t.Errorf("state %s", s) })
-	broken := NewStore(func(runtime.Object) (*audit.IdentityRecord, error) { return nil, errors.New("broken") })
+	broken := NewStore(func(runtime.Object) (*audit.ServiceRecord, error) { return nil, errors.New("broken") })
 	list := []any{&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}}
-	if err := (syncTelling[*audit.IdentityRecord]{broken, w}).Replace(list, "1"); err == nil {
+	if err := (syncTelling[*audit.ServiceRecord]{broken, w}).Replace(list, "1"); err == nil {
 		t.Error("no error")
 	}
 }

@@ -3,7 +3,13 @@
 
 package checks
 
-import "github.com/kubersafe/kubersafe/internal/audit"
+import (
+	"iter"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
 
 // hasWorkloads says whether a namespace has workloads. If that cannot be known, it skips the check.
 func hasWorkloads(ns *audit.Namespace, r *audit.Reporter) bool {
@@ -14,4 +20,29 @@ func hasWorkloads(ns *audit.Namespace, r *audit.Reporter) bool {
 		r.SkipUnavailable(u)
 	}
 	return false
+}
+
+// selectsAny says whether a selector matches a live Pod or a Pod template.
+func selectsAny(ns *audit.Namespace, selector labels.Selector) bool {
+	for range shapesOf(ns, selector) {
+		return true
+	}
+	return false
+}
+
+// shapesOf returns the shapes of the Pods and templates that a selector matches, one maybe several times. It looks at all Pods
+// that have not ended: of some it may not be clear yet which workload they belong to.
+func shapesOf(ns *audit.Namespace, selector labels.Selector) iter.Seq[*audit.Shape] {
+	return func(yield func(*audit.Shape) bool) {
+		for _, p := range ns.Pods {
+			if !p.Finished && selector.Matches(p.Labels) && !yield(p.Shape) {
+				return
+			}
+		}
+		for _, w := range ns.Workloads {
+			if w.Template != nil && selector.Matches(w.TemplateLabels) && !yield(w.Template) {
+				return
+			}
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -50,19 +49,4 @@ func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
 			Path:    "spec.podSelector",
 		})
 	}
-}
-
-// selectsAny looks at all Pods that have not ended: of some it may not be clear yet which workload they belong to.
-func selectsAny(ns *audit.Namespace, selector labels.Selector) bool {
-	for _, p := range ns.Pods {
-		if !p.Finished && selector.Matches(p.Labels) {
-			return true
-		}
-	}
-	for _, w := range ns.Workloads {
-		if w.Template != nil && selector.Matches(w.TemplateLabels) {
-			return true
-		}
-	}
-	return false
 }
