@@ -275,6 +275,17 @@ func TestAuditJudgesFixtures(t *testing.T) {
 						}
 					}
 				}
+				if f.Check == "pod-security-version-pinned-old" && len(c.Want) > 0 { // manifests do not say what the API server is
+					for _, r := range list.Items {
+						for _, skip := range r.Skips {
+							got = append(got, skip.Check)
+						}
+					}
+					if !slices.Equal(got, []string{f.Check}) {
+						t.Errorf("found or skipped %q, want it skipped", got)
+					}
+					return
+				}
 				for _, w := range c.Want {
 					want = append(want, w.Subject+" "+w.Severity+" "+w.Path)
 				}

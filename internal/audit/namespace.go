@@ -27,6 +27,8 @@ type Inventory struct {
 	Ingresses  []*IngressRecord
 	Gateways   []*GatewayRecord
 	HTTPRoutes []*HTTPRouteRecord
+	// ServerVersion is the API server's, such as "v1.37"; "" if it is not known, as with manifests.
+	ServerVersion string
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.

@@ -52,6 +52,7 @@ type Sources struct {
 	httpRoutes      *Store[*audit.HTTPRouteRecord]
 
 	departed departures
+	version  serverVersion
 
 	mu       sync.Mutex
 	handlers []func(Event)
@@ -73,6 +74,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 		shard:       part,
 		controllers: make(map[audit.Resource]*Store[*audit.ControllerRecord]),
 		departed:    departures{at: make(map[types.UID]time.Time)},
+		version:     serverVersion{client: client.Discovery()},
 	}
 	intern := newInterner()
 	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()
@@ -139,7 +141,9 @@ func (s *Sources) Shard() shard.Shard { return s.shard }
 
 // Start reads and watches until the context ends.
 func (s *Sources) Start(ctx context.Context) error {
+	s.version.read() // before anything can be judged
 	var wg sync.WaitGroup
+	wg.Go(func() { s.version.watch(ctx, func() { s.tell(Event{StateChanged: true}) }) })
 	for _, w := range s.watchers {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -222,7 +226,10 @@ func (s *Sources) Namespaces() []string {
 
 // Inventory returns what is known of a namespace, and whether it exists.
 func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
-	i := audit.Inventory{Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when, CNI: s.cni()}
+	i := audit.Inventory{
+		Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when,
+		CNI: s.cni(), ServerVersion: s.version.String(),
+	}
 	// What could be read once and no longer can is not known: it is left out rather than trusted.
 	if i.Missing(audit.Pods) == nil {
 		i.Pods = s.pods.List(name)

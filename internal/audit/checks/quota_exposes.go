@@ -6,6 +6,7 @@ package checks
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -32,6 +33,7 @@ var _ = register(audit.Check{
 })
 
 func quotaExposes(ns *audit.Namespace, r *audit.Reporter) {
+	var missing []string
 	for _, exposed := range []struct {
 		kind  corev1.ServiceType
 		bound corev1.ResourceName
@@ -40,11 +42,14 @@ func quotaExposes(ns *audit.Namespace, r *audit.Reporter) {
 		{corev1.ServiceTypeNodePort, corev1.ResourceServicesNodePorts},
 	} {
 		if slices.ContainsFunc(ns.Services, func(s *audit.ServiceRecord) bool { return s.Type == exposed.kind }) && !bounds(ns, exposed.bound) {
-			r.Find(audit.Finding{
-				Message: fmt.Sprintf("namespace %q must have a ResourceQuota that bounds %s: it has Services of type %s", ns.Name, exposed.bound, exposed.kind),
-				Path:    "spec.hard[" + string(exposed.bound) + "]",
-			})
+			missing = append(missing, string(exposed.bound))
 		}
+	}
+	if len(missing) > 0 {
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("namespace %q must have a ResourceQuota that bounds %s: it has such Services", ns.Name, strings.Join(missing, ", ")),
+			Path:    "metadata.name",
+		})
 	}
 }
 
