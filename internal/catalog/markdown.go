@@ -60,6 +60,7 @@ func Markdown(set *audit.Set) string {
 			writeCheck(&page, &c)
 		}
 	}
+	writeNotJudged(&page, set)
 	return page.String()
 }
 

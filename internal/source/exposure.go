@@ -15,6 +15,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
@@ -34,15 +35,18 @@ func AddGateways(s *Sources, client rest.Interface) {
 // Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
 func Optional(r audit.Resource) bool { return r == audit.Gateways || r == audit.HTTPRoutes }
 
+// gatewayVersion is the one that is read.
+var gatewayVersion = schema.GroupVersion{Group: gatewayv1.GroupName, Version: gatewayv1.GroupVersion.Version}
+
 // GatewayClient returns a client for the Gateway API.
 func GatewayClient(cfg *rest.Config, client *http.Client) (rest.Interface, error) {
 	scheme := runtime.NewScheme()
 	if err := gatewayv1.Install(scheme); err != nil {
 		return nil, err
 	}
-	metav1.AddToGroupVersion(scheme, gatewayv1.SchemeGroupVersion)
+	metav1.AddToGroupVersion(scheme, gatewayVersion)
 	cfg = rest.CopyConfig(cfg)
-	cfg.GroupVersion, cfg.APIPath = &gatewayv1.SchemeGroupVersion, "/apis"
+	cfg.GroupVersion, cfg.APIPath = &gatewayVersion, "/apis"
 	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON // custom resources know no other
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	return rest.RESTClientForConfigAndClient(cfg, client)

@@ -59,8 +59,8 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
 	clusterNetworkPolicy:                                        func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
-	gatewayv1.SchemeGroupVersion.WithKind("Gateway"):            func() Object { return &gatewayv1.Gateway{} },
-	gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"):          func() Object { return &gatewayv1.HTTPRoute{} },
+	gatewayVersion.WithKind("Gateway"):            func() Object { return &gatewayv1.Gateway{} },
+	gatewayVersion.WithKind("HTTPRoute"):          func() Object { return &gatewayv1.HTTPRoute{} },
 }
 
 var clusterNetworkPolicy = schema.GroupVersionKind{
@@ -78,8 +78,8 @@ func Namespaced(o runtime.Object) bool {
 
 // NewObject returns an empty object of a kind that Static takes in, or nil for any other kind.
 func NewObject(gvk schema.GroupVersionKind) Object {
-	if gvk.Group == gatewayv1.GroupName && gvk.Version == "v1beta1" {
-		gvk.Version = gatewayv1.SchemeGroupVersion.Version // the same, and served beside it
+	if gvk.Group == gatewayVersion.Group && gvk.Version == "v1beta1" {
+		gvk.Version = gatewayVersion.Version // the same, and served beside it
 	}
 	if fresh := staticKinds[gvk]; fresh != nil {
 		return fresh()

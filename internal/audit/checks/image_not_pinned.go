@@ -23,6 +23,9 @@ var _ = register(audit.Check{
 	Remediation: "Add the digest to image (name:tag@sha256:…), as kubectl get pod -o jsonpath='{.status.containerStatuses[*].imageID}' shows it.",
 	Before:      "image: registry.example.com/shop/cart:1.4.2",
 	After:       "image: registry.example.com/shop/cart:1.4.2@sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkOWASP, ID: "K02"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 	},

@@ -18,6 +18,9 @@ var _ = register(audit.Check{
 	Remediation: "Set metadata.namespace to a namespace of the application's own and delete the workload in default.",
 	Before:      "metadata: {name: cart, namespace: default}",
 	After:       "metadata: {name: cart, namespace: shop}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkCIS, ID: "5.6.4"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/#initial-namespaces",
 	},

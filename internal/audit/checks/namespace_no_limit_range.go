@@ -31,6 +31,9 @@ spec:
   - type: Container
     defaultRequest: {cpu: 100m, memory: 128Mi}
     default: {cpu: "1", memory: 256Mi}`,
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Resource policies"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/policy/limit-range/",
 	},

@@ -22,6 +22,9 @@ kind: ResourceQuota
 metadata: {name: compute, namespace: shop}
 spec:
   hard: {pods: "20", requests.cpu: "4", requests.memory: 8Gi, limits.cpu: "8", limits.memory: 16Gi}`,
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Resource policies"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/policy/resource-quotas/",
 	},

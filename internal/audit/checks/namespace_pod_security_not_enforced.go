@@ -28,6 +28,11 @@ var _ = register(audit.Check{
 	Remediation: "Set the namespace's label pod-security.kubernetes.io/enforce to restricted, or to baseline where its Pods do not pass that yet.",
 	Before:      "metadata:\n  name: shop",
 	After:       "metadata:\n  name: shop\n  labels: {pod-security.kubernetes.io/enforce: restricted}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkCIS, ID: "5.2.1"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
+		{Framework: audit.FrameworkOWASP, ID: "K04"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-admission/",
 		"https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-namespace-labels/",

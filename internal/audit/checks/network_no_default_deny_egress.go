@@ -26,6 +26,11 @@ metadata: {name: default-deny, namespace: shop}
 spec:
   podSelector: {}
   policyTypes: [Egress]`,
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkCIS, ID: "5.3.2"},
+		{Framework: audit.FrameworkNSA, ID: "Network policies"},
+		{Framework: audit.FrameworkOWASP, ID: "K07"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-egress-traffic",
 	},

@@ -26,6 +26,12 @@ metadata: {name: default-deny, namespace: shop}
 spec:
   podSelector: {}
   policyTypes: [Ingress]`,
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkCIS, ID: "5.3.2"},
+		{Framework: audit.FrameworkNSA, ID: "Network policies"},
+		{Framework: audit.FrameworkOWASP, ID: "K07"},
+		{Framework: audit.FrameworkMITRE, ID: "T1046"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-ingress-traffic",
 	},

@@ -22,6 +22,9 @@ var _ = register(audit.Check{
 	Remediation: "Name the Pods, namespaces or address ranges in from or to that are meant, and the ports.",
 	Before:      "ingress:\n- {}",
 	After:       "ingress:\n- from:\n  - podSelector: {matchLabels: {app: web}}\n  ports:\n  - port: 8080",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkOWASP, ID: "K07"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors",
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#allow-all-ingress-traffic",

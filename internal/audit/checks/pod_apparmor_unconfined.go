@@ -28,6 +28,7 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  appArmorProfile: {type: RuntimeDefault}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: AppArmor"},
+		{Framework: audit.FrameworkNSA, ID: "Hardening container environments"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

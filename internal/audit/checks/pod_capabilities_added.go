@@ -28,6 +28,7 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Capabilities"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.9"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

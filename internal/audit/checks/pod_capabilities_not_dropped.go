@@ -25,6 +25,8 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  capabilities: {drop: [ALL]}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Restricted: Capabilities"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.8"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.9"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted",

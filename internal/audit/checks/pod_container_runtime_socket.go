@@ -28,6 +28,9 @@ var _ = register(audit.Check{
 - name: docker
   hostPath: {path: /var/run/docker.sock}`,
 	After: "volumes: []",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkMITRE, ID: "T1611"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/storage/volumes/#hostpath",
 	},

@@ -23,6 +23,11 @@ var _ = register(audit.Check{
 	Remediation: "Set automountServiceAccountToken to false, or serviceAccountName to a ServiceAccount of the workload's own if it calls the API.",
 	Before:      "spec:\n  serviceAccountName: default",
 	After:       "spec:\n  automountServiceAccountToken: false",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkCIS, ID: "5.1.5"},
+		{Framework: audit.FrameworkNSA, ID: "Protecting Pod service account tokens"},
+		{Framework: audit.FrameworkMITRE, ID: "T1528"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#opt-out-of-api-credential-automounting",
 		"https://kubernetes.io/docs/concepts/security/service-accounts/",

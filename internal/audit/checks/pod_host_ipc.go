@@ -20,6 +20,8 @@ var _ = register(audit.Check{
 	After:       "spec:\n  hostIPC: false",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Host Namespaces"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.4"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

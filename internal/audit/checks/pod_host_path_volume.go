@@ -28,6 +28,9 @@ var _ = register(audit.Check{
 	After:       "volumes:\n- name: data\n  persistentVolumeClaim: {claimName: data}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: HostPath Volumes"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.11"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
+		{Framework: audit.FrameworkMITRE, ID: "T1611"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

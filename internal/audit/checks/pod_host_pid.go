@@ -20,6 +20,9 @@ var _ = register(audit.Check{
 	After:       "spec:\n  hostPID: false",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Host Namespaces"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.3"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
+		{Framework: audit.FrameworkMITRE, ID: "T1611"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

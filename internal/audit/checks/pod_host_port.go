@@ -23,6 +23,7 @@ var _ = register(audit.Check{
 	After:       "ports:\n- containerPort: 8080",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Host Ports"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.12"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

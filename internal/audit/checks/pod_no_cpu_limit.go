@@ -21,6 +21,10 @@ var _ = register(audit.Check{
 	Remediation: "Set resources.limits.cpu to the most that the container may ever use.",
 	Before:      "resources:\n  requests: {cpu: 100m}",
 	After:       "resources:\n  requests: {cpu: 100m}\n  limits: {cpu: \"1\"}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Resource policies"},
+		{Framework: audit.FrameworkOWASP, ID: "K01"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
 		"https://kubernetes.io/docs/concepts/policy/limit-range/",

@@ -21,6 +21,9 @@ var _ = register(audit.Check{
 	Remediation: "Set resources.requests.memory to what the container uses under normal load.",
 	Before:      "resources: {}",
 	After:       "resources:\n  requests: {memory: 128Mi}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Resource policies"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
 		"https://kubernetes.io/docs/concepts/policy/limit-range/",

@@ -24,6 +24,9 @@ var _ = register(audit.Check{
 	After:       "spec:\n  securityContext:\n    runAsNonRoot: true",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Restricted: Running as Non-root"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.7"},
+		{Framework: audit.FrameworkNSA, ID: "Non-root containers and rootless container engines"},
+		{Framework: audit.FrameworkOWASP, ID: "K01"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted",

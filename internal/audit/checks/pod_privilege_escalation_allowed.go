@@ -21,6 +21,8 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  allowPrivilegeEscalation: false",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Restricted: Privilege Escalation"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.6"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted",

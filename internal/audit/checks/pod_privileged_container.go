@@ -21,6 +21,10 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  privileged: false",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Privileged Containers"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.2"},
+		{Framework: audit.FrameworkNSA, ID: "Pod security enforcement"},
+		{Framework: audit.FrameworkOWASP, ID: "K01"},
+		{Framework: audit.FrameworkMITRE, ID: "T1611"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

@@ -21,6 +21,9 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  runAsUser: 10001",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Restricted: Running as Non-root user"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.7"},
+		{Framework: audit.FrameworkNSA, ID: "Non-root containers and rootless container engines"},
+		{Framework: audit.FrameworkOWASP, ID: "K01"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted",

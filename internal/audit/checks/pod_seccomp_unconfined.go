@@ -25,6 +25,8 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  seccompProfile: {type: RuntimeDefault}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: Seccomp"},
+		{Framework: audit.FrameworkCIS, ID: "5.6.2"},
+		{Framework: audit.FrameworkNSA, ID: "Hardening container environments"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

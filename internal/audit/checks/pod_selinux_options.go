@@ -26,6 +26,7 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  seLinuxOptions: {type: container_t}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: SELinux"},
+		{Framework: audit.FrameworkNSA, ID: "Hardening container environments"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

@@ -22,6 +22,7 @@ var _ = register(audit.Check{
 	After:       "securityContext:\n  windowsOptions: {hostProcess: false}",
 	Controls: []audit.Control{
 		{Framework: audit.FrameworkPSS, ID: "Baseline: HostProcess"},
+		{Framework: audit.FrameworkCIS, ID: "5.2.10"},
 	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",

@@ -21,6 +21,10 @@ var _ = register(audit.Check{
 	Remediation: "Set securityContext.readOnlyRootFilesystem to true, and mount emptyDir volumes where the container must write.",
 	Before:      "securityContext: {}",
 	After:       "securityContext:\n  readOnlyRootFilesystem: true",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Immutable container file systems"},
+		{Framework: audit.FrameworkOWASP, ID: "K01"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 		"https://kubernetes.io/docs/concepts/security/application-security-checklist/",

@@ -24,6 +24,9 @@ var _ = register(audit.Check{
 	Remediation: "Add pods, requests.cpu, requests.memory, limits.cpu and limits.memory to spec.hard of a ResourceQuota without scopes.",
 	Before:      "spec:\n  hard: {pods: \"20\"}",
 	After:       "spec:\n  hard: {pods: \"20\", requests.cpu: \"4\", requests.memory: 8Gi, limits.cpu: \"8\", limits.memory: 16Gi}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Resource policies"},
+	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/policy/resource-quotas/",
 	},
