@@ -59,8 +59,8 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
 	clusterNetworkPolicy:                                        func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
-	gatewayVersion.WithKind("Gateway"):            func() Object { return &gatewayv1.Gateway{} },
-	gatewayVersion.WithKind("HTTPRoute"):          func() Object { return &gatewayv1.HTTPRoute{} },
+	gatewayVersion.WithKind("Gateway"):                          func() Object { return &gatewayv1.Gateway{} },
+	gatewayVersion.WithKind("HTTPRoute"):                        func() Object { return &gatewayv1.HTTPRoute{} },
 }
 
 var clusterNetworkPolicy = schema.GroupVersionKind{
