@@ -5,6 +5,7 @@ package checks
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -31,18 +32,17 @@ var _ = register(audit.Check{
 	Pod: imageDeprecatedRegistry,
 })
 
-// shutRegistries are registries, or paths in one, that are frozen or gone, and what has taken over.
-var shutRegistries = []struct{ prefix, successor string }{
+// shutRegistries are registries that are frozen or gone, or paths in one, and what has taken over.
+var shutRegistries = map[string][]struct{ path, successor string }{
 	// Frozen on 3 April 2023.
-	{"k8s.gcr.io", "registry.k8s.io"},
-	{"gcr.io/google-containers", "registry.k8s.io"},
-	{"gcr.io/google_containers", "registry.k8s.io"},
-	{"asia.gcr.io/google-containers", "registry.k8s.io"},
-	{"eu.gcr.io/google-containers", "registry.k8s.io"},
-	{"us.gcr.io/google-containers", "registry.k8s.io"},
-	{"docker.pkg.github.com", "ghcr.io"},
+	"k8s.gcr.io":            {{"", "registry.k8s.io"}},
+	"gcr.io":                {{"google-containers", "registry.k8s.io"}, {"google_containers", "registry.k8s.io"}},
+	"asia.gcr.io":           {{"google-containers", "registry.k8s.io"}},
+	"eu.gcr.io":             {{"google-containers", "registry.k8s.io"}},
+	"us.gcr.io":             {{"google-containers", "registry.k8s.io"}},
+	"docker.pkg.github.com": {{"", "ghcr.io"}},
 	// Bintray closed on 1 May 2021.
-	{"docker.bintray.io", ""},
+	"docker.bintray.io": {{"", ""}},
 }
 
 func imageDeprecatedRegistry(pod *audit.Pod, r *audit.Reporter) {
@@ -51,12 +51,13 @@ func imageDeprecatedRegistry(pod *audit.Pod, r *audit.Reporter) {
 		if err != nil {
 			continue // image-tag-latest says so
 		}
-		for _, shut := range shutRegistries {
-			if !within(named, shut.prefix) {
+		registry := reference.Domain(named)
+		for _, shut := range shutRegistries[registry] {
+			if !within(named, shut.path) {
 				continue
 			}
 			f := audit.Finding{
-				Message:   fmt.Sprintf("container %q must not use image %q: %s is shut", c.Name, c.Image, shut.prefix),
+				Message:   fmt.Sprintf("container %q must not use image %q: %s is shut", c.Name, c.Image, path.Join(registry, shut.path)),
 				Container: c.Name,
 				Path:      c.Path("image"),
 			}
@@ -69,8 +70,8 @@ func imageDeprecatedRegistry(pod *audit.Pod, r *audit.Reporter) {
 	}
 }
 
-// within says whether an image is in a registry, or in a path of one. Paths are compared by segments.
-func within(named reference.Named, prefix string) bool {
-	rest, ok := strings.CutPrefix(named.Name(), prefix)
-	return ok && strings.HasPrefix(rest, "/")
+// within says whether an image is in a folder of its registry; "" is the registry itself. Paths are compared by segments.
+func within(named reference.Named, folder string) bool {
+	rest, ok := strings.CutPrefix(reference.Path(named), folder)
+	return ok && (folder == "" || strings.HasPrefix(rest, "/"))
 }

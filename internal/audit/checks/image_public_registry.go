@@ -41,18 +41,18 @@ var _ = register(audit.Check{
 // their own software there.
 var publicRegistries = map[string][]string{
 	"docker.io": {
-		"docker.io/library", "docker.io/amazon", "docker.io/aquasec", "docker.io/calico", "docker.io/docker", "docker.io/envoyproxy", "docker.io/grafana",
-		"docker.io/hashicorp", "docker.io/istio", "docker.io/nginx", "docker.io/nginxinc", "docker.io/rancher", "docker.io/redhat", "docker.io/ubuntu",
+		"library", "amazon", "aquasec", "calico", "docker", "envoyproxy", "grafana",
+		"hashicorp", "istio", "nginx", "nginxinc", "rancher", "redhat", "ubuntu",
 	},
 	"quay.io": {
-		"quay.io/argoproj", "quay.io/ceph", "quay.io/cilium", "quay.io/fedora", "quay.io/jetstack", "quay.io/prometheus",
-		"quay.io/prometheus-operator", "quay.io/strimzi", "quay.io/tigera",
+		"argoproj", "ceph", "cilium", "fedora", "jetstack", "prometheus",
+		"prometheus-operator", "strimzi", "tigera",
 	},
 	"ghcr.io": {
-		"ghcr.io/actions", "ghcr.io/dexidp", "ghcr.io/external-secrets", "ghcr.io/fluxcd", "ghcr.io/kedacore", "ghcr.io/kubersafe", "ghcr.io/kyverno",
+		"actions", "dexidp", "external-secrets", "fluxcd", "kedacore", "kubersafe", "kyverno",
 	},
-	"public.ecr.aws":      {"public.ecr.aws/amazonlinux", "public.ecr.aws/aws-observability", "public.ecr.aws/docker/library", "public.ecr.aws/eks", "public.ecr.aws/eks-distro"},
-	"registry.gitlab.com": {"registry.gitlab.com/gitlab-org"},
+	"public.ecr.aws":      {"amazonlinux", "aws-observability", "docker/library", "eks", "eks-distro"},
+	"registry.gitlab.com": {"gitlab-org"},
 	"ttl.sh":              nil,
 }
 
@@ -68,7 +68,7 @@ func imagePublicRegistry(pod *audit.Pod, r *audit.Reporter) {
 		switch {
 		case !namesRegistry(c.Image, named):
 			why = "it does not name its registry"
-		case public && !slices.ContainsFunc(vendors, func(prefix string) bool { return within(named, prefix) }):
+		case public && !slices.ContainsFunc(vendors, func(folder string) bool { return within(named, folder) }):
 			why = fmt.Sprintf("everybody may publish at %s, and it is no official or vendor's image", registry)
 		default:
 			continue

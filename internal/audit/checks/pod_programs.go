@@ -29,6 +29,9 @@ type program struct {
 // can match, so that scripts without any of them need not be parsed.
 func findProgram(pod *audit.Pod, r *audit.Reporter, names []string, match func(program) bool, message func(audit.Container, program) string) {
 	for c := range pod.Containers() {
+		if !mentions(c, names) {
+			continue
+		}
 		var found []string
 		for p := range programs(c, names) {
 			if match(p) && !slices.Contains(found, p.path) {
@@ -37,6 +40,20 @@ func findProgram(pod *audit.Pod, r *audit.Reporter, names []string, match func(p
 			}
 		}
 	}
+}
+
+// mentions says whether any of the names is anywhere in a container's command lines. In nearly all of them none is.
+func mentions(c audit.Container, names []string) bool {
+	for _, texts := range c.CommandLines() {
+		for _, text := range texts {
+			for _, name := range names {
+				if strings.Contains(text, name) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // word of a command line, and where it stands.

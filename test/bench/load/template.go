@@ -37,6 +37,12 @@ var faults = []fault{
 		c := t.Spec.Containers[0].SecurityContext
 		c.Privileged, c.AllowPrivilegeEscalation = new(true), new(true)
 	}},
+	{true, func(t *corev1.PodTemplateSpec) {
+		c := &t.Spec.Containers[0]
+		c.Env = append(c.Env, corev1.EnvVar{Name: "API_KEY", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "api"}, Key: "key",
+		}}})
+	}},
 	{false, func(t *corev1.PodTemplateSpec) { t.Spec.HostNetwork = true }},
 	{false, func(t *corev1.PodTemplateSpec) { t.Spec.HostPID = true }},
 	{false, func(t *corev1.PodTemplateSpec) {
@@ -96,6 +102,9 @@ func (g *generator) template(app string) corev1.PodTemplateSpec {
 					LocalObjectReference: corev1.LocalObjectReference{Name: app + "-config"}, DefaultMode: new(corev1.ConfigMapVolumeSourceDefaultMode),
 				}}},
 				{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+				{Name: "database", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+					SecretName: "database", DefaultMode: new(corev1.SecretVolumeSourceDefaultMode),
+				}}},
 			},
 			Containers: []corev1.Container{g.container(app, g.image(app, version))},
 		},
@@ -137,7 +146,7 @@ func (g *generator) container(name, image string) corev1.Container {
 		Resources: corev1.ResourceRequirements{
 			Requests: amounts("50m", "64Mi", "64Mi"), Limits: amounts("500m", "256Mi", "512Mi"),
 		},
-		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app", ReadOnly: true}, {Name: "tmp", MountPath: "/tmp"}},
+		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app", ReadOnly: true}, {Name: "tmp", MountPath: "/tmp"}, {Name: "database", MountPath: "/etc/database", ReadOnly: true}},
 		LivenessProbe:  probe("/healthz"),
 		ReadinessProbe: probe("/readyz"),
 		SecurityContext: &corev1.SecurityContext{
@@ -146,9 +155,7 @@ func (g *generator) container(name, image string) corev1.Container {
 		},
 		Env: []corev1.EnvVar{
 			{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}},
-			{Name: "DATABASE_PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-				LocalObjectReference: corev1.LocalObjectReference{Name: "database"}, Key: "password",
-			}}},
+			{Name: "DATABASE_PASSWORD_FILE", Value: "/etc/database/password"},
 		},
 	}
 	for i := range 4 + g.IntN(8) {
