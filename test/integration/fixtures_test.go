@@ -77,7 +77,9 @@ func findingsOf(ctx context.Context, ns, check string) ([]string, error) {
 	var found []string
 	for _, r := range list.Items {
 		for _, s := range r.Skips {
-			return nil, fmt.Errorf("%s is skipped: %s", s.Check, s.Message)
+			if s.Check == check {
+				return nil, fmt.Errorf("%s is skipped: %s", s.Check, s.Message)
+			}
 		}
 		subject := r.Subject.Kind + "/" + r.Subject.Name
 		if strings.HasPrefix(subject, "Namespace/") {
