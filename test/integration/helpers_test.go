@@ -208,10 +208,14 @@ func settle(t *testing.T, namespace string) {
 	waitForPods(t, namespace, "sentinel", 1)
 	pod := pod(namespace, "sentinel", app)
 	pod.Spec.AutomountServiceAccountToken = new(false)
+	// A Pod that nothing owns would be a finding. The garbage collector leaves owners alone whose kind is not served.
+	pod.OwnerReferences = []metav1.OwnerReference{
+		{APIVersion: "example.com/v1", Kind: "Watch", Name: "sentinel", UID: "sentinel", Controller: new(true)},
+	}
 	create(t, pod)
-	waitForReport(t, namespace, "pod-sentinel")
+	waitForReport(t, namespace, "watch.example.com-sentinel")
 	remove(t, pod)
-	waitForNoReport(t, namespace, "pod-sentinel")
+	waitForNoReport(t, namespace, "watch.example.com-sentinel")
 	remove(t, sentinel)
 	waitForNoReport(t, namespace, "deployment-sentinel")
 }
