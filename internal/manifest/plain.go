@@ -132,7 +132,7 @@ func (c *converter) sequence(indent, depth int) bool {
 			c.out = append(c.out, ',')
 		}
 		value := bytes.TrimLeft(c.line[1:], " ")
-		ok := true
+		var ok bool
 		switch {
 		case len(value) == 0 || value[0] == '#':
 			c.advance()
