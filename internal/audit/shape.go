@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. It is kept encoded: a
-// decoded Pod takes many times the memory, and it is needed only while it is judged.
+// Shape is a Pod without what differs between replicas, shared by all Pods that are equal in it. It is kept encoded and
+// compressed: a decoded Pod takes more than twenty times the memory, and it is needed only while it is judged.
 type Shape struct {
 	// id tells shapes apart, in an order.
 	id      uint64
@@ -32,16 +32,22 @@ func (s *Shape) Encoded() string { return s.encoded }
 
 // Encode encodes a Pod so that equal ones give equal strings.
 func Encode(pod *Pod) string {
-	// Generated code that writes into memory: it has no error to return, and maps it writes sorted.
-	encoded, _ := (&corev1.Pod{ObjectMeta: pod.Meta, Spec: pod.Spec}).Marshal()
-	return string(encoded)
+	return string(dictionary().Encode(nil, marshal(pod)))
 }
 
 // Pod returns the Pod itself, decoded anew each time.
 func (s *Shape) Pod() *Pod {
 	var pod corev1.Pod
-	_ = pod.Unmarshal([]byte(s.encoded)) // what Encode wrote
+	if encoded, err := dictionary().Decode(nil, []byte(s.encoded)); err == nil { // it is what Encode wrote
+		_ = pod.Unmarshal(encoded)
+	}
 	return &Pod{Meta: pod.ObjectMeta, Spec: pod.Spec}
+}
+
+func marshal(pod *Pod) []byte {
+	// Generated code that writes into memory: it has no error to return, and maps it writes sorted.
+	encoded, _ := (&corev1.Pod{ObjectMeta: pod.Meta, Spec: pod.Spec}).Marshal()
+	return encoded
 }
 
 // Fact is something about Pods that is asked often, about all the Pods of a namespace. It is found out once for each shape.
