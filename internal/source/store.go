@@ -4,14 +4,13 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
@@ -38,10 +37,16 @@ type Store[R Record[R]] struct {
 	data map[string]*records[R]
 }
 
-// records of one namespace, by name. They share one copy of the namespace's name.
-type records[R any] struct {
+// records of one namespace, sorted by name: a map would take several times the memory. They share one copy of the
+// namespace's name.
+type records[R Record[R]] struct {
 	namespace string
-	byName    map[string]R
+	sorted    []R
+}
+
+// find returns where among sorted records that of a name is, or belongs.
+func find[R Record[R]](sorted []R, name string) (at int, ok bool) {
+	return slices.BinarySearchFunc(sorted, name, func(r R, name string) int { return cmp.Compare(r.Identity().Name, name) })
 }
 
 // NewStore returns an empty store. convert must not keep the object beyond what the record needs.
@@ -104,41 +109,54 @@ func (s *Store[R]) Delete(obj any) error {
 
 // Replace implements cache.ReflectorStore.
 func (s *Store[R]) Replace(list []any, _ string) error {
-	fresh := make(map[types.NamespacedName]R, len(list))
+	fresh := make(map[string][]R)
 	for _, obj := range list {
 		r, err := s.record(obj)
 		if err != nil {
 			return err
 		}
-		id := r.Identity()
-		fresh[types.NamespacedName{Namespace: s.bucket(id), Name: id.Name}] = r
+		namespace := s.bucket(r.Identity())
+		fresh[namespace] = append(fresh[namespace], r)
 	}
-	dirty := make(map[string]bool)
+	var dirty []string
 	s.mu.Lock()
-	for namespace, records := range s.data {
-		for name, r := range records.byName {
-			if _, ok := fresh[types.NamespacedName{Namespace: namespace, Name: name}]; !ok {
-				s.remove(namespace, name)
-				s.forget(r)
-				dirty[namespace] = true
-			}
+	for namespace := range s.data {
+		if fresh[namespace] == nil {
+			fresh[namespace] = nil // nothing is left of it
 		}
 	}
-	for key, r := range fresh {
-		old, ok := s.get(key.Namespace, key.Name)
-		if !ok || !r.Equal(old) {
-			dirty[key.Namespace] = true
+	for namespace, list := range fresh {
+		if s.replace(namespace, list) {
+			dirty = append(dirty, namespace)
 		}
-		if ok && old.Identity().UID != r.Identity().UID {
-			s.forget(old)
-		}
-		s.set(r)
 	}
 	s.mu.Unlock()
-	for namespace := range dirty {
+	for _, namespace := range dirty {
 		s.changed(namespace)
 	}
 	return nil
+}
+
+// replace stores the records of a namespace in place of those that are there, and says whether that changes anything.
+func (s *Store[R]) replace(namespace string, list []R) (changes bool) {
+	in := s.in(namespace)
+	old := in.sorted
+	in.sorted = slices.Clone(list) // as large as it must be
+	slices.SortFunc(in.sorted, func(a, b R) int { return cmp.Compare(a.Identity().Name, b.Identity().Name) })
+	for _, r := range old {
+		at, ok := find(in.sorted, r.Identity().Name)
+		if !ok || in.sorted[at].Identity().UID != r.Identity().UID {
+			s.forget(r)
+		}
+		changes = changes || !ok || !in.sorted[at].Equal(r)
+	}
+	for _, r := range in.sorted {
+		in.own(r)
+	}
+	if len(in.sorted) == 0 {
+		delete(s.data, namespace)
+	}
+	return changes || len(in.sorted) > len(old)
 }
 
 // Resync implements cache.ReflectorStore. Nothing is ever done again without a change.
@@ -160,7 +178,7 @@ func (s *Store[R]) Forget(namespace, name string) {
 	s.remove(namespace, name)
 }
 
-// List returns the records of a namespace, in no order.
+// List returns the records of a namespace, sorted by name.
 func (s *Store[R]) List(namespace string) []R {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -168,7 +186,7 @@ func (s *Store[R]) List(namespace string) []R {
 	if in == nil {
 		return nil
 	}
-	return slices.AppendSeq(make([]R, 0, len(in.byName)), maps.Values(in.byName))
+	return slices.Clone(in.sorted)
 }
 
 // Get returns one record.
@@ -180,8 +198,9 @@ func (s *Store[R]) Get(namespace, name string) (R, bool) {
 
 func (s *Store[R]) get(namespace, name string) (R, bool) {
 	if in := s.data[namespace]; in != nil {
-		r, ok := in.byName[name]
-		return r, ok
+		if at, ok := find(in.sorted, name); ok {
+			return in.sorted[at], true
+		}
 	}
 	var none R
 	return none, false
@@ -225,17 +244,31 @@ func (s *Store[R]) delete(id *audit.Object) bool {
 }
 
 func (s *Store[R]) set(r R) {
-	id := r.Identity()
-	namespace := s.bucket(id)
+	in := s.in(s.bucket(r.Identity()))
+	in.own(r)
+	at, ok := find(in.sorted, r.Identity().Name)
+	if ok {
+		in.sorted[at] = r
+	} else {
+		in.sorted = slices.Insert(in.sorted, at, r)
+	}
+}
+
+// in returns the records of a namespace, to put some there.
+func (s *Store[R]) in(namespace string) *records[R] {
 	in := s.data[namespace]
 	if in == nil {
-		in = &records[R]{namespace: namespace, byName: make(map[string]R)}
+		in = &records[R]{namespace: namespace}
 		s.data[namespace] = in
 	}
-	if id.Namespace == in.namespace {
+	return in
+}
+
+// own makes a record share the namespace's name.
+func (in *records[R]) own(r R) {
+	if id := r.Identity(); id.Namespace == in.namespace {
 		id.Namespace = in.namespace
 	}
-	in.byName[id.Name] = r
 }
 
 func (s *Store[R]) remove(namespace, name string) {
@@ -243,7 +276,10 @@ func (s *Store[R]) remove(namespace, name string) {
 	if in == nil {
 		return
 	}
-	if delete(in.byName, name); len(in.byName) == 0 {
+	if at, ok := find(in.sorted, name); ok {
+		in.sorted = slices.Delete(in.sorted, at, at+1)
+	}
+	if len(in.sorted) == 0 {
 		delete(s.data, namespace)
 	}
 }

@@ -63,8 +63,8 @@ func newTestStore() *testStore {
 func (s *testStore) contents() []string {
 	var out []string
 	s.Namespaces(func(namespace string) {
-		for name, r := range s.data[namespace].byName {
-			out = append(out, namespace+"/"+name+" "+r.ResourceVersion+" "+r.value)
+		for _, r := range s.data[namespace].sorted {
+			out = append(out, namespace+"/"+r.Name+" "+r.ResourceVersion+" "+r.value)
 		}
 	})
 	slices.Sort(out)
