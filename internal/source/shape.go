@@ -4,6 +4,7 @@
 package source
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -28,6 +29,7 @@ var auditedAnnotations = []string{
 func (i *interner) shapeOf(annotations map[string]string, spec *corev1.PodSpec) *audit.Shape {
 	canonical(spec)
 	prune(spec)
+	pruneAdmitted(spec)
 	pod := audit.Pod{Spec: *spec}
 	for key, value := range annotations {
 		if slices.ContainsFunc(auditedAnnotations, func(p string) bool { return strings.HasPrefix(key, p) }) {
@@ -80,7 +82,7 @@ func canonical(spec *corev1.PodSpec) {
 func prune(spec *corev1.PodSpec) {
 	spec.TerminationGracePeriodSeconds, spec.PreemptionPolicy, spec.Priority, spec.EnableServiceLinks = nil, nil, nil, nil
 	spec.DNSPolicy, spec.DNSConfig, spec.SchedulerName, spec.SetHostnameAsFQDN = "", nil, "", nil
-	spec.ReadinessGates, spec.SchedulingGates, spec.TopologySpreadConstraints, spec.Overhead = nil, nil, nil, nil
+	spec.ImagePullSecrets, spec.ReadinessGates, spec.SchedulingGates, spec.TopologySpreadConstraints, spec.Overhead = nil, nil, nil, nil, nil
 	for c := range (&audit.Pod{Spec: *spec}).Containers() {
 		c.TerminationMessagePath, c.TerminationMessagePolicy, c.WorkingDir, c.ResizePolicy = "", "", "", nil
 		c.Stdin, c.StdinOnce, c.TTY = false, false, false
@@ -92,6 +94,54 @@ func prune(spec *corev1.PodSpec) {
 		}
 	}
 }
+
+// pruneAdmitted takes out what admission gives nearly every Pod on top of its template, so that a Pod to which nothing else
+// was done has the template's shape: the volume with the ServiceAccount's token, and tolerations of five minutes for nodes
+// that are lost. Only what stands last goes, for paths have indexes.
+func pruneAdmitted(spec *corev1.PodSpec) {
+	if spec.DeprecatedServiceAccount == spec.ServiceAccountName {
+		spec.DeprecatedServiceAccount = ""
+	}
+	for n := len(spec.Tolerations); n > 0 && isOfLostNode(&spec.Tolerations[n-1]); n-- {
+		spec.Tolerations = spec.Tolerations[:n-1]
+	}
+	n := len(spec.Volumes)
+	if n == 0 || spec.Volumes[n-1].Name != tokenVolume || !bytes.Equal(marshal(&spec.Volumes[n-1]), admittedToken) {
+		return
+	}
+	spec.Volumes = spec.Volumes[:n-1]
+	for c := range (&audit.Pod{Spec: *spec}).Containers() {
+		n := len(c.VolumeMounts)
+		if n > 0 && bytes.Equal(marshal(&c.VolumeMounts[n-1]), admittedMount) {
+			c.VolumeMounts = c.VolumeMounts[:n-1]
+		}
+	}
+}
+
+func isOfLostNode(t *corev1.Toleration) bool {
+	return (t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable) && t.Operator == corev1.TolerationOpExists &&
+		t.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil
+}
+
+// admittedToken and admittedMount are what the API server's ServiceAccount admission adds, under a canonical name.
+var (
+	admittedToken = marshal(&corev1.Volume{Name: tokenVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+		DefaultMode: new(corev1.ProjectedVolumeSourceDefaultMode),
+		Sources: []corev1.VolumeProjection{
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{ExpirationSeconds: new(int64(3607)), Path: "token"}},
+			{ConfigMap: &corev1.ConfigMapProjection{
+				LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"},
+				Items:                []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
+			}},
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{
+				Path: "namespace", FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.namespace"},
+			}}}},
+		},
+	}}})
+	admittedMount = marshal(&corev1.VolumeMount{
+		Name: tokenVolume, ReadOnly: true, MountPath: "/var/run/secrets/kubernetes.io/serviceaccount",
+	})
+)
 
 // tokenVolume is how the volumes with the ServiceAccount's token begin that admission adds, with a suffix for each Pod.
 const tokenVolume = "kube-api-access"

@@ -6,6 +6,7 @@ package source
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,62 @@ func TestReplicasShareAShape(t *testing.T) {
 	// What is canonical already, as in a template read back from a shape, stays as it is.
 	if again := i.shapeOf(pod.Meta.Annotations, spec.DeepCopy()); again != first.Shape {
 		t.Error("the shape of a shape is another one")
+	}
+}
+
+// TestAdmittedPodHasTheShapeOfItsTemplate: what the ServiceAccount and DefaultTolerationSeconds admission plugins add, and
+// nothing else, makes no shape of its own.
+func TestAdmittedPodHasTheShapeOfItsTemplate(t *testing.T) {
+	template := func() *corev1.PodSpec {
+		return &corev1.PodSpec{
+			ServiceAccountName: "app", Volumes: []corev1.Volume{{Name: "tmp"}},
+			InitContainers: []corev1.Container{{Name: "init"}},
+			Containers:     []corev1.Container{{Name: "app", VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}}},
+		}
+	}
+	i := newInterner()
+	want := i.shapeOf(nil, template())
+	for name, tc := range map[string]struct {
+		change func(*corev1.PodSpec)
+		same   bool
+	}{
+		"admitted":            {func(*corev1.PodSpec) {}, true},
+		"for other audiences": {func(s *corev1.PodSpec) { s.Volumes[1].Projected.Sources[0].ServiceAccountToken.Audience = "vault" }, false},
+		"for longer": {func(s *corev1.PodSpec) {
+			s.Volumes[1].Projected.Sources[0].ServiceAccountToken.ExpirationSeconds = new(int64(31536000))
+		}, false},
+		"under another name":            {func(s *corev1.PodSpec) { s.Volumes[1].Name = "token" }, false},
+		"before another volume":         {func(s *corev1.PodSpec) { slices.Reverse(s.Volumes) }, false},
+		"mounted elsewhere":             {func(s *corev1.PodSpec) { s.Containers[0].VolumeMounts[1].MountPath = "/token" }, false},
+		"mounted to be written":         {func(s *corev1.PodSpec) { s.InitContainers[0].VolumeMounts[0].ReadOnly = false }, false},
+		"tolerating lost nodes forever": {func(s *corev1.PodSpec) { s.Tolerations[0].TolerationSeconds = nil }, false},
+		"tolerating everything":         {func(s *corev1.PodSpec) { s.Tolerations[1].Key = "" }, false},
+		"another account":               {func(s *corev1.PodSpec) { s.ServiceAccountName = "admin" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := template()
+			spec.DeprecatedServiceAccount = spec.ServiceAccountName
+			var token corev1.Volume
+			if err := token.Unmarshal(admittedToken); err != nil {
+				t.Fatal(err)
+			}
+			token.Name = "kube-api-access-x2q7z"
+			spec.Volumes = append(spec.Volumes, token)
+			for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+				containers[0].VolumeMounts = append(containers[0].VolumeMounts, corev1.VolumeMount{
+					Name: token.Name, ReadOnly: true, MountPath: "/var/run/secrets/kubernetes.io/serviceaccount",
+				})
+			}
+			for _, key := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
+				spec.Tolerations = append(spec.Tolerations, corev1.Toleration{
+					Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(int64(300)),
+				})
+			}
+			tc.change(spec)
+			if got := i.shapeOf(nil, spec); (got == want) != tc.same {
+				t.Errorf("shape %v, want that of the template: %v", got.Pod().Spec, tc.same)
+			}
+		})
 	}
 }
 
