@@ -4,6 +4,8 @@
 package audit
 
 import (
+	"reflect"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 )
@@ -16,8 +18,9 @@ type ServiceRecord struct {
 
 // ServiceFacts are what is audited of a Service.
 type ServiceFacts struct {
-	Type         corev1.ServiceType
-	Selector     map[string]string
+	Type corev1.ServiceType
+	// Selector is nil if there is none.
+	Selector     *Labels
 	Ports        []ServicePort
 	ExternalIPs  []string
 	ExternalName string
@@ -39,7 +42,7 @@ type ServicePort struct {
 
 // Equal says whether nothing that is audited differs.
 func (s *ServiceRecord) Equal(t *ServiceRecord) bool {
-	return s.UID == t.UID && equality.Semantic.DeepEqual(s.ServiceFacts, t.ServiceFacts)
+	return s.UID == t.UID && reflect.DeepEqual(s.ServiceFacts, t.ServiceFacts)
 }
 
 // Exposed says whether the Service can be reached at the nodes' addresses or a load balancer's.

@@ -15,7 +15,8 @@ import (
 // Labels is a set of labels that several records may share. It is one string, for a map takes several times as much; it is
 // searched from its beginning, which for the few labels of an object costs no more than a map would.
 type Labels struct {
-	// encoded are keys and values in turn, sorted by key, each after its length.
+	// encoded are keys and values in turn, sorted by key, each after its length. A key of the usualKeys is its place among
+	// them, and the length of any other is that much more.
 	encoded string
 }
 
@@ -30,12 +31,42 @@ func LabelsOf(encoded string) *Labels { return &Labels{encoded} }
 // EncodeLabels encodes labels so that equal ones give equal strings, and others never do.
 func EncodeLabels(set map[string]string) string {
 	var buffer []byte
-	add := func(text string) { buffer = append(binary.AppendUvarint(buffer, uint64(len(text))), text...) }
+	add := func(n int, text string) { buffer = append(binary.AppendUvarint(buffer, uint64(n)), text...) } //nolint:gosec // G115: a length
 	for _, key := range slices.Sorted(maps.Keys(set)) {
-		add(key)
-		add(set[key])
+		if place, usual := slices.BinarySearch(usualKeys, key); usual {
+			add(place, "")
+		} else {
+			add(len(usualKeys)+len(key), key)
+		}
+		add(len(set[key]), set[key])
 	}
 	return string(buffer)
+}
+
+// usualKeys are the keys of most labels of Pods, sorted.
+var usualKeys = []string{
+	"app",
+	"app.kubernetes.io/component",
+	"app.kubernetes.io/instance",
+	"app.kubernetes.io/managed-by",
+	"app.kubernetes.io/name",
+	"app.kubernetes.io/part-of",
+	"app.kubernetes.io/version",
+	"apps.kubernetes.io/pod-index",
+	"batch.kubernetes.io/controller-uid",
+	"batch.kubernetes.io/job-name",
+	"component",
+	"controller-revision-hash",
+	"controller-uid",
+	"helm.sh/chart",
+	"job-name",
+	"k8s-app",
+	"pod-template-generation",
+	"pod-template-hash",
+	"release",
+	"statefulset.kubernetes.io/pod-name",
+	"tier",
+	"version",
 }
 
 // Encoded returns what LabelsOf was given.
@@ -48,15 +79,24 @@ func (l *Labels) All() iter.Seq2[string, string] {
 			return
 		}
 		rest := l.encoded
-		next := func() string {
-			n, length := uvarint(rest)
-			text := rest[length : length+n]
-			rest = rest[length+n:]
+		cut := func(n int) string {
+			text := rest[:n]
+			rest = rest[n:]
 			return text
 		}
+		number := func() int {
+			n, length := uvarint(rest)
+			rest = rest[length:]
+			return n
+		}
 		for rest != "" {
-			key := next()
-			if !yield(key, next()) {
+			var key string
+			if n := number(); n < len(usualKeys) {
+				key = usualKeys[n]
+			} else {
+				key = cut(n - len(usualKeys))
+			}
+			if !yield(key, cut(number())) {
 				return
 			}
 		}
@@ -95,3 +135,6 @@ func (l *Labels) Get(key string) string {
 	value, _ := l.Lookup(key)
 	return value
 }
+
+// Selector returns the selector that matches what has all the labels.
+func (l *Labels) Selector() labels.Selector { return labels.SelectorFromSet(maps.Collect(l.All())) }

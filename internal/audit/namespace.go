@@ -53,6 +53,8 @@ type Namespace struct {
 	// Standing returns the severity at which a finding about the namespace stands in the previous report, or "". Checks
 	// that must not flap use it. It may be nil.
 	Standing func(Key) v1alpha1.Severity
+	// Policies are the NetworkPolicies, decoded.
+	Policies []netpol.Named
 	// Recheck is when the evaluation would come out differently without any event, or zero.
 	Recheck time.Time
 

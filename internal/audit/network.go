@@ -67,12 +67,12 @@ func (n *Namespace) look() {
 	if n.Namespace != nil {
 		labels = n.Namespace.Labels
 	}
-	policies := make([]netpol.Named, 0, len(n.NetworkPolicies))
+	n.Policies = make([]netpol.Named, 0, len(n.NetworkPolicies))
 	for _, p := range n.NetworkPolicies {
-		policies = append(policies, netpol.Named{Name: p.Name, Spec: &p.Spec})
+		n.Policies = append(n.Policies, netpol.Named{Name: p.Name, Spec: p.Spec()})
 	}
 	network := Network{
-		View: netpol.NewView(n.Name, labels, policies, n.ClusterPolicies), CNI: n.CNI, Workloads: len(n.Workloads),
+		View: netpol.NewView(n.Name, labels, n.Policies, n.ClusterPolicies), CNI: n.CNI, Workloads: len(n.Workloads),
 		Unisolated: make(map[netpol.Direction]int), Isolated: make(map[netpol.Direction]int),
 	}
 	network.CNI.Enforces = cmp.Or(network.CNI.Enforces, netpol.UnknownEnforcement)

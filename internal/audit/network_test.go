@@ -61,7 +61,7 @@ func TestNetworkSummary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := Inventory{Surroundings: Surroundings{Name: "shop"}, CNI: tc.cni}
 			for n, spec := range tc.policies {
-				i.NetworkPolicies = append(i.NetworkPolicies, &NetworkPolicyRecord{Object: Object{Name: string(rune('a' + n))}, Spec: spec})
+				i.NetworkPolicies = append(i.NetworkPolicies, NewNetworkPolicyRecord(Object{Name: string(rune('a' + n))}, &spec))
 			}
 			for _, p := range tc.pods {
 				i.Pods = append(i.Pods, &PodRecord{

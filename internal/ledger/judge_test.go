@@ -86,9 +86,8 @@ func (s *state) change() {
 		if s.random.IntN(2) == 0 {
 			spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
 		}
-		s.policies[name] = &audit.NetworkPolicyRecord{
-			Object: audit.Object{Namespace: "shop", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(s.version)}, Spec: spec,
-		}
+		s.policies[name] = audit.NewNetworkPolicyRecord(
+			audit.Object{Namespace: "shop", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(s.version)}, &spec)
 	case 9:
 		delete(s.policies, name)
 	case 7:

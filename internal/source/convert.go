@@ -155,7 +155,7 @@ func networkPolicyRecord(o runtime.Object) (*audit.NetworkPolicyRecord, error) {
 	if !ok {
 		return nil, unexpected(o)
 	}
-	return &audit.NetworkPolicyRecord{Object: audit.ObjectFrom(p), Spec: p.Spec}, nil
+	return audit.NewNetworkPolicyRecord(audit.ObjectFrom(p), &p.Spec), nil
 }
 
 func unexpected(o runtime.Object) error {

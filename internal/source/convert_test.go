@@ -332,7 +332,7 @@ func TestOtherRecords(t *testing.T) {
 		"a network policy": {
 			func(o runtime.Object) (any, error) { return networkPolicyRecord(o) },
 			&networkingv1.NetworkPolicy{ObjectMeta: metaOf("a"), Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
-			&audit.NetworkPolicyRecord{Object: object, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
+			audit.NewNetworkPolicyRecord(object, &networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}),
 		},
 		"a service account": {
 			func(o runtime.Object) (any, error) { return serviceAccountRecord(o) },
@@ -352,7 +352,7 @@ func TestOtherRecords(t *testing.T) {
 				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "10.0.0.1"}, {IP: "203.0.113.7"}, {IP: "203.0.113.8"}}}},
 			},
 			&audit.ServiceRecord{Object: object, ServiceFacts: audit.ServiceFacts{
-				Type: "LoadBalancer", Selector: map[string]string{"app": "web"}, PublicAddress: "203.0.113.7",
+				Type: "LoadBalancer", Selector: audit.NewLabels(map[string]string{"app": "web"}), PublicAddress: "203.0.113.7",
 				Ports: []audit.ServicePort{{Port: 80, TargetPort: 8080}, {Port: 443, TargetName: "https"}},
 			}},
 		},
@@ -397,8 +397,10 @@ func TestOtherRecords(t *testing.T) {
 func TestOtherRecordsDifferOnlyWhereAudited(t *testing.T) {
 	id := func(version string) audit.Object { return audit.Object{UID: "u", ResourceVersion: version} }
 	other := audit.Object{UID: "v"}
-	policy := func(app string) networkingv1.NetworkPolicySpec {
-		return networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}}
+	policy := func(app string) *audit.NetworkPolicyRecord {
+		return audit.NewNetworkPolicyRecord(audit.Object{}, &networkingv1.NetworkPolicySpec{
+			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},
+		})
 	}
 	usage := func(band audit.QuotaBand) []audit.QuotaUsage {
 		return []audit.QuotaUsage{{Resource: "pods", Band: band}}
@@ -421,8 +423,8 @@ func TestOtherRecordsDifferOnlyWhereAudited(t *testing.T) {
 		"limits, default requests":    {(&audit.LimitRangeRecord{}).Equal(&audit.LimitRangeRecord{DefaultRequests: []corev1.ResourceName{"cpu"}}), false},
 		"policies, another version":   {(&audit.NetworkPolicyRecord{Object: id("1")}).Equal(&audit.NetworkPolicyRecord{Object: id("2")}), true},
 		"policies, another UID":       {(&audit.NetworkPolicyRecord{Object: id("1")}).Equal(&audit.NetworkPolicyRecord{Object: other}), false},
-		"policies, the same":          {(&audit.NetworkPolicyRecord{Spec: policy("a")}).Equal(&audit.NetworkPolicyRecord{Spec: policy("a")}), true},
-		"policies, another selector":  {(&audit.NetworkPolicyRecord{Spec: policy("a")}).Equal(&audit.NetworkPolicyRecord{Spec: policy("b")}), false},
+		"policies, the same":          {policy("a").Equal(policy("a")), true},
+		"policies, another selector":  {policy("a").Equal(policy("b")), false},
 		"accounts, another version":   {(&audit.ServiceAccountRecord{Object: id("1")}).Equal(&audit.ServiceAccountRecord{Object: id("2")}), true},
 		"accounts, another UID":       {(&audit.ServiceAccountRecord{Object: id("1")}).Equal(&audit.ServiceAccountRecord{Object: other}), false},
 		"accounts, a token":           {(&audit.ServiceAccountRecord{}).Equal(&audit.ServiceAccountRecord{MountsToken: true}), false},

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -73,9 +74,12 @@ func serviceRecord(o runtime.Object) (*audit.ServiceRecord, error) {
 		return nil, unexpected(o)
 	}
 	r := &audit.ServiceRecord{Object: audit.ObjectFrom(s), ServiceFacts: audit.ServiceFacts{
-		Type: s.Spec.Type, Selector: s.Spec.Selector, ExternalIPs: s.Spec.ExternalIPs, ExternalName: s.Spec.ExternalName,
+		Type: unique.Make(s.Spec.Type).Value(), ExternalIPs: s.Spec.ExternalIPs, ExternalName: s.Spec.ExternalName,
 		SourceRanges: s.Spec.LoadBalancerSourceRanges,
 	}}
+	if len(s.Spec.Selector) > 0 {
+		r.Selector = audit.NewLabels(s.Spec.Selector)
+	}
 	if ranges := s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; len(r.SourceRanges) == 0 && ranges != "" {
 		for text := range strings.SplitSeq(ranges, ",") {
 			r.SourceRanges = append(r.SourceRanges, strings.TrimSpace(text))

@@ -34,16 +34,16 @@ var _ = register(audit.Check{
 })
 
 func networkPolicyAllowsAll(ns *audit.Namespace, r *audit.Reporter) {
-	for _, p := range ns.NetworkPolicies {
+	for _, p := range ns.Policies {
 		for _, d := range []netpol.Direction{netpol.Ingress, netpol.Egress} {
-			for _, rule := range netpol.Rules(&p.Spec, d) {
+			for _, rule := range netpol.Rules(p.Spec, d) {
 				findOpen(p, rule, r)
 			}
 		}
 	}
 }
 
-func findOpen(p *audit.NetworkPolicyRecord, rule netpol.Rule, r *audit.Reporter) {
+func findOpen(p netpol.Named, rule netpol.Rule, r *audit.Reporter) {
 	if len(rule.Ports) > 0 {
 		return
 	}

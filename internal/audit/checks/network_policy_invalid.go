@@ -30,8 +30,8 @@ var _ = register(audit.Check{
 })
 
 func networkPolicyInvalid(ns *audit.Namespace, r *audit.Reporter) {
-	for _, p := range ns.NetworkPolicies {
-		for _, problem := range netpol.Problems(&p.Spec) {
+	for _, p := range ns.Policies {
+		for _, problem := range netpol.Problems(p.Spec) {
 			r.Find(audit.Finding{
 				Message: fmt.Sprintf("network policy %q: %q %s", p.Name, problem.Path, problem.Message),
 				Object:  &v1alpha1.ObjectReference{Kind: "NetworkPolicy", Name: p.Name},

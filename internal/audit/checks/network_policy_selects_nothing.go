@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 })
 
 func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
-	for _, p := range ns.NetworkPolicies {
+	for _, p := range ns.Policies {
 		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
 		if err != nil {
 			continue // another check says so

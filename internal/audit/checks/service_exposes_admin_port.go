@@ -6,8 +6,6 @@ package checks
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -62,11 +60,11 @@ func serviceExposesAdminPort(ns *audit.Namespace, r *audit.Reporter) {
 
 // adminPortNamed returns the first of the adminPorts that a Pod of the Service calls by that name, or 0.
 func adminPortNamed(ns *audit.Namespace, s *audit.ServiceRecord, name string) int32 {
-	if len(s.Selector) == 0 {
+	if s.Selector == nil {
 		return 0
 	}
 	seen := make(map[*audit.Shape]bool)
-	for shape := range shapesOf(ns, labels.SelectorFromSet(s.Selector)) {
+	for shape := range shapesOf(ns, s.Selector.Selector()) {
 		if seen[shape] {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -32,7 +31,7 @@ var _ = register(audit.Check{
 
 func serviceSelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
 	for _, s := range ns.Services {
-		if len(s.Selector) == 0 || s.Type == corev1.ServiceTypeExternalName || selectsAny(ns, labels.SelectorFromSet(s.Selector)) {
+		if s.Selector == nil || s.Type == corev1.ServiceTypeExternalName || selectsAny(ns, s.Selector.Selector()) {
 			continue
 		}
 		if u := ns.MissingWorkloads(); u != nil {
