@@ -99,7 +99,7 @@ func (f *folder) foldController(c *ControllerRecord) {
 	if c.Shape == nil {
 		return // no more than a link between Pods and what it names as its controller
 	}
-	subject, own, settled := f.resolve(c.Kind, c.Owner, c.Created)
+	subject, own, settled := f.resolve(c.Kind, c.Owner, c.Created.Time())
 	switch {
 	case !settled:
 	case !own && c.Active:
@@ -110,14 +110,14 @@ func (f *folder) foldController(c *ControllerRecord) {
 		if w := f.workload(subject); w.Subject == subject {
 			w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
 			if c.Kind == "Job" {
-				w.Created = c.Created
+				w.Created = c.Created.Time()
 			}
 		}
 	}
 }
 
 func (f *folder) foldPod(p *PodRecord) {
-	subject, own, settled := f.resolve("Pod", p.Owner, p.Created)
+	subject, own, settled := f.resolve("Pod", p.Owner, p.Created.Time())
 	if p.Finished && (own || !f.ownedByJob(p)) {
 		return
 	}
@@ -130,7 +130,7 @@ func (f *folder) foldPod(p *PodRecord) {
 	w := f.workload(subject)
 	w.Pods = append(w.Pods, p)
 	if own {
-		w.Static, w.Created = w.Static || p.Owner.isNode(), p.Created
+		w.Static, w.Created = w.Static || p.Owner.isNode(), p.Created.Time()
 	}
 }
 
@@ -155,7 +155,7 @@ func (f *folder) resolve(kind string, owner *Owner, created time.Time) (subject 
 	if c == nil || c.Kind != gk.Kind || c.Name != owner.Name {
 		return Subject{}, true, f.settled(*owner, created)
 	}
-	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created)
+	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created.Time())
 	if own {
 		top = ownSubject(c.Kind, &c.Object)
 	}

@@ -37,7 +37,7 @@ func object(name string) Object {
 }
 
 func controller(kind, name string, owner *Owner) *ControllerRecord {
-	c := &ControllerRecord{Object: object(name), Kind: kind, Owner: owner, Created: now.Add(-time.Hour)}
+	c := &ControllerRecord{Object: object(name), Kind: kind, Owner: owner, Created: MomentOf(now.Add(-time.Hour))}
 	if !Folds(kind, owner) {
 		c.Shape, c.Labels, c.TemplateHash = ShapeOf(""), &Labels{}, "hash-of-"+name
 	}
@@ -45,7 +45,7 @@ func controller(kind, name string, owner *Owner) *ControllerRecord {
 }
 
 func pod(name string, owner *Owner) *PodRecord {
-	return &PodRecord{Object: object(name), Owner: owner, Created: now.Add(-time.Hour), Shape: ShapeOf(""), Labels: &Labels{}}
+	return &PodRecord{Object: object(name), Owner: owner, Created: MomentOf(now.Add(-time.Hour)), Shape: ShapeOf(""), Labels: &Labels{}}
 }
 
 // described lists workloads as "apiVersion/kind name[uid] template=hash pods=a,b".
@@ -310,7 +310,7 @@ func TestFoldWaitsForOwners(t *testing.T) {
 		return func(o Owner) (time.Time, bool) { return when, o.UID == types.UID(name+"-uid") }
 	}
 	created := func(p *PodRecord, when time.Time) *PodRecord {
-		p.Created = when
+		p.Created = MomentOf(when)
 		return p
 	}
 	for name, tc := range map[string]struct {
@@ -350,7 +350,7 @@ func TestFoldWaitsForOwners(t *testing.T) {
 		"an old Pod of a new ReplicaSet whose Deployment has not come waits with it": {
 			controllers: []*ControllerRecord{func() *ControllerRecord {
 				c := controller("ReplicaSet", "rs", ref("Deployment", "web"))
-				c.Created = at(2 * time.Second)
+				c.Created = MomentOf(at(2 * time.Second))
 				return c
 			}()},
 			pod: pod("p", ref("ReplicaSet", "rs")), wantRecheck: at(2 * time.Second).Add(arrivalGrace),
@@ -394,7 +394,7 @@ func TestFoldRechecksAtTheEarliestMoment(t *testing.T) {
 	var pods []*PodRecord
 	for _, age := range []time.Duration{2, 7, 4} {
 		p := pod(fmt.Sprint("p", int(age)), ref("ReplicaSet", "rs"))
-		p.Created = now.Add(-age * time.Second)
+		p.Created = MomentOf(now.Add(-age * time.Second))
 		pods = append(pods, p)
 	}
 	if got, want := Fold(Inventory{Pods: pods}, now).Recheck, now.Add(arrivalGrace-7*time.Second); !got.Equal(want) {
@@ -490,12 +490,12 @@ func randomInventory(random *rand.Rand) Inventory {
 	i := Inventory{Surroundings: Surroundings{Name: "shop"}, Gone: func(o Owner) (time.Time, bool) { return now.Add(-time.Second), o.UID == "o5-uid" }}
 	for n := range random.IntN(6) {
 		c := controller(one(kinds...), fmt.Sprint("o", n), nil)
-		c.Owner, c.Created = owner(), recently()
+		c.Owner, c.Created = owner(), MomentOf(recently())
 		i.Controllers = append(i.Controllers, c)
 	}
 	for n := range random.IntN(8) {
 		p := pod(fmt.Sprint("p", n), owner())
-		p.Created, p.Finished = recently(), random.IntN(5) == 0
+		p.Created, p.Finished = MomentOf(recently()), random.IntN(5) == 0
 		i.Pods = append(i.Pods, p)
 	}
 	if random.IntN(3) == 0 {
@@ -551,7 +551,7 @@ func TestFoldJudgesWhatIsAboutToMakePods(t *testing.T) {
 			[]*ControllerRecord{active("Job", "run", configMap, other)}, map[string][]*Shape{"configmap.core-real": {other}},
 		},
 		"a ReplicaSet of a former revision is no subject, even where its Deployment is not there": {
-			[]*ControllerRecord{{Object: object("rs"), Kind: "ReplicaSet", Owner: ref("Deployment", "gone"), Created: now.Add(-time.Hour)}}, map[string][]*Shape{},
+			[]*ControllerRecord{{Object: object("rs"), Kind: "ReplicaSet", Owner: ref("Deployment", "gone"), Created: MomentOf(now.Add(-time.Hour))}}, map[string][]*Shape{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,12 +70,21 @@ func (o *Owner) equal(p *Owner) bool {
 	return o == p || o != nil && p != nil && *o == *p
 }
 
+// Moment is a time as the API has it, in seconds of Unix time. It takes a third of the memory of a time.Time.
+type Moment int64
+
+// MomentOf returns the moment of a time.
+func MomentOf(t time.Time) Moment { return Moment(t.Unix()) }
+
+// Time returns the moment as a time.
+func (m Moment) Time() time.Time { return time.Unix(int64(m), 0).UTC() }
+
 // PodRecord is what is kept of a live Pod.
 type PodRecord struct {
 	Object
 	// Owner is shared with other Pods of the same owner, and nil if there is none.
 	Owner    *Owner
-	Created  time.Time
+	Created  Moment
 	Finished bool
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
@@ -94,7 +103,7 @@ type ControllerRecord struct {
 	Kind string
 	// Owner is nil if there is none.
 	Owner   *Owner
-	Created time.Time
+	Created Moment
 	// Labels of the Pod template.
 	Labels *Labels
 	// Shape of the Pod template. It is nil of what another controller owns, if it is not Active: what it would make is no
@@ -102,7 +111,8 @@ type ControllerRecord struct {
 	Shape *Shape
 	// Active says whether it may still make Pods: it wants replicas, or has not finished.
 	Active bool
-	// TemplateHash changes whenever the Pod template does.
+	// TemplateHash changes whenever the Pod template does. It is empty of what another controller owns: that one's template
+	// is the subject's.
 	TemplateHash string
 }
 

@@ -46,7 +46,7 @@ type Network struct {
 func EntryOf(result *audit.Result) *Entry {
 	var exempted report.Tally
 	for _, e := range result.Exemptions {
-		exempted.Add(report.Tally{{CheckSeverity: report.CheckSeverity{Check: e.Check, Severity: e.Severity}, N: 1}})
+		exempted.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: e.Check, Severity: e.Severity}, 1)})
 	}
 	e := &Entry{
 		Kind:     result.KindLabel(),

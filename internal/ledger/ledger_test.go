@@ -41,7 +41,7 @@ type counts = map[report.CheckSeverity]int32
 func tallyFrom(c counts) report.Tally {
 	var t report.Tally
 	for k, n := range c {
-		t.Add(report.Tally{{CheckSeverity: k, N: n}})
+		t.Add(report.Tally{report.CountOf(k, n)})
 	}
 	return t
 }

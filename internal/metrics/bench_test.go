@@ -25,7 +25,7 @@ func BenchmarkScrape(b *testing.B) {
 		for w := range 4 {
 			var tally report.Tally
 			for c := range 8 {
-				tally.Add(report.Tally{{CheckSeverity: report.CheckSeverity{Check: fmt.Sprint("check-", c), Severity: []v1alpha1.Severity{high, low}[c%2]}, N: 1}})
+				tally.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: fmt.Sprint("check-", c), Severity: []v1alpha1.Severity{high, low}[c%2]}, 1)})
 			}
 			entries[fmt.Sprint("deployment-", w)] = &ledger.Entry{
 				Kind: "Deployment", Name: fmt.Sprint("web-", w), Findings: tally,

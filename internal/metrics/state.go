@@ -113,7 +113,7 @@ func (s *State) collectCluster(out *scrape, entries ledger.Entries) {
 		all.Add(e.Findings)
 	}
 	for _, c := range all {
-		out.gauge(clusterViolations, float64(c.N), c.Check, string(c.Severity), s.category(c.Check))
+		out.gauge(clusterViolations, float64(c.N), c.Check, string(c.Severity()), s.category(c.Check))
 	}
 }
 
@@ -159,11 +159,11 @@ func totalsOf(entries ledger.Entries) *namespaceTotals {
 		failed := make(map[string]bool, len(e.Findings))
 		for _, c := range e.Findings {
 			failed[c.Check] = true
-			t.violations[kindCheck{e.Kind, c.CheckSeverity}] += c.N
-			t.workloads[workload{e.Kind, e.Name, c.Severity}] += c.N
+			t.violations[kindCheck{e.Kind, c.Of()}] += c.N
+			t.workloads[workload{e.Kind, e.Name, c.Severity()}] += c.N
 		}
 		for _, c := range e.Exempted {
-			t.exempted[kindCheck{e.Kind, c.CheckSeverity}] += c.N
+			t.exempted[kindCheck{e.Kind, c.Of()}] += c.N
 		}
 		t.audited += e.Passed + len(failed)
 		for _, sk := range e.Skips {

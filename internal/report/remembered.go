@@ -40,7 +40,7 @@ func Remember(findings []v1alpha1.Finding) Remembered {
 	r := make(Remembered, 0, len(findings))
 	for i := range findings {
 		f := &findings[i]
-		r = append(r, rememberedFinding{maphash.Comparable(seed, keyOf(f)), f.Since.Unix(), int8(audit.Rank(f.Severity))}) //nolint:gosec // G115: there are four
+		r = append(r, rememberedFinding{maphash.Comparable(seed, keyOf(f)), f.Since.Unix(), rankOf(f.Severity)})
 	}
 	slices.SortFunc(r, func(a, b rememberedFinding) int { return cmp.Compare(a.key, b.key) })
 	return r
@@ -54,7 +54,7 @@ func (r Remembered) Get(key audit.Key) (Standing, bool) {
 	if !found {
 		return Standing{}, false
 	}
-	return Standing{Severity: r[i].severity(), Since: time.Unix(r[i].since, 0).UTC()}, true
+	return Standing{Severity: severityOf(r[i].rank), Since: time.Unix(r[i].since, 0).UTC()}, true
 }
 
 // Agrees says whether what a stored report says of since when its findings stand is what is remembered. It may list fewer.
@@ -75,16 +75,9 @@ func (r Remembered) Agrees(stored Remembered) bool {
 func (r Remembered) Oldest(severity v1alpha1.Severity) time.Time {
 	var oldest time.Time
 	for _, m := range r {
-		if since := time.Unix(m.since, 0); m.severity() == severity && (oldest.IsZero() || since.Before(oldest)) {
+		if since := time.Unix(m.since, 0); m.rank == rankOf(severity) && (oldest.IsZero() || since.Before(oldest)) {
 			oldest = since
 		}
 	}
 	return oldest
-}
-
-func (m rememberedFinding) severity() v1alpha1.Severity {
-	if m.rank == 0 {
-		return ""
-	}
-	return audit.Severities[len(audit.Severities)-int(m.rank)]
 }

@@ -19,11 +19,22 @@ type CheckSeverity struct {
 	Severity v1alpha1.Severity
 }
 
-// Count is how many findings there are of a check with a severity.
+// Count is how many findings there are of a check with a severity. Some are kept for every subject, so it is small.
 type Count struct {
-	CheckSeverity
-	N int32
+	Check string
+	N     int32
+	// Rank of the severity, as audit.Rank has it.
+	Rank int8
 }
+
+// CountOf returns a count.
+func CountOf(k CheckSeverity, n int32) Count { return Count{k.Check, n, rankOf(k.Severity)} }
+
+// Severity of the findings.
+func (c Count) Severity() v1alpha1.Severity { return severityOf(c.Rank) }
+
+// Of is what is counted.
+func (c Count) Of() CheckSeverity { return CheckSeverity{c.Check, c.Severity()} }
 
 // Tally counts findings by check and severity, of one subject or of many. It is sorted: worst first, then by check. One is
 // kept for every subject, and most are short, so it is a list.
@@ -35,7 +46,7 @@ func TallyOf(findings []audit.Finding) Tally {
 	for _, f := range findings {
 		t.add(CheckSeverity{f.Check, f.Severity}, 1)
 	}
-	return slices.Clip(t)
+	return slices.Clone(t) // no larger than it must be
 }
 
 // TallyOfReport counts the findings of a stored report, as many as its summary says. Findings that its list leaves out are
@@ -59,30 +70,31 @@ func TallyOfReport(r *v1alpha1.SecurityReport) Tally {
 			t.add(CheckSeverity{last, c.severity}, cut)
 		}
 	}
-	return slices.Clip(t)
+	return slices.Clone(t)
 }
 
 // Add adds another tally to this one.
 func (t *Tally) Add(other Tally) {
 	for _, c := range other {
-		t.add(c.CheckSeverity, c.N)
+		t.add(c.Of(), c.N)
 	}
 }
 
 // Remove takes away what was added.
 func (t *Tally) Remove(other Tally) {
 	for _, c := range other {
-		t.add(c.CheckSeverity, -c.N)
+		t.add(c.Of(), -c.N)
 	}
 }
 
 func (t *Tally) add(k CheckSeverity, n int32) {
-	i, found := slices.BinarySearchFunc(*t, k, func(c Count, k CheckSeverity) int {
-		return cmp.Or(cmp.Compare(audit.Rank(k.Severity), audit.Rank(c.Severity)), cmp.Compare(c.Check, k.Check))
+	count := CountOf(k, n)
+	i, found := slices.BinarySearchFunc(*t, count, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.Rank, a.Rank), cmp.Compare(a.Check, b.Check))
 	})
 	switch {
 	case !found:
-		*t = slices.Insert(*t, i, Count{k, n})
+		*t = slices.Insert(*t, i, count)
 	case (*t)[i].N+n == 0:
 		*t = slices.Delete(*t, i, i+1)
 	default:
@@ -94,7 +106,7 @@ func (t *Tally) add(k CheckSeverity, n int32) {
 func (t Tally) Count(severity v1alpha1.Severity) int32 {
 	var n int32
 	for _, c := range t {
-		if c.Severity == severity {
+		if c.Rank == rankOf(severity) {
 			n += c.N
 		}
 	}
@@ -107,7 +119,7 @@ func (t Tally) Worst() CheckSeverity {
 	if len(t) == 0 {
 		return CheckSeverity{Severity: v1alpha1.SeverityNone}
 	}
-	return t[0].CheckSeverity
+	return t[0].Of()
 }
 
 // perMille is what is left of the score after a check that fails with that severity.
@@ -129,7 +141,7 @@ func (t Tally) Score() int32 {
 	for _, c := range t {
 		if !seen[c.Check] {
 			seen[c.Check] = true
-			score = score / 1000 * perMille[c.Severity]
+			score = score / 1000 * perMille[c.Severity()]
 		}
 	}
 	return int32(score / one)
@@ -142,4 +154,14 @@ func (t Tally) Total() int32 {
 		n += c.N
 	}
 	return n
+}
+
+// rankOf and severityOf convert severities to a byte and back; 0 is none.
+func rankOf(s v1alpha1.Severity) int8 { return int8(audit.Rank(s)) } //nolint:gosec // G115: there are four
+
+func severityOf(rank int8) v1alpha1.Severity {
+	if rank == 0 {
+		return ""
+	}
+	return audit.Severities[len(audit.Severities)-int(rank)]
 }

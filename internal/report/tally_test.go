@@ -29,7 +29,7 @@ type counts = map[CheckSeverity]int32
 func tallyFrom(c counts) Tally {
 	var t Tally
 	for k, n := range c {
-		t.Add(Tally{{k, n}})
+		t.Add(Tally{CountOf(k, n)})
 	}
 	return t
 }
@@ -67,7 +67,7 @@ func failing(counts [4]int) Tally {
 	var t Tally
 	for i, severity := range audit.Severities {
 		for n := range counts[i] {
-			t.Add(Tally{{CheckSeverity{fmt.Sprint(severity, n), severity}, 1}})
+			t.Add(Tally{CountOf(CheckSeverity{fmt.Sprint(severity, n), severity}, 1)})
 		}
 	}
 	return t
@@ -170,7 +170,7 @@ func TestTallyOfReport(t *testing.T) {
 		return v1alpha1.Finding{Check: check, Severity: severity}
 	}
 	count := func(check string, severity v1alpha1.Severity, n int32) Count {
-		return Count{CheckSeverity{check, severity}, n}
+		return CountOf(CheckSeverity{check, severity}, n)
 	}
 	for name, tc := range map[string]struct {
 		report v1alpha1.SecurityReport

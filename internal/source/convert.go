@@ -29,7 +29,7 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 	return &audit.PodRecord{
 		Object:   audit.ObjectFrom(p),
 		Owner:    i.ownerOf(p),
-		Created:  p.CreationTimestamp.Time,
+		Created:  audit.MomentOf(p.CreationTimestamp.Time),
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Labels:   i.labelsOf(p.Labels),
 		Shape:    i.shapeOf(p.Annotations, &p.Spec),
@@ -50,12 +50,15 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 		Object:  audit.ObjectFrom(m),
 		Kind:    kind,
 		Owner:   i.ownerOf(m),
-		Created: m.GetCreationTimestamp().Time,
+		Created: audit.MomentOf(m.GetCreationTimestamp().Time),
 		Active:  active,
 	}
 	// The ReplicaSets of former revisions can outweigh all Pods.
-	if template != nil && (active || i.keepAll || !audit.Folds(kind, r.Owner)) {
-		r.TemplateHash = templateHash(template)
+	folds := audit.Folds(kind, r.Owner)
+	if template != nil && (active || i.keepAll || !folds) {
+		if !folds {
+			r.TemplateHash = templateHash(template)
+		}
 		r.Labels = i.labelsOf(template.Labels)
 		r.Shape = i.shapeOf(template.Annotations, &template.Spec)
 	}
