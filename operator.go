@@ -226,7 +226,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	source.AddGateways(sources, gateways)
 	stored := ledger.NewStored(sources, reports)
 	book := ledger.New()
-	writer := &controllers.Writer{Client: mgr.GetClient(), Stored: stored, Operations: operations}
+	writer := controllers.NewWriter(mgr.GetClient(), stored, operations)
 	progress := &controllers.Progress{FirstPass: func() {}}
 	namespaces := &controllers.NamespaceReconciler{
 		Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Operations: operations, Audited: progress,

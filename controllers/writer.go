@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
 	"github.com/kubersafe/kubersafe/internal/report"
@@ -29,10 +30,19 @@ type Writer struct {
 	Client     client.Writer
 	Stored     *ledger.Stored
 	Operations *metrics.Operations
-	// Now is the clock; time.Now if nil.
+	// Now is the clock.
 	Now func() time.Time
 
-	brief briefs
+	brief, rollUps limits
+}
+
+// NewWriter returns a writer.
+func NewWriter(c client.Writer, stored *ledger.Stored, operations *metrics.Operations) *Writer {
+	return &Writer{
+		Client: c, Stored: stored, Operations: operations, Now: time.Now,
+		brief:   limits{perSecond: briefPerSecond, burst: briefBurst},
+		rollUps: limits{perSecond: rollUpPerSecond, burst: rollUpBurst},
+	}
 }
 
 // +kubebuilder:rbac:groups=audit.kubersafe.io,resources=securityreports;clustersecurityreports,verbs=get;list;watch;create;update;delete
@@ -44,8 +54,8 @@ func (e *staleError) Unwrap() error { return e.error }
 
 // Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
 // wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
-// error is a *staleError if nothing worse than that has happened. It returns how long to wait before writing those of brief
-// subjects that had to wait, or 0.
+// error is a *staleError if nothing worse than that has happened. It returns how long to wait before writing those that
+// had to wait, or 0.
 func (w *Writer) Write(
 	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool,
 ) (time.Duration, error) {
@@ -57,8 +67,8 @@ func (w *Writer) Write(
 		stored, ok := w.Stored.Reports.Get(namespace, v.Report)
 		switch {
 		case ok && stored.Is(v.Entry):
-		case !ok && !w.brief.allow(namespace, v.Created, w.now()):
-			wait = briefWait
+		case !w.timely(namespace, v, ok):
+			wait = limitedWait
 		default:
 			errs = append(errs, w.put(ctx, v.Build(), stored, w.Stored.Reports))
 		}
@@ -71,11 +81,16 @@ func (w *Writer) Write(
 	return wait, joinStale(errs)
 }
 
-func (w *Writer) now() time.Time {
-	if w.Now == nil {
-		return time.Now()
+// timely says whether a report may be written now.
+func (w *Writer) timely(namespace string, v ledger.Verdict, stored bool) bool {
+	now := w.Now()
+	switch {
+	case v.Kind == audit.KindNamespace:
+		return !stored || w.rollUps.allow(namespace, now)
+	case now.Sub(v.Created) > briefLasts: // and of what is not brief, Created is zero
+		return true
 	}
-	return w.Now()
+	return stored || w.brief.allow(namespace, now)
 }
 
 // WriteCluster does the same for the one cluster report.
