@@ -60,8 +60,11 @@ func newCheck(file, id string) error {
 	if err := audit.ValidateID(id); err != nil {
 		return fmt.Errorf("%q: %w", id, err)
 	}
-	if subject == "pod" || subject == "image" {
+	switch subject {
+	case "pod":
 		values["Kind"], values["Argument"] = "Pod", "pod *audit.Pod"
+	case "image":
+		values["Kind"], values["Argument"] = "Image", "image audit.Image"
 	}
 	files := []struct {
 		path     string

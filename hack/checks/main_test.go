@@ -56,7 +56,11 @@ func TestNewCheck(t *testing.T) {
 }
 
 func TestNewCheckIsGo(t *testing.T) {
-	for _, file := range []string{"pod_host_aliases", "namespace_host_aliases"} {
+	for file, function := range map[string]string{
+		"pod_host_aliases":       "func hostAliases(pod *audit.Pod, r *audit.Reporter) {",
+		"image_host_aliases":     "func hostAliases(image audit.Image, r *audit.Reporter) {",
+		"namespace_host_aliases": "func hostAliases(ns *audit.Namespace, r *audit.Reporter) {",
+	} {
 		t.Chdir(t.TempDir())
 		for _, dir := range []string{"internal/audit/checks", "test/fixtures"} {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -76,6 +80,9 @@ func TestNewCheckIsGo(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(formatted), string(content)); diff != "" {
 			t.Errorf("%s is not formatted (-want +got):\n%s", file, diff)
+		}
+		if !strings.Contains(string(content), function) {
+			t.Errorf("%s is without %s:\n%s", file, function, content)
 		}
 	}
 }

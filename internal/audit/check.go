@@ -45,9 +45,11 @@ type Check struct {
 	// Off leaves the check out of what runs. It is listed and explained like any other.
 	Off bool
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Placed,
+	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Image, Placed,
 	// Connected and Namespace is set, but for Connected beside Namespace: then workloads are judged by what sets them apart.
 	Pod func(*Pod, *Reporter)
+	// Image judges the image of each container of a Pod.
+	Image func(Image, *Reporter)
 	// Placed judges a Pod where what it may do depends on its namespace.
 	Placed func(*PlacedPod, *Reporter)
 	// Connected judges whom a Pod can connect to and who to it.
@@ -90,10 +92,11 @@ type Set struct {
 	checks    []Check
 	byID      map[string]*Check
 	pod       []*Check
+	image     []*Check
 	placed    []*Check
 	connected []*Check
 	namespace []*Check
-	// workload are pod, placed and connected.
+	// workload are pod, image, placed and connected.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
 	verdicts *lru.Cache
@@ -118,25 +121,34 @@ func NewSet(checks []Check) (*Set, error) {
 			errs = append(errs, fmt.Errorf("check %q: registered twice", c.ID))
 		}
 		s.byID[c.ID] = c
-		switch {
-		case c.Off:
-		case c.Pod != nil:
-			s.pod = append(s.pod, c)
-		case c.Placed != nil:
-			s.placed = append(s.placed, c)
-		}
-		if c.Connected != nil {
-			s.connected = append(s.connected, c)
-		}
-		if c.Namespace != nil {
-			s.namespace = append(s.namespace, c)
+		if !c.Off {
+			s.run(c)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.placed, s.connected)
+	s.workload = slices.Concat(s.pod, s.image, s.placed, s.connected)
 	return s, nil
+}
+
+// run puts a check among those that are run.
+func (s *Set) run(c *Check) {
+	if c.Pod != nil {
+		s.pod = append(s.pod, c)
+	}
+	if c.Image != nil {
+		s.image = append(s.image, c)
+	}
+	if c.Placed != nil {
+		s.placed = append(s.placed, c)
+	}
+	if c.Connected != nil {
+		s.connected = append(s.connected, c)
+	}
+	if c.Namespace != nil {
+		s.namespace = append(s.namespace, c)
+	}
 }
 
 // Checks returns the checks, those that are off among them, sorted by id. They must not be changed.
@@ -188,13 +200,13 @@ func (c *Check) validate() error {
 		}
 	}
 	functions := 0
-	for _, set := range []bool{c.Pod != nil, c.Placed != nil, c.Connected != nil || c.Namespace != nil} {
+	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Connected != nil || c.Namespace != nil} {
 		if set {
 			functions++
 		}
 	}
 	if functions != 1 {
-		errs = append(errs, errors.New("exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together"))
+		errs = append(errs, errors.New("exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together"))
 	}
 	return errors.Join(errs...)
 }

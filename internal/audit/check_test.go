@@ -39,9 +39,9 @@ func TestNewSetNamesFaults(t *testing.T) {
 		"nothing to show after":       {func(c *Check) { c.After = "" }, `check "faulty": before and after must show a piece of a manifest`},
 		"a control of nobody":         {func(c *Check) { c.Controls = []Control{{FrameworkPSS, "1"}, {"x", "2"}} }, `check "faulty": control "2" of framework "x" is unknown`},
 		"a control without an id":     {func(c *Check) { c.Controls = []Control{{FrameworkPSS, ""}} }, `check "faulty": control "" of framework "pss" is unknown`},
-		"three functions":             {func(c *Check) { c.Namespace, c.Placed = func(*Namespace, *Reporter) {}, func(*PlacedPod, *Reporter) {} }, `check "faulty": exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together`},
-		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together`},
-		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together`},
+		"three functions":             {func(c *Check) { c.Namespace, c.Placed = func(*Namespace, *Reporter) {}, func(*PlacedPod, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
+		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
+		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
 		"an id that is there already": {func(c *Check) { c.ID = "good" }, `check "good": registered twice`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestNewSetNamesEveryFaultyCheck(t *testing.T) {
 	want := `check "a": title must not be empty and must not end with a period
 severity "" is none of [Critical High Medium Low]
 check "b": category "" is unknown
-exactly one of Pod, Placed, Connected and Namespace must be set, or the last two together`
+exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -99,13 +99,18 @@ func TestSet(t *testing.T) {
 func TestChecksThatAreOffAreKnownAndNotRun(t *testing.T) {
 	off, on := podCheck("off", func(_ *Pod, r *Reporter) { r.Find(Finding{Path: "spec"}) }), podCheck("on", func(*Pod, *Reporter) {})
 	off.Off = true
-	set := newSet(t, off, on)
-	if c := set.Check("off"); c == nil || !c.Off || len(set.Checks()) != 2 {
+	offToo := namespaceCheck("off-too", func(_ *Namespace, r *Reporter) { r.Find(Finding{Path: "spec"}) })
+	offToo.Off = true
+	set := newSet(t, off, offToo, on)
+	if c := set.Check("off"); c == nil || !c.Off || len(set.Checks()) != 3 {
 		t.Errorf("the set knows %v of it", c)
 	}
 	results := set.Evaluate(Fold(Inventory{Pods: []*PodRecord{{Object: Object{Name: "web", UID: "1"}, Shape: NewShape(&Pod{}), Labels: &Labels{}}}}, time.Now()))
 	if r := results[0]; len(r.Findings)+len(r.Skips) > 0 || r.Passed != 1 {
 		t.Errorf("result %+v", r)
+	}
+	if r := results[1]; len(r.Findings)+len(r.Skips)+r.Passed > 0 {
+		t.Errorf("result %+v of the namespace", r)
 	}
 }
 

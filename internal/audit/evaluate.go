@@ -5,7 +5,6 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -44,7 +43,7 @@ func (s *Set) Evaluate(ns *Namespace) []Result {
 
 // EvaluateNamespace judges a namespace itself.
 func (s *Set) EvaluateNamespace(ns *Namespace) Result {
-	r := runWith(ns, s.namespace, func(c *Check) func(*Namespace, *Reporter) { return c.Namespace }, ns)
+	r := runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
 	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
 	result := v.result(subject, subject.ReportName(), len(s.namespace))
@@ -97,14 +96,15 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) *Pod {
 	placed.Pod, placed.Around = shape.Pod(), &ns.Surroundings
 	m.merge(s.judgePod(shape, placed.Pod), seenIn)
-	r := runWith(ns, s.placed, func(c *Check) func(*PlacedPod, *Reporter) { return c.Placed }, &placed)
+	r := runIn(ns, s.placed, func(c *Check, r *Reporter) { c.Placed(&placed, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 	return placed.Pod
 }
 
 // judgeConnected adds what is to be said of one variant's connections.
 func (s *Set) judgeConnected(m *merger, v variant, pod *Pod, seenIn v1alpha1.SeenIn, ns *Namespace) {
-	r := runWith(ns, s.connected, func(c *Check) func(*ConnectedPod, *Reporter) { return c.Connected }, ns.connected(v, pod))
+	connected := ns.connected(v, pod)
+	r := runIn(ns, s.connected, func(c *Check, r *Reporter) { c.Connected(connected, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 }
 
@@ -124,8 +124,10 @@ var clean verdict
 func (s *Set) verdictOn(pod *Pod) *verdict {
 	r := reporters.Get().(*Reporter) //nolint:forcetypeassert // nothing else is put there
 	defer reporters.Put(r)
-	for _, c := range s.pod {
-		run(r, c, c.Pod, pod)
+	r.run(s.pod, func(c *Check, r *Reporter) { c.Pod(pod, r) })
+	for container := range pod.Containers() {
+		image := Image{container, ReferenceOf(container.Image)}
+		r.run(s.image, func(c *Check, r *Reporter) { c.Image(image, r) })
 	}
 	if len(r.findings)+len(r.skips) == 0 {
 		return &clean
@@ -135,29 +137,17 @@ func (s *Set) verdictOn(pod *Pod) *verdict {
 	return v
 }
 
-// runWith runs checks that need more than their subject, and skips those whose needs are not met.
-func runWith[T any](ns *Namespace, checks []*Check, function func(*Check) func(T, *Reporter), subject T) *Reporter {
+// runIn runs checks that need more than their subject, and skips those whose needs are not met.
+func runIn(ns *Namespace, checks []*Check, call func(*Check, *Reporter)) *Reporter {
 	var r Reporter
-	for _, c := range checks {
+	r.run(checks, func(c *Check, r *Reporter) {
 		if u := ns.Missing(c.Needs...); u != nil {
-			r.check = c
 			r.SkipUnavailable(u)
 		} else {
-			run(&r, c, function(c), subject)
+			call(c, r)
 		}
-	}
+	})
 	return &r
-}
-
-// run calls a check's function. A check that breaks down on odd input has not looked; the others go on.
-func run[T any](r *Reporter, c *Check, function func(T, *Reporter), subject T) {
-	r.check = c
-	defer func() {
-		if p := recover(); p != nil {
-			r.Skip(v1alpha1.SkipCheckFailed, fmt.Sprintf("check %q broke down: %v", c.ID, p))
-		}
-	}()
-	function(subject, r)
 }
 
 // verdict is what a number of checks said of one thing.

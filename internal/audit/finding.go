@@ -5,6 +5,7 @@ package audit
 
 import (
 	"cmp"
+	"fmt"
 	"sync"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -70,6 +71,27 @@ type Reporter struct {
 	check    *Check
 	findings []Finding
 	skips    []Skip
+}
+
+// run calls the functions of checks. A check that breaks down on odd input has not looked; the others go on.
+func (r *Reporter) run(checks []*Check, call func(*Check, *Reporter)) {
+	for len(checks) > 0 {
+		checks = checks[r.runSome(checks, call):]
+	}
+}
+
+// runSome runs checks up to the first that breaks down, and returns how many. To be ready for it costs more than most checks.
+func (r *Reporter) runSome(checks []*Check, call func(*Check, *Reporter)) (n int) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Skip(v1alpha1.SkipCheckFailed, fmt.Sprintf("check %q broke down: %v", r.check.ID, p))
+		}
+	}()
+	for _, r.check = range checks {
+		n++
+		call(r.check, r)
+	}
+	return n
 }
 
 // Find reports a violation. An empty severity stands for the check's own.

@@ -6,9 +6,6 @@ package checks
 import (
 	"fmt"
 	"path"
-	"strings"
-
-	"github.com/distribution/reference"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -29,7 +26,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/blog/2023/03/10/image-registry-redirect/",
 		"https://docs.github.com/en/packages/working-with-a-github-packages-registry/migrating-to-the-container-registry-from-the-docker-registry",
 	},
-	Pod: imageDeprecatedRegistry,
+	Image: imageDeprecatedRegistry,
 })
 
 // shutRegistries are registries that are frozen or gone, or paths in one, and what has taken over.
@@ -45,33 +42,16 @@ var shutRegistries = map[string][]struct{ path, successor string }{
 	"docker.bintray.io": {{"", ""}},
 }
 
-func imageDeprecatedRegistry(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		named, err := parseImage(c.Image)
-		if err != nil {
-			continue // image-tag-latest says so
+func imageDeprecatedRegistry(image audit.Image, r *audit.Reporter) {
+	for _, shut := range shutRegistries[image.Registry] {
+		if !image.In(shut.path) {
+			continue
 		}
-		registry := reference.Domain(named)
-		for _, shut := range shutRegistries[registry] {
-			if !within(named, shut.path) {
-				continue
-			}
-			f := audit.Finding{
-				Message:   fmt.Sprintf("container %q must not use image %q: %s is shut", c.Name, c.Image, path.Join(registry, shut.path)),
-				Container: c.Name,
-				Path:      c.Path("image"),
-			}
-			if shut.successor != "" {
-				f.Message += ", and its images are at " + shut.successor
-			}
-			r.Find(f)
-			break
+		message := fmt.Sprintf("container %q must not use image %q: %s is shut", image.Name, image.Image, path.Join(image.Registry, shut.path))
+		if shut.successor != "" {
+			message += ", and its images are at " + shut.successor
 		}
+		r.Find(audit.Finding{Message: message, Container: image.Name, Path: image.Path("image")})
+		return
 	}
-}
-
-// within says whether an image is in a folder of its registry; "" is the registry itself. Paths are compared by segments.
-func within(named reference.Named, folder string) bool {
-	rest, ok := strings.CutPrefix(reference.Path(named), folder)
-	return ok && (folder == "" || strings.HasPrefix(rest, "/"))
 }

@@ -6,8 +6,6 @@ package checks
 import (
 	"fmt"
 
-	"github.com/distribution/reference"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -29,25 +27,16 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 	},
-	Pod: imageNotPinned,
+	Image: imageNotPinned,
 })
 
-func imageNotPinned(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		if imageMust(c.Image) != "" {
-			continue // image-tag-latest says so
-		}
-		named, err := parseImage(c.Image)
-		if err != nil {
-			continue
-		}
-		if _, ok := named.(reference.Digested); ok {
-			continue
-		}
-		r.Find(audit.Finding{
-			Message:   fmt.Sprintf("container %q must pin image %q to a digest", c.Name, c.Image),
-			Container: c.Name,
-			Path:      c.Path("image"),
-		})
+func imageNotPinned(image audit.Image, r *audit.Reporter) {
+	if image.Tag == "" || image.Digest != "" || image.Latest() {
+		return
 	}
+	r.Find(audit.Finding{
+		Message:   fmt.Sprintf("container %q must pin image %q to a digest", image.Name, image.Image),
+		Container: image.Name,
+		Path:      image.Path("image"),
+	})
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -34,7 +32,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 		"https://docs.docker.com/docker-hub/image-library/trusted-content/",
 	},
-	Pod: imagePublicRegistry,
+	Image: imagePublicRegistry,
 })
 
 // publicRegistries are those where everybody may publish, and the paths in them that are official, or of vendors who publish
@@ -56,35 +54,26 @@ var publicRegistries = map[string][]string{
 	"ttl.sh":              nil,
 }
 
-func imagePublicRegistry(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		named, err := parseImage(c.Image)
-		if err != nil {
-			continue // image-tag-latest says so
-		}
-		registry := reference.Domain(named)
-		vendors, public := publicRegistries[registry]
-		var why string
-		switch {
-		case !namesRegistry(c.Image, named):
-			why = "it does not name its registry"
-		case public && !slices.ContainsFunc(vendors, func(folder string) bool { return within(named, folder) }):
-			why = fmt.Sprintf("everybody may publish at %s, and it is no official or vendor's image", registry)
-		default:
-			continue
-		}
-		r.Find(audit.Finding{
-			Message:   fmt.Sprintf("container %q must not use image %q: %s", c.Name, c.Image, why),
-			Container: c.Name,
-			Path:      c.Path("image"),
-		})
+func imagePublicRegistry(image audit.Image, r *audit.Reporter) {
+	vendors, public := publicRegistries[image.Registry]
+	var why string
+	switch {
+	case !namesRegistry(image):
+		why = "it does not name its registry"
+	case public && !slices.ContainsFunc(vendors, image.In):
+		why = fmt.Sprintf("everybody may publish at %s, and it is no official or vendor's image", image.Registry)
+	default:
+		return
 	}
+	r.Find(audit.Finding{
+		Message:   fmt.Sprintf("container %q must not use image %q: %s", image.Name, image.Image, why),
+		Container: image.Name,
+		Path:      image.Path("image"),
+	})
 }
 
 // namesRegistry says whether it is certain where an image comes from or, by its digest, what comes.
-func namesRegistry(image string, named reference.Named) bool {
-	if _, ok := named.(reference.Digested); ok || reference.Domain(named) != "docker.io" {
-		return true
-	}
-	return strings.HasPrefix(image, "docker.io/") || strings.HasPrefix(image, "index.docker.io/")
+func namesRegistry(image audit.Image) bool {
+	return image.Digest != "" || image.Registry != "docker.io" ||
+		strings.HasPrefix(image.Image, "docker.io/") || strings.HasPrefix(image.Image, "index.docker.io/")
 }

@@ -27,24 +27,23 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy",
 	},
-	Pod: imagePullPolicy,
+	Image: imagePullPolicy,
 })
 
-func imagePullPolicy(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		why := "the node runs what it has under that name"
-		if c.ImagePullPolicy != corev1.PullNever {
-			named, err := parseImage(c.Image)
-			if err != nil || c.ImagePullPolicy != corev1.PullIfNotPresent || !isLatest(named) {
-				continue
-			}
-			why = fmt.Sprintf("the tag of image %q is latest, and a node that has an old one keeps it", c.Image)
-		}
-		r.Find(audit.Finding{
-			Message:   fmt.Sprintf("container %q must not set imagePullPolicy to %q: %s", c.Name, c.ImagePullPolicy, why),
-			Container: c.Name,
-			Path:      c.Path("imagePullPolicy"),
-			Suggested: strconv.Quote(string(corev1.PullAlways)),
-		})
+func imagePullPolicy(image audit.Image, r *audit.Reporter) {
+	var why string
+	switch {
+	case image.ImagePullPolicy == corev1.PullNever:
+		why = "the node runs what it has under that name"
+	case image.ImagePullPolicy == corev1.PullIfNotPresent && image.Latest():
+		why = fmt.Sprintf("the tag of image %q is latest, and a node that has an old one keeps it", image.Image)
+	default:
+		return
 	}
+	r.Find(audit.Finding{
+		Message:   fmt.Sprintf("container %q must not set imagePullPolicy to %q: %s", image.Name, image.ImagePullPolicy, why),
+		Container: image.Name,
+		Path:      image.Path("imagePullPolicy"),
+		Suggested: strconv.Quote(string(corev1.PullAlways)),
+	})
 }

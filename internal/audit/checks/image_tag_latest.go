@@ -6,8 +6,6 @@ package checks
 import (
 	"fmt"
 
-	"github.com/distribution/reference"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -27,45 +25,26 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 		"https://kubernetes.io/docs/concepts/configuration/overview/",
 	},
-	Pod: imageTagLatest,
+	Image: imageTagLatest,
 })
 
-func imageTagLatest(pod *audit.Pod, r *audit.Reporter) {
-	for c := range pod.Containers() {
-		if c.Image == "" {
-			continue // a template may leave it to an admission webhook
-		}
-		must := imageMust(c.Image)
-		if must == "" {
-			continue
-		}
-		r.Find(audit.Finding{
-			Message:   fmt.Sprintf("container %q must not use image %q: %s", c.Name, c.Image, must),
-			Container: c.Name,
-			Path:      c.Path("image"),
-		})
-	}
-}
-
-// imageMust says what is wrong with an image reference, or nothing.
-func imageMust(image string) string {
-	named, err := parseImage(image)
+func imageTagLatest(image audit.Image, r *audit.Reporter) {
+	var why string
 	switch {
-	case err != nil:
-		return "it is not a valid image reference"
-	case !isLatest(named):
-		return ""
-	case reference.IsNameOnly(named):
-		return "without a tag it means latest"
+	case image.Image == "":
+		return // a template may leave it to an admission webhook
+	case image.Registry == "":
+		why = "it is not a valid image reference"
+	case !image.Latest():
+		return
+	case image.Tag == "":
+		why = "without a tag it means latest"
+	default:
+		why = "its tag is latest"
 	}
-	return "its tag is latest"
-}
-
-// isLatest says whether an image reference means the tag latest.
-func isLatest(named reference.Named) bool {
-	if _, ok := named.(reference.Digested); ok {
-		return false
-	}
-	tagged, ok := reference.TagNameOnly(named).(reference.Tagged)
-	return ok && tagged.Tag() == "latest"
+	r.Find(audit.Finding{
+		Message:   fmt.Sprintf("container %q must not use image %q: %s", image.Name, image.Image, why),
+		Container: image.Name,
+		Path:      image.Path("image"),
+	})
 }

@@ -1,0 +1,78 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestReferenceOf(t *testing.T) {
+	const digest = "sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1"
+	for image, tc := range map[string]struct {
+		want   Reference
+		latest bool
+	}{
+		"nginx":                             {want: Reference{"docker.io", "library/nginx", "", ""}, latest: true},
+		"team/app:latest":                   {want: Reference{"docker.io", "team/app", "latest", ""}, latest: true},
+		"index.docker.io/team/app:1":        {want: Reference{"docker.io", "team/app", "1", ""}},
+		"example.com:5000/app":              {want: Reference{"example.com:5000", "app", "", ""}, latest: true},
+		"localhost/app:latest2":             {want: Reference{"localhost", "app", "latest2", ""}},
+		"example.com/app@" + digest:         {want: Reference{"example.com", "app", "", digest}},
+		"example.com/a/b:latest@" + digest:  {want: Reference{"example.com", "a/b", "latest", digest}},
+		"":                                  {},
+		"example.com/App:1":                 {},
+		"example.com/app@sha256:4bcff63911": {},
+		digest[len("sha256:"):]:             {},
+	} {
+		for range 2 { // parsed, and remembered
+			got := ReferenceOf(image)
+			if diff := cmp.Diff(tc.want, *got); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", image, diff)
+			}
+			if got.Latest() != tc.latest {
+				t.Errorf("%q means latest: %t, want %t", image, got.Latest(), tc.latest)
+			}
+		}
+	}
+}
+
+func TestReferenceIn(t *testing.T) {
+	r := ReferenceOf("example.com/team/app:1")
+	for folder, want := range map[string]bool{"": true, "team": true, "tea": false, "app": false, "team/app": false, "team/app/x": false} {
+		if got := r.In(folder); got != want {
+			t.Errorf("In(%q) = %t, want %t", folder, got, want)
+		}
+	}
+}
+
+func TestImageChecksSeeEveryContainer(t *testing.T) {
+	check := podCheck("image", nil)
+	check.Image = func(image Image, r *Reporter) {
+		if image.Image == "panic" {
+			panic("ouch")
+		}
+		r.Find(Finding{Path: image.Path("image"), Message: image.Registry + " " + image.Tag, Container: image.Name})
+	}
+	pod := &Pod{Spec: corev1.PodSpec{
+		InitContainers: []corev1.Container{{Name: "init", Image: "panic"}},
+		Containers:     []corev1.Container{{Name: "api", Image: "example.com/a:1"}},
+		EphemeralContainers: []corev1.EphemeralContainer{
+			{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "b"}},
+		},
+	}}
+	got := newSet(t, check).verdictOn(pod)
+	want := &verdict{
+		findings: []Finding{
+			{Check: "image", Severity: "Medium", Message: "example.com 1", Container: "api", Path: "spec.containers[name=api].image"},
+			{Check: "image", Severity: "Medium", Message: "docker.io ", Container: "debug", Path: "spec.ephemeralContainers[name=debug].image"},
+		},
+		skips: []Skip{{"image", "CheckFailed", `check "image" broke down: ouch`}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict{})); diff != "" {
+		t.Errorf("verdict (-want +got):\n%s", diff)
+	}
+}
