@@ -294,6 +294,28 @@ func TestEvaluatePodChecksThatCannotLook(t *testing.T) {
 	}
 }
 
+func TestFindingsOfOneCheckAtOnePlaceOfAPodAreOne(t *testing.T) {
+	twice := podCheck("twice", func(_ *Pod, r *Reporter) {
+		r.Find(Finding{Path: "spec.x", Message: "b"})
+		r.Find(Finding{Path: "spec.x", Message: "a", Severity: v1alpha1.SeverityLow})
+		r.Find(Finding{Path: "spec.x", Message: "c"})
+	})
+	for name, tc := range map[string]struct {
+		workload *Workload
+		path     string
+	}{
+		"in a template":          {workloadOf("Deployment", shape()), "spec.template.spec.x"},
+		"in a template and Pods": {workloadOf("Deployment", shape(), podsOfShapes(shape("x: y"))...), "spec.template.spec.x"},
+		"in Pods":                {workloadOf("Pod", nil, podsOfShapes(shape())...), "spec.x"},
+	} {
+		got := newSet(t, twice).Evaluate(&Namespace{Workloads: []*Workload{tc.workload}})[0].Findings
+		want := []Finding{{Check: "twice", Severity: v1alpha1.SeverityMedium, Path: tc.path, Message: "b"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestEvaluateJudgesAShapeOncePerSet(t *testing.T) {
 	calls := 0
 	count := podCheck("count", func(*Pod, *Reporter) { calls++ })

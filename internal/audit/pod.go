@@ -39,11 +39,10 @@ type Container struct {
 
 // Path returns the path of a field of the container from the root of the Pod; field is "" for the container itself.
 func (c Container) Path(field string) string {
-	path := "spec." + c.list + "[name=" + c.Name + "]"
 	if field == "" {
-		return path
+		return "spec." + c.list + "[name=" + c.Name + "]"
 	}
-	return path + "." + field
+	return "spec." + c.list + "[name=" + c.Name + "]." + field
 }
 
 // Ephemeral says whether somebody attached the container to a live Pod, to debug it.
@@ -79,6 +78,8 @@ const (
 	FieldArgs    = "args"
 )
 
+var probeFields = [...]string{"startupProbe", "readinessProbe", "livenessProbe"}
+
 // CommandLines returns the words that the container's fields tell it to run, by field: command, args, and what probes and
 // hooks run.
 func (c Container) CommandLines() iter.Seq2[string, []string] {
@@ -86,35 +87,17 @@ func (c Container) CommandLines() iter.Seq2[string, []string] {
 		if len(c.Command) > 0 && !yield(FieldCommand, c.Command) || len(c.Args) > 0 && !yield(FieldArgs, c.Args) {
 			return
 		}
-		fields := []string{"startupProbe", "readinessProbe", "livenessProbe", "lifecycle.postStart", "lifecycle.preStop"}
-		for i, action := range c.execActions() {
-			if action != nil && len(action.Command) > 0 && !yield(fields[i]+".exec.command", action.Command) {
+		runs := func(field string, action *corev1.ExecAction) bool {
+			return action == nil || len(action.Command) == 0 || yield(field+".exec.command", action.Command)
+		}
+		for i, p := range [...]*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+			if p != nil && !runs(probeFields[i], p.Exec) {
 				return
 			}
 		}
-	}
-}
-
-// execActions returns what the startup, readiness and liveness probes and the hooks postStart and preStop run; nil where
-// they run nothing.
-func (c Container) execActions() [5]*corev1.ExecAction {
-	ofProbe := func(p *corev1.Probe) *corev1.ExecAction {
-		if p == nil {
-			return nil
+		if hooks := c.Lifecycle; hooks != nil {
+			_ = (hooks.PostStart == nil || runs("lifecycle.postStart", hooks.PostStart.Exec)) &&
+				(hooks.PreStop == nil || runs("lifecycle.preStop", hooks.PreStop.Exec))
 		}
-		return p.Exec
-	}
-	ofHook := func(h *corev1.LifecycleHandler) *corev1.ExecAction {
-		if h == nil {
-			return nil
-		}
-		return h.Exec
-	}
-	hooks := c.Lifecycle
-	if hooks == nil {
-		hooks = &corev1.Lifecycle{}
-	}
-	return [...]*corev1.ExecAction{
-		ofProbe(c.StartupProbe), ofProbe(c.ReadinessProbe), ofProbe(c.LivenessProbe), ofHook(hooks.PostStart), ofHook(hooks.PreStop),
 	}
 }

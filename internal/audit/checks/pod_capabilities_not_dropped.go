@@ -37,11 +37,8 @@ var _ = register(audit.Check{
 
 func capabilitiesNotDropped(d *denial) {
 	for p := range d.places(nil) {
-		var drop []corev1.Capability
-		if p.Capabilities != nil {
-			drop = p.Capabilities.Drop
-		}
-		if !allowsCapabilities(d.ask, corev1.Capabilities{Drop: drop}) {
+		c := p.Capabilities
+		if c == nil || len(c.Add) == 0 || !allowsCapabilities(d.ask, corev1.Capabilities{Drop: c.Drop}) {
 			d.findAt(p, "securityContext.capabilities.drop", `must drop capability "ALL"`, `["ALL"]`)
 		}
 		if denied := deniedCapabilities(d.ask, p.Capabilities); len(denied) > 0 {

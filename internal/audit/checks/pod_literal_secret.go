@@ -37,10 +37,8 @@ var _ = register(audit.Check{
 
 func literalSecret(pod *audit.Pod, r *audit.Reporter) {
 	for c := range pod.Containers() {
-		seen := make(map[string]bool)
 		find := func(kind, field, what string) {
-			if kind != "" && !seen[field] { // a name may be set twice
-				seen[field] = true
+			if kind != "" {
 				r.Find(audit.Finding{
 					Message:   fmt.Sprintf("container %q must not have a credential in %s: %s", c.Name, what, kind),
 					Container: c.Name,

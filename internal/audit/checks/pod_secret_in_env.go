@@ -33,12 +33,8 @@ var _ = register(audit.Check{
 
 func secretInEnv(pod *audit.Pod, r *audit.Reporter) {
 	for c := range pod.Containers() {
-		seen := make(map[string]bool, 0)
 		find := func(field, message string) {
-			if !seen[field] { // a name may be set twice
-				seen[field] = true
-				r.Find(audit.Finding{Message: message, Container: c.Name, Path: c.Path(field)})
-			}
+			r.Find(audit.Finding{Message: message, Container: c.Name, Path: c.Path(field)})
 		}
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {

@@ -6,7 +6,6 @@ package checks
 import (
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -58,9 +57,7 @@ func deny(
 		}
 	}
 	d := &denial{Pod: pod, ask: ask, reporter: r}
-	d.paths = d.few[:0]
-	locate(d)
-	if len(d.paths) > 0 {
+	if locate(d); d.found {
 		return
 	}
 	// A newer library may know reasons that we do not.
@@ -76,17 +73,12 @@ type denial struct {
 	*audit.Pod
 	ask      policy.CheckPodFn
 	reporter *audit.Reporter
-	// paths are those of the findings.
-	paths []string
-	few   [4]string
+	found    bool
 }
 
-// find reports a finding, but none twice at one path.
 func (d *denial) find(f audit.Finding) {
-	if !slices.Contains(d.paths, f.Path) {
-		d.paths = append(d.paths, f.Path)
-		d.reporter.Find(f)
-	}
+	d.found = true
+	d.reporter.Find(f)
 }
 
 // findAt reports a field of a securityContext.
@@ -99,8 +91,11 @@ func (d *denial) denies(spec *corev1.PodSpec) bool {
 	return !d.ask(&noMeta, spec).Allowed
 }
 
-// noMeta is read only.
-var noMeta metav1.ObjectMeta
+// What is read only.
+var (
+	noMeta            metav1.ObjectMeta
+	noSecurityContext corev1.SecurityContext
+)
 
 // probe is a part of a Pod to ask the library about. Most of what a denial costs would be to allocate them.
 type probe struct {
@@ -187,7 +182,7 @@ func (d *denial) places(mended *corev1.PodSecurityContext) iter.Seq[place] {
 			}
 			sc := c.SecurityContext
 			if sc == nil {
-				sc = &corev1.SecurityContext{}
+				sc = &noSecurityContext
 			}
 			if !yield(place{SecurityContext: sc, container: c}) {
 				return
