@@ -276,13 +276,51 @@ func TestMetricsAreCleanAndGuarded(t *testing.T) {
 		}
 	}
 	for token, want := range map[string]int{"": http.StatusUnauthorized, tokenOf(t, "default", "default"): http.StatusForbidden} {
-		code, _, err := replica.ScrapeAs(t.Context(), token)
+		code, _, err := replica.GetAs(t.Context(), "/metrics", token)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if code != want {
 			t.Errorf("a scrape is answered %d, want %d", code, want)
 		}
+	}
+}
+
+// TestProfilesAreOffAndGuarded: nobody gets any unless the operator is told to serve them, and then only who may read them.
+func TestProfilesAreOffAndGuarded(t *testing.T) {
+	create(t, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "profiler"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubersafe-profiler"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "profiler"}},
+	})
+	profiled := replica.Replica()
+	profiled.Args = []string{"--profiling"}
+	if err := startOperator(t.Context(), profiled); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := profiled.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "profiler"}})
+	profiler := tokenOf(t, "default", "profiler")
+	for sentence, tc := range map[string]struct {
+		of    *operator.Operator
+		token string
+		want  int
+	}{
+		"off":                         {replica, profiler, http.StatusNotFound},
+		"without a token":             {profiled, "", http.StatusUnauthorized},
+		"as who may read the metrics": {profiled, tokenOf(t, "default", "prometheus"), http.StatusForbidden},
+		"as who may read profiles":    {profiled, profiler, http.StatusOK},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			eventually(t, "the answer", func(ctx context.Context) (bool, string) { // RBAC comes over a watch
+				code, body, err := tc.of.GetAs(ctx, "/debug/pprof/", tc.token)
+				return err == nil && code == tc.want && strings.Contains(body, "goroutine") == (code == http.StatusOK), fmt.Sprint(code, err, body)
+			})
+		})
 	}
 }
 

@@ -233,16 +233,17 @@ func (o *Operator) LogTail() string {
 
 // Scrape returns the metrics as Prometheus gets them, a line each.
 func (o *Operator) Scrape(ctx context.Context) ([]string, error) {
-	code, body, err := o.ScrapeAs(ctx, o.token)
+	code, body, err := o.GetAs(ctx, "/metrics", o.token)
 	if err == nil && code != http.StatusOK {
 		err = fmt.Errorf("a scrape is answered %d: %s", code, body)
 	}
 	return strings.Split(strings.TrimSpace(body), "\n"), err
 }
 
-// ScrapeAs asks for the metrics with the token of any account, or with none if it is "", and returns status and body.
-func (o *Operator) ScrapeAs(ctx context.Context, token string) (int, string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.MetricsURL(), nil)
+// GetAs asks for a path beside the metrics with the token of any account, or with none if it is "", and returns status and
+// body.
+func (o *Operator) GetAs(ctx context.Context, path, token string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+o.metrics+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -251,11 +252,11 @@ func (o *Operator) ScrapeAs(ctx context.Context, token string) (int, string, err
 	}
 	response, err := o.client.Do(request)
 	if err != nil {
-		return 0, "", fmt.Errorf("scraping the metrics: %w", err)
+		return 0, "", fmt.Errorf("getting %s: %w", path, err)
 	}
 	body, err := io.ReadAll(response.Body)
 	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return 0, "", fmt.Errorf("scraping the metrics: %w", err)
+		return 0, "", fmt.Errorf("getting %s: %w", path, err)
 	}
 	return response.StatusCode, string(body), nil
 }
