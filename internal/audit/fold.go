@@ -84,6 +84,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 		f.ns.Workloads = append(f.ns.Workloads, w)
 	}
 	slices.SortFunc(f.ns.Workloads, func(a, b *Workload) int { return cmp.Compare(a.reportName, b.reportName) })
+	f.ns.Selectable = f.ns.selectable()
 	f.ns.look()
 	return f.ns
 }

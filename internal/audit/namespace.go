@@ -48,6 +48,8 @@ type Namespace struct {
 	Inventory
 	// Workloads, sorted by report name.
 	Workloads []*Workload
+	// Selectable are the Pods and templates that selectors choose among.
+	Selectable []Selectable
 	// Network is what network policies make of it.
 	Network Network
 	// Standing returns the severity at which a finding about the namespace stands in the previous report, or "". Checks

@@ -30,17 +30,11 @@ func selectsAny(ns *audit.Namespace, selector labels.Selector) bool {
 	return false
 }
 
-// shapesOf returns the shapes of the Pods and templates that a selector matches, one maybe several times. It looks at all Pods
-// that have not ended: of some it may not be clear yet which workload they belong to.
+// shapesOf returns the shapes of the Pods and templates that a selector matches, one maybe several times.
 func shapesOf(ns *audit.Namespace, selector labels.Selector) iter.Seq[*audit.Shape] {
 	return func(yield func(*audit.Shape) bool) {
-		for _, p := range ns.Pods {
-			if !p.Finished && selector.Matches(p.Labels) && !yield(p.Shape) {
-				return
-			}
-		}
-		for _, w := range ns.Workloads {
-			if w.Template != nil && selector.Matches(w.TemplateLabels) && !yield(w.Template) {
+		for _, s := range ns.Selectable {
+			if selector.Matches(s.Labels) && !yield(s.Shape) {
 				return
 			}
 		}
