@@ -199,6 +199,9 @@ func (o *operatorOptions) metricsServer() metricsserver.Options {
 	return options
 }
 
+// metricsPattern is more specific than the pattern of the metrics server's own handler, /metrics, and goes before it.
+const metricsPattern = "GET /metrics"
+
 // setup puts the parts together: sources feed the reconcilers, those the ledger, and the ledger writes and metrics.
 func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	set, err := checks.Default()
@@ -257,8 +260,8 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	return errors.Join(
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),
-		ctrlmetrics.Registry.Register(state),
 		ctrlmetrics.Registry.Register(build),
+		mgr.AddMetricsServerExtraHandler(metricsPattern, state.Handler(ctrlmetrics.Registry)),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("sources", func(*http.Request) error {
 			if !sources.Settled() {

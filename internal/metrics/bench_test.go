@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/ledger"
@@ -51,9 +50,7 @@ func BenchmarkScrape(b *testing.B) {
 			Ledger: l, Checks: set(b), Workloads: workloads, Sources: func() []v1alpha1.SourceStatus { return nil },
 			Complete: func() bool { return true }, LastComplete: func() time.Time { return since },
 		}
-		registry := prometheus.NewRegistry()
-		registry.MustRegister(s)
-		handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+		handler := s.Handler(prometheus.NewRegistry())
 		for _, encoding := range []string{"identity", "gzip"} {
 			b.Run(name+"/"+encoding, func(b *testing.B) {
 				r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -90,7 +87,7 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // peak returns how many bytes are live at most while f runs, on top of what is live before.
 func peak(f func()) uint64 {
-	defer debug.SetGCPercent(debug.SetGCPercent(2)) // so that it looks often
+	defer debug.SetGCPercent(debug.SetGCPercent(5)) // so that it looks often
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	live := func() uint64 {
 		metrics.Read(sample)

@@ -7,8 +7,6 @@ package metrics
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/ledger"
@@ -29,61 +27,187 @@ type State struct {
 	Workloads bool
 }
 
-var (
-	violations = newFamily("kubersafe_violations",
-		"Current violations in a namespace, by kind of subject and check.",
-		"namespace", "kind", "check", "severity", "category")
-	workloadViolations = newFamily("kubersafe_workload_violations",
-		"Current violations of a workload or namespace. Subjects without any have no series.",
-		"namespace", "kind", "name", "severity")
-	clusterViolations = newFamily("kubersafe_cluster_violations",
-		"Current violations of subjects that belong to no namespace.",
-		"check", "severity", "category")
-	exemptedViolations = newFamily("kubersafe_exempted_violations",
-		"Current violations that an exception exempts. They are not among the other violations.",
-		"namespace", "kind", "check", "severity", "category")
-	oldestViolation = newFamily("kubersafe_oldest_violation_timestamp_seconds",
-		"Time since when the oldest current violation of a severity stands.",
-		"namespace", "severity")
-	subjects = newFamily("kubersafe_subjects",
-		"Subjects audited: workloads by kind, and the namespace itself.",
-		"namespace", "kind")
-	score = newFamily("kubersafe_score",
-		"Score of a namespace with all its workloads: 100 without violations, down to 0.",
-		"namespace")
-	auditedChecks = newFamily("kubersafe_audited_checks",
-		"Pairs of a subject and a check that were judged.",
-		"namespace")
-	skippedChecks = newFamily("kubersafe_skipped_checks",
-		"Pairs of a subject and a check that could not be judged, by reason.",
-		"namespace", "check", "reason")
-	sourceState = newFamily("kubersafe_source_state",
-		"1 for the state that the operator's view of a resource is in, 0 for the other states.",
-		"resource", "state")
-	unisolatedWorkloads = newFamily("kubersafe_network_unisolated_workloads",
-		"Workloads with Pods that no network policy isolates in a direction.",
-		"namespace", "direction")
-	metadataWorkloads = newFamily("kubersafe_network_metadata_reachable_workloads",
-		"Workloads with Pods that network policies let connect to the metadata endpoint of clouds.",
-		"namespace")
-	lastComplete = newFamily("kubersafe_last_complete_audit_timestamp_seconds",
-		"Last moment at which every report said what the cluster was like.")
-)
+// snapshot is the state at one moment, which all families of a scrape are about. It shares the ledger's entries, which do
+// not change.
+type snapshot struct {
+	*State
+	sources      []v1alpha1.SourceStatus
+	complete     bool
+	lastComplete time.Time
+	// namespaces are there once everything is complete.
+	namespaces map[string]ledger.Entries
+}
 
-// Describe implements prometheus.Collector.
-func (s *State) Describe(out chan<- *prometheus.Desc) {
-	for _, f := range []*family{
-		violations, workloadViolations, clusterViolations, exemptedViolations, oldestViolation, subjects, score,
-		auditedChecks, skippedChecks, sourceState, unisolatedWorkloads, metadataWorkloads, lastComplete,
-	} {
-		out <- f.desc
+func (s *State) snapshot() *snapshot {
+	now := &snapshot{State: s, sources: s.Sources(), complete: s.Complete()}
+	if now.complete {
+		now.lastComplete, now.namespaces = s.LastComplete(), s.Ledger.All()
+	}
+	return now
+}
+
+// family is a gauge with its labels.
+type family struct {
+	name, help string
+	// labels are sorted, as they are exposed; samples have their values in the same order.
+	labels  []string
+	collect func(*snapshot, *samples)
+}
+
+var families = []family{
+	{
+		"kubersafe_violations", "Current violations in a namespace, by kind of subject and check.",
+		[]string{"category", "check", "kind", "namespace", "severity"}, inNamespaces(violations),
+	},
+	{
+		"kubersafe_workload_violations", "Current violations of a workload or namespace. Subjects without any have no series.",
+		[]string{"kind", "name", "namespace", "severity"}, inNamespaces(workloadViolations),
+	},
+	{
+		"kubersafe_cluster_violations", "Current violations of subjects that belong to no namespace.",
+		[]string{"category", "check", "severity"}, clusterViolations,
+	},
+	{
+		"kubersafe_exempted_violations", "Current violations that an exception exempts. They are not among the other violations.",
+		[]string{"category", "check", "kind", "namespace", "severity"}, inNamespaces(exemptedViolations),
+	},
+	{
+		"kubersafe_oldest_violation_timestamp_seconds", "Time since when the oldest current violation of a severity stands.",
+		[]string{"namespace", "severity"}, inNamespaces(oldestViolation),
+	},
+	{
+		"kubersafe_subjects", "Subjects audited: workloads by kind, and the namespace itself.",
+		[]string{"kind", "namespace"}, inNamespaces(subjects),
+	},
+	{
+		"kubersafe_score", "Score of a namespace with all its workloads: 100 without violations, down to 0.",
+		[]string{"namespace"}, inNamespaces(score),
+	},
+	{
+		"kubersafe_audited_checks", "Pairs of a subject and a check that were judged.",
+		[]string{"namespace"}, inNamespaces(auditedChecks),
+	},
+	{
+		"kubersafe_skipped_checks", "Pairs of a subject and a check that could not be judged, by reason.",
+		[]string{"check", "namespace", "reason"}, inNamespaces(skippedChecks),
+	},
+	{
+		"kubersafe_source_state", "1 for the state that the operator's view of a resource is in, 0 for the other states.",
+		[]string{"resource", "state"}, sourceState,
+	},
+	{
+		"kubersafe_network_unisolated_workloads", "Workloads with Pods that no network policy isolates in a direction.",
+		[]string{"direction", "namespace"}, inNamespaces(unisolatedWorkloads),
+	},
+	{
+		"kubersafe_network_metadata_reachable_workloads",
+		"Workloads with Pods that network policies let connect to the metadata endpoint of clouds.",
+		[]string{"namespace"}, inNamespaces(metadataWorkloads),
+	},
+	{
+		"kubersafe_last_complete_audit_timestamp_seconds", "Last moment at which every report said what the cluster was like.",
+		nil, lastComplete,
+	},
+}
+
+// inNamespaces collects namespace by namespace.
+func inNamespaces(collect func(s *snapshot, out *samples, namespace string, entries ledger.Entries)) func(*snapshot, *samples) {
+	return func(s *snapshot, out *samples) {
+		for namespace, entries := range s.namespaces {
+			if namespace != "" {
+				collect(s, out, namespace, entries)
+				out.settle()
+			}
+		}
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (s *State) Collect(to chan<- prometheus.Metric) {
-	out := newScrape(to)
-	for _, status := range s.Sources() {
+func violations(s *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, e := range entries {
+		for _, c := range e.Findings {
+			out.add(float64(c.N), s.category(c.Check), c.Check, e.Kind, namespace, string(c.Severity()))
+		}
+	}
+}
+
+func workloadViolations(s *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	if !s.Workloads {
+		return
+	}
+	for _, e := range entries {
+		for _, c := range e.Findings {
+			out.add(float64(c.N), e.Kind, e.Name, namespace, string(c.Severity()))
+		}
+	}
+}
+
+func clusterViolations(s *snapshot, out *samples) {
+	for _, e := range s.namespaces[""] {
+		for _, c := range e.Findings {
+			out.add(float64(c.N), s.category(c.Check), c.Check, string(c.Severity()))
+		}
+	}
+}
+
+func exemptedViolations(s *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, e := range entries {
+		for _, c := range e.Exempted {
+			out.add(float64(c.N), s.category(c.Check), c.Check, e.Kind, namespace, string(c.Severity()))
+		}
+	}
+}
+
+func oldestViolation(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, severity := range audit.Severities {
+		var oldest time.Time
+		for _, e := range entries {
+			if since := e.Remembered.Oldest(severity); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
+				oldest = since
+			}
+		}
+		if !oldest.IsZero() {
+			out.add(float64(oldest.Unix()), namespace, string(severity))
+		}
+	}
+}
+
+func subjects(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, e := range entries {
+		out.add(1, e.Kind, namespace)
+	}
+}
+
+func score(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	var all report.Tally
+	for _, e := range entries {
+		all.Add(e.Findings)
+	}
+	out.add(float64(all.Score()), namespace)
+}
+
+func auditedChecks(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	audited := 0
+	failed := make(map[string]bool)
+	for _, e := range entries {
+		clear(failed)
+		for _, c := range e.Findings {
+			failed[c.Check] = true
+		}
+		audited += e.Passed + len(failed)
+	}
+	out.add(float64(audited), namespace)
+}
+
+func skippedChecks(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, e := range entries {
+		for _, skip := range e.Skips {
+			out.add(1, skip.Check, namespace, string(skip.Reason))
+		}
+	}
+}
+
+func sourceState(s *snapshot, out *samples) {
+	for _, status := range s.sources {
 		for _, state := range []v1alpha1.SourceState{
 			v1alpha1.SourceSynced, v1alpha1.SourceSyncing, v1alpha1.SourceForbidden, v1alpha1.SourceNotServed,
 		} {
@@ -91,121 +215,31 @@ func (s *State) Collect(to chan<- prometheus.Metric) {
 			if status.State == state {
 				value = 1
 			}
-			out.gauge(sourceState, value, status.Resource, string(state))
+			out.add(value, status.Resource, string(state))
 		}
 	}
-	if !s.Complete() {
-		return
-	}
-	out.gauge(lastComplete, float64(s.LastComplete().Unix()))
-	for namespace, entries := range s.Ledger.All() {
-		if namespace == "" {
-			s.collectCluster(out, entries)
-			continue
-		}
-		s.collectNamespace(out, namespace, entries)
-	}
 }
 
-func (s *State) collectCluster(out *scrape, entries ledger.Entries) {
-	var all report.Tally
+func unisolatedWorkloads(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
 	for _, e := range entries {
-		all.Add(e.Findings)
-	}
-	for _, c := range all {
-		out.gauge(clusterViolations, float64(c.N), c.Check, string(c.Severity()), s.category(c.Check))
-	}
-}
-
-type kindCheck struct {
-	kind string
-	report.CheckSeverity
-}
-
-type workload struct {
-	kind, name string
-	severity   v1alpha1.Severity
-}
-
-type skip struct {
-	check  string
-	reason v1alpha1.SkipReason
-}
-
-// namespaceTotals sums up before anything is sent, so that no two series have the same labels, whatever subjects are called.
-type namespaceTotals struct {
-	all                  report.Tally
-	violations, exempted map[kindCheck]int32
-	workloads            map[workload]int32
-	subjects             map[string]int
-	skipped              map[skip]int
-	audited              int
-	network              *ledger.Network
-	oldest               map[v1alpha1.Severity]time.Time
-}
-
-func totalsOf(entries ledger.Entries) *namespaceTotals {
-	t := &namespaceTotals{
-		violations: make(map[kindCheck]int32), exempted: make(map[kindCheck]int32),
-		workloads: make(map[workload]int32), subjects: make(map[string]int), skipped: make(map[skip]int),
-		oldest: make(map[v1alpha1.Severity]time.Time),
-	}
-	for _, e := range entries {
-		t.all.Add(e.Findings)
-		t.subjects[e.Kind]++
 		if e.Network != nil {
-			t.network = e.Network
-		}
-		failed := make(map[string]bool, len(e.Findings))
-		for _, c := range e.Findings {
-			failed[c.Check] = true
-			t.violations[kindCheck{e.Kind, c.Of()}] += c.N
-			t.workloads[workload{e.Kind, e.Name, c.Severity()}] += c.N
-		}
-		for _, c := range e.Exempted {
-			t.exempted[kindCheck{e.Kind, c.Of()}] += c.N
-		}
-		t.audited += e.Passed + len(failed)
-		for _, sk := range e.Skips {
-			t.skipped[skip{sk.Check, sk.Reason}]++
-		}
-		for _, severity := range audit.Severities {
-			if since := e.Remembered.Oldest(severity); !since.IsZero() && (t.oldest[severity].IsZero() || since.Before(t.oldest[severity])) {
-				t.oldest[severity] = since
-			}
+			out.add(float64(e.Network.UnisolatedIngress), "ingress", namespace)
+			out.add(float64(e.Network.UnisolatedEgress), "egress", namespace)
 		}
 	}
-	return t
 }
 
-func (s *State) collectNamespace(out *scrape, namespace string, entries ledger.Entries) {
-	t := totalsOf(entries)
-	for k, n := range t.violations {
-		out.gauge(violations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
-	}
-	for k, n := range t.exempted {
-		out.gauge(exemptedViolations, float64(n), namespace, k.kind, k.Check, string(k.Severity), s.category(k.Check))
-	}
-	if s.Workloads {
-		for w, n := range t.workloads {
-			out.gauge(workloadViolations, float64(n), namespace, w.kind, w.name, string(w.severity))
+func metadataWorkloads(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	for _, e := range entries {
+		if e.Network != nil {
+			out.add(float64(e.Network.ReachMetadata), namespace)
 		}
 	}
-	for severity, since := range t.oldest {
-		out.gauge(oldestViolation, float64(since.Unix()), namespace, string(severity))
-	}
-	for kind, n := range t.subjects {
-		out.gauge(subjects, float64(n), namespace, kind)
-	}
-	out.gauge(score, float64(t.all.Score()), namespace)
-	out.gauge(auditedChecks, float64(t.audited), namespace)
-	if n := t.network; n != nil {
-		out.gauge(unisolatedWorkloads, float64(n.UnisolatedIngress), namespace, "ingress")
-		out.gauge(unisolatedWorkloads, float64(n.UnisolatedEgress), namespace, "egress")
-		out.gauge(metadataWorkloads, float64(n.ReachMetadata), namespace)
-	}
-	for k, n := range t.skipped {
-		out.gauge(skippedChecks, float64(n), namespace, k.check, string(k.reason))
+}
+
+func lastComplete(s *snapshot, out *samples) {
+	if s.complete {
+		out.add(float64(s.lastComplete.Unix()))
 	}
 }
 
