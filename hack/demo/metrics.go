@@ -40,7 +40,7 @@ func (d *demo) checkRefused(ctx context.Context) error {
 		return err
 	}
 	for who, token := range map[string]string{"no token": "", "the token of a ServiceAccount without the role": stranger.BearerToken} {
-		code, _, err := d.operator.ScrapeAs(ctx, token)
+		code, _, err := d.operator.GetAs(ctx, "/metrics", token)
 		if err != nil {
 			return err
 		}
