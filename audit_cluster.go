@@ -51,17 +51,15 @@ func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr
 	if err != nil {
 		return nil, err
 	}
-	gateways, err := source.GatewayClient(cfg, httpClient)
-	if err != nil {
-		return nil, err
-	}
 	if err := contact(ctx, client); err != nil {
 		return nil, fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	sources := source.New(client)
-	source.AddGateways(sources, gateways)
+	if err := source.AddOptional(sources, cfg, httpClient); err != nil {
+		return nil, err
+	}
 	changed := make(chan struct{}, 1)
 	sources.OnEvent(func(e source.Event) {
 		if e.StateChanged {

@@ -222,11 +222,9 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		return err
 	}
 	sources := source.NewShard(clientset, part)
-	gateways, err := source.GatewayClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
+	if err := source.AddOptional(sources, mgr.GetConfig(), mgr.GetHTTPClient()); err != nil {
 		return err
 	}
-	source.AddGateways(sources, gateways)
 	stored := ledger.NewStored(sources, reports)
 	book := ledger.New()
 	writer := controllers.NewWriter(mgr.GetClient(), stored, operations)

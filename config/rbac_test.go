@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -120,13 +121,16 @@ func sorted(lists ...[]string) []string {
 // TestOperatorMayOnlyReadWhatItAudits compares the operator's permissions with the list of what it reads: neither more
 // nor less, so no Secrets, no nodes/proxy, no pods/exec or pods/log, no wildcards, and nothing written but its reports.
 func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://unused.invalid"})
+	cfg := &rest.Config{Host: "http://unused.invalid"}
+	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var audited []string
 	sources := source.New(client)
-	source.AddGateways(sources, client.CoreV1().RESTClient())
+	if err := source.AddOptional(sources, cfg, http.DefaultClient); err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range sources.Status() {
 		audited = append(audited, s.Resource)
 	}

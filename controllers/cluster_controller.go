@@ -73,7 +73,7 @@ func (r *ClusterReconciler) handle(e source.Event) {
 		r.markElsewhere()
 	case e.Resource == ledger.SecurityReports && !r.Sources.Shard().Owns(e.Namespace):
 		r.mark(e.Namespace)
-	case reachOf(e) == own:
+	case reachOf(e) != cluster:
 		return
 	}
 	r.SumUp()

@@ -13,8 +13,12 @@ import (
 type reach int
 
 const (
+	// nobody, but by a change of state.
+	nobody reach = iota
 	// own: the namespace that the change is in.
-	own reach = iota
+	own
+	// several: the namespace that the change is in, one of many that a change elsewhere reaches.
+	several
 	// everywhere: every namespace.
 	everywhere
 	// cluster: the cluster's report.
@@ -44,6 +48,10 @@ var reaches = map[audit.Resource]reach{
 	audit.Gateways:        own,
 	audit.HTTPRoutes:      own,
 	audit.ServiceAccounts: own,
+	// What all nodes together tell of the cluster is a state.
+	audit.Nodes: nobody,
+	// Every namespace with Pods that one may select.
+	audit.ClusterNetworkPolicies: several,
 	// Somebody edited or deleted a report: it is put back.
 	ledger.SecurityReports:        own,
 	ledger.ClusterSecurityReports: cluster,

@@ -67,12 +67,15 @@ func TestReachesKnowsEveryResource(t *testing.T) {
 		t.Errorf("resources in the table (-named +there):\n%s", diff)
 	}
 
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://unused.invalid"})
+	cfg := &rest.Config{Host: "http://unused.invalid"}
+	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sources := source.New(client)
-	source.AddGateways(sources, client.CoreV1().RESTClient())
+	if err := source.AddOptional(sources, cfg, http.DefaultClient); err != nil {
+		t.Fatal(err)
+	}
 	ledger.NewStored(sources, client.CoreV1().RESTClient())
 	var read []audit.Resource
 	for _, s := range sources.Status() {

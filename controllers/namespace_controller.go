@@ -108,14 +108,14 @@ func (r *NamespaceReconciler) begin(ctx context.Context) {
 func (r *NamespaceReconciler) Settled() bool { return r.schedule.settled() }
 
 func (r *NamespaceReconciler) handle(e source.Event) {
-	switch reachOf(e) {
-	case own:
+	switch reach := reachOf(e); reach {
+	case own, several:
 		if r.Sources.Shard().Owns(e.Namespace) { // the first shard sees reports of all
-			r.schedule.add(requestFor(e.Namespace), false)
+			r.schedule.add(requestFor(e.Namespace), reach == several)
 		}
 	case everywhere:
 		r.addAll()
-	case cluster:
+	case cluster, nobody:
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
 	result := v.result(subject, subject.ReportName(), len(s.namespace))
-	if ns.Missing(NetworkPolicies) == nil && ns.MissingWorkloads() == nil {
+	if ns.Missing(NetworkPolicies, ClusterNetworkPolicies) == nil && ns.MissingWorkloads() == nil {
 		result.Network = &ns.Network
 	}
 	return result

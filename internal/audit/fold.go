@@ -35,8 +35,9 @@ var notOwners = map[schema.GroupKind]bool{
 	{Kind: "Node"}:      true, // a static Pod is its own subject
 	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
-	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true, // what the cluster as a subject is called
-	{Group: "networking.k8s.io", Kind: "Ingress"}:           true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
+	{Group: "policy.networking.k8s.io", Kind: "ClusterNetworkPolicy"}: true,
+	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}:           true, // what the cluster as a subject is called
+	{Group: "networking.k8s.io", Kind: "Ingress"}:                     true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
 	{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}: true,
 }
 

@@ -8,6 +8,8 @@ import (
 	"hash/maphash"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
@@ -68,6 +70,12 @@ func (w *Workload) Shapes() []*Shape {
 	return shapes
 }
 
+// clusterPolicy stands for what is in a ClusterNetworkPolicy. Its resourceVersion changes with its status too.
+type clusterPolicy struct {
+	uid        types.UID
+	generation int64
+}
+
 // seed is new in every process, so that nobody can make two surroundings look alike.
 var seed = maphash.MakeSeed()
 
@@ -84,13 +92,12 @@ func (i *Inventory) hash() uint64 {
 		hash += maphash.Comparable(seed, p.Object)
 	}
 	for _, p := range i.ClusterPolicies {
-		hash += maphash.Comparable(seed, p) // compiled anew with every change
+		hash += maphash.Comparable(seed, clusterPolicy{p.UID, p.Generation})
 	}
-	if i.Namespace != nil && len(i.ClusterPolicies) > 0 {
-		for key, value := range i.Namespace.Labels {
-			hash += maphash.Comparable(seed, [2]string{key, value})
-		}
+	for _, cloud := range i.Nodes.Clouds {
+		hash += maphash.String(seed, cloud)
 	}
+	hash += maphash.Comparable(seed, i.Nodes.IPv6)
 	for _, u := range i.Unavailable {
 		hash += maphash.Comparable(seed, *u)
 	}

@@ -19,10 +19,12 @@ type Inventory struct {
 	Controllers     []*ControllerRecord
 	Quotas          []*QuotaRecord
 	NetworkPolicies []*NetworkPolicyRecord
-	// ClusterPolicies are all of the cluster, in no order.
-	ClusterPolicies []*netpol.ClusterPolicy
+	// ClusterPolicies are those that may select Pods of the namespace, in no order.
+	ClusterPolicies []*ClusterPolicyRecord
 	// CNI is the network of the cluster.
-	CNI        netpol.CNI
+	CNI netpol.CNI
+	// Nodes is what the nodes tell of it.
+	Nodes      Infrastructure
 	Services   []*ServiceRecord
 	Ingresses  []*IngressRecord
 	Gateways   []*GatewayRecord

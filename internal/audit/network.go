@@ -18,13 +18,25 @@ import (
 type Network struct {
 	View *netpol.View
 	CNI  netpol.CNI
+	// OnCloud: the cluster's nodes name a cloud.
+	OnCloud bool
+	// Endpoints are the metadata endpoints of the cluster, and Doubtful those that it may have too where its nodes cannot be
+	// read.
+	Endpoints, Doubtful []netpol.Metadata
+	// NodesUnknown says why nodes cannot be read; nil if they can.
+	NodesUnknown *Unavailable
+	// FromEverywhere are the ports on which every Pod of every other namespace may connect to Pods that no policy singles out
+	// and to some Pod or template that there is.
+	FromEverywhere netpol.Ports
+	// Metadata are the Endpoints that Pods reach which no policy singles out, and some Pod or template that there is.
+	Metadata []netpol.Metadata
 	// Workloads is how many there are.
 	Workloads int
 	// Unisolated is how many workloads have Pods, or a template, that are not isolated in a direction.
 	Unisolated map[netpol.Direction]int
 	// Isolated is how many have any that are.
 	Isolated map[netpol.Direction]int
-	// ReachMetadata is how many have any that reach the metadata endpoint of clouds.
+	// ReachMetadata is how many have any that reach a metadata endpoint.
 	ReachMetadata int
 }
 
@@ -49,7 +61,7 @@ func (n *Network) Summary() *v1alpha1.Network {
 		return v1alpha1.NetworkOpen
 	}
 	endpoint := v1alpha1.MetadataBlocked
-	if n.ReachMetadata > 0 || n.Workloads == 0 && n.View.Reaches(n.Unselected(), netpol.MetadataIPv4) {
+	if n.ReachMetadata > 0 || n.Workloads == 0 && len(n.View.Reached(n.Unselected(), n.Endpoints)) > 0 {
 		endpoint = v1alpha1.MetadataReachable
 	}
 	return &v1alpha1.Network{
@@ -71,16 +83,31 @@ func (n *Namespace) look() {
 	for _, p := range n.NetworkPolicies {
 		n.Policies = append(n.Policies, netpol.Named{Name: p.Name, Spec: p.Spec()})
 	}
+	clusterPolicies := make([]*netpol.ClusterPolicy, 0, len(n.ClusterPolicies))
+	for _, p := range n.ClusterPolicies {
+		clusterPolicies = append(clusterPolicies, p.Policy)
+	}
 	network := Network{
-		View: netpol.NewView(n.Name, labels, n.Policies, n.ClusterPolicies), CNI: n.CNI, Workloads: len(n.Workloads),
+		View: netpol.NewView(n.Name, labels, n.Policies, clusterPolicies), CNI: n.CNI,
+		OnCloud: len(n.Nodes.Clouds) > 0, Endpoints: netpol.MetadataOf(n.Nodes.Clouds, n.Nodes.IPv6), Workloads: len(n.Workloads),
 		Unisolated: make(map[netpol.Direction]int), Isolated: make(map[netpol.Direction]int),
 	}
+	if network.NodesUnknown = n.Missing(Nodes); network.NodesUnknown != nil {
+		network.Doubtful = slices.DeleteFunc(netpol.AllMetadata(), func(m netpol.Metadata) bool { return slices.Contains(network.Endpoints, m) })
+	}
 	network.CNI.Enforces = cmp.Or(network.CNI.Enforces, netpol.UnknownEnforcement)
+	open, endpoints := network.View.FromEverywhere(network.Unselected()), make(map[netpol.Metadata]bool)
 	for _, w := range n.Workloads {
 		reaches, isolated, unisolated := false, make(map[netpol.Direction]bool), make(map[netpol.Direction]bool)
 		for _, v := range w.sides(network.View) {
 			pod := n.pod(v)
-			reaches = reaches || network.View.Reaches(pod, netpol.MetadataIPv4)
+			for _, m := range network.View.Reached(pod, network.Endpoints) {
+				reaches, endpoints[m] = true, true
+			}
+			if !pod.HostNetwork && !network.FromEverywhere.Equal(open) {
+				pod.Ports = netpol.NamedPorts(&v.shape.Pod().Spec)
+				network.FromEverywhere = network.FromEverywhere.Union(network.View.FromEverywhere(pod).Intersect(open))
+			}
 			for _, d := range directions {
 				if network.View.Isolation(pod, d) == netpol.Isolated {
 					isolated[d] = true
@@ -97,6 +124,11 @@ func (n *Namespace) look() {
 		}
 		if reaches {
 			network.ReachMetadata++
+		}
+	}
+	for _, m := range network.View.Reached(network.Unselected(), network.Endpoints) {
+		if endpoints[m] {
+			network.Metadata = append(network.Metadata, m)
 		}
 	}
 	n.Network = network

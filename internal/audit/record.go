@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // Object identifies a stored object.
@@ -172,6 +174,27 @@ func (n *NetworkPolicyRecord) Spec() *networkingv1.NetworkPolicySpec {
 // Equal says whether nothing that is audited differs.
 func (n *NetworkPolicyRecord) Equal(o *NetworkPolicyRecord) bool {
 	return n.UID == o.UID && n.encoded == o.encoded
+}
+
+// ClusterPolicyRecord is what is kept of a ClusterNetworkPolicy.
+type ClusterPolicyRecord struct {
+	Object
+	// Generation changes with the policy's spec, and not with its status.
+	Generation int64
+	// Policy is compiled; nil if it has no effect whatever there is.
+	Policy *netpol.ClusterPolicy
+	// Problems are what is wrong with it, in the order of its fields.
+	Problems []netpol.Problem
+}
+
+// Equal says whether nothing that is audited differs.
+func (c *ClusterPolicyRecord) Equal(d *ClusterPolicyRecord) bool {
+	return c.UID == d.UID && c.Generation == d.Generation
+}
+
+// Concerns says whether the policy may select Pods of a namespace with those labels.
+func (c *ClusterPolicyRecord) Concerns(namespace string, labels map[string]string) bool {
+	return c.Policy != nil && c.Policy.SelectsIn(namespace, labels)
 }
 
 // LimitRangeRecord is what is kept of a LimitRange: for which resources it gives containers that say nothing a default.

@@ -22,11 +22,13 @@ const (
 	ResourceQuotas         Resource = "resourcequotas"
 	LimitRanges            Resource = "limitranges"
 	NetworkPolicies        Resource = "networkpolicies.networking.k8s.io"
+	ClusterNetworkPolicies Resource = "clusternetworkpolicies.policy.networking.k8s.io"
 	Services               Resource = "services"
 	Ingresses              Resource = "ingresses.networking.k8s.io"
 	Gateways               Resource = "gateways.gateway.networking.k8s.io"
 	HTTPRoutes             Resource = "httproutes.gateway.networking.k8s.io"
 	ServiceAccounts        Resource = "serviceaccounts"
+	Nodes                  Resource = "nodes"
 )
 
 // workloadResources are those that workloads are known from.

@@ -18,8 +18,10 @@ const (
 	anyPod
 	// somePod of a namespace that is given by its labels.
 	somePod
-	// stranger: somebody whom only a peer matches that matches everybody.
+	// stranger: a Pod that only a peer matches that matches everybody.
 	stranger
+	// outside: an address outside of the cluster that only a peer matches that matches everybody.
+	outside
 )
 
 // other is the other end of a connection, seen from the Pod whose policies are asked.
@@ -276,6 +278,8 @@ func (e *evaluation) match(p *peer, v *View, o *other) extent {
 			return none
 		}
 		return some
+	case outside:
+		return extentOf(p.block != nil && p.block.containsUnknown())
 	case somePod:
 		return matchSomePod(p, v, o)
 	}

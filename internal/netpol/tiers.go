@@ -47,22 +47,21 @@ func (p *ClusterPolicy) selectsIn(namespaceLabels map[string]string) bool {
 	return p.namespaces != nil && p.namespaces.matches(namespaceLabels)
 }
 
+// SelectsIn says whether the policy may select Pods of a namespace with those labels.
+func (p *ClusterPolicy) SelectsIn(namespace string, labels map[string]string) bool {
+	return p.selectsIn(named(labels, namespace))
+}
+
 func compareClusterPolicies(a, b *ClusterPolicy) int {
 	return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.name, b.name))
 }
 
-// CompileClusterPolicy compiles a ClusterNetworkPolicy. It returns nil for one that has no effect, whatever there is.
-func CompileClusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolicySpec) *ClusterPolicy {
+// CompileClusterPolicy compiles a ClusterNetworkPolicy, or returns nil for one that has no effect, whatever there is. The
+// problems are what is wrong with it, and what of it cannot be judged, in the order of its fields.
+func CompileClusterPolicy(name string, spec *v1alpha2.ClusterNetworkPolicySpec) (*ClusterPolicy, []Problem) {
 	var c compiler
-	return c.clusterPolicy(name, spec)
-}
-
-// ClusterProblems returns what is wrong with a ClusterNetworkPolicy, and what of it cannot be judged, in the order of its
-// fields.
-func ClusterProblems(spec *v1alpha2.ClusterNetworkPolicySpec) []Problem {
-	var c compiler
-	c.clusterPolicy("", spec)
-	return c.problems
+	p := c.clusterPolicy(name, spec)
+	return p, c.problems
 }
 
 // clusterPolicy returns nil for a policy of an unknown tier, which has no place in the order.

@@ -122,14 +122,18 @@ func (v *View) DefaultDenies(d Direction) bool {
 	return v.strangersDenied(v.Unselected(), i, whole)
 }
 
-// strangersDenied says whether policies of the cluster deny every connection with somebody whom no rule names.
+// strangersDenied says whether policies of the cluster deny every connection with somebody whom no rule names. Of ingress they
+// cannot name anybody but Pods.
 func (v *View) strangersDenied(pod *Pod, d direction, tiers [2][]*ClusterPolicy) bool {
 	if len(tiers[admin])+len(tiers[baseline]) == 0 {
 		return false
 	}
-	e := evaluation{within: AllPorts()}
 	without := &View{namespace: v.namespace, labels: v.labels, tiers: tiers}
-	return e.allowed(without, pod, d, &other{kind: stranger}).Empty()
+	denied := func(k kind) bool {
+		e := evaluation{within: AllPorts()}
+		return e.allowed(without, pod, d, &other{kind: k}).Empty()
+	}
+	return denied(stranger) && (d == in || denied(outside))
 }
 
 // FromEverywhere returns the ports that every Pod of every other namespace may connect to, whatever its labels, as far as
@@ -180,21 +184,20 @@ func (v *View) Internet(pod *Pod, d Direction) Ports {
 	return allowed
 }
 
-// Metadata is an address where clouds tell Pods about their node, credentials included.
-type Metadata struct {
-	Address netip.Addr
-	Port    int32
-}
-
-// Where clouds have it: all of them, AWS over IPv6, AWS for Pods' identities, Azure's wire server, Alibaba.
-var (
-	MetadataIPv4 = Metadata{netip.MustParseAddr("169.254.169.254"), 80}
-	MetadataIPv6 = Metadata{netip.MustParseAddr("fd00:ec2::254"), 80}
-)
-
 // Reaches says whether a Pod may connect to a metadata endpoint.
 func (v *View) Reaches(pod *Pod, m Metadata) bool {
 	return v.To(pod, m.Address).Contains(corev1.ProtocolTCP, m.Port)
+}
+
+// Reached returns those metadata endpoints that a Pod may connect to, in their order.
+func (v *View) Reached(pod *Pod, of []Metadata) []Metadata {
+	var reached []Metadata
+	for _, m := range of {
+		if v.Reaches(pod, m) {
+			reached = append(reached, m)
+		}
+	}
+	return reached
 }
 
 // Verdict is what may connect from one end to another.

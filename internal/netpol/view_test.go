@@ -68,6 +68,10 @@ func TestIsolation(t *testing.T) {
 			cluster: "{tier: Baseline, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]," +
 				" egress: [{action: Deny, to: [{networks: [0.0.0.0/0]}]}]}",
 			wantIn: netpol.Isolated, wantOut: netpol.Isolated, wantDenyIn: true, denyOut: true},
+		"denying all Pods leaves everything outside": {
+			cluster: "{tier: Baseline, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]," +
+				" egress: [{action: Deny, to: [{namespaces: {}}]}]}",
+			wantIn: netpol.Isolated, wantOut: netpol.Open, wantDenyIn: true},
 		"a baseline for some Pods isolates them": {
 			cluster: "{tier: Baseline, priority: 1, subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}," +
 				" ingress: [{action: Deny, from: [{namespaces: {}}]}]}",

@@ -6,6 +6,7 @@ package source
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // What of each kind is kept is decided here and nowhere else. Objects are freshly decoded and given up by the caller, so
@@ -107,6 +109,25 @@ func namespaceRecord(o runtime.Object) (*audit.NamespaceRecord, error) {
 	return &audit.NamespaceRecord{
 		Object: audit.ObjectFrom(n), Labels: n.Labels, Terminating: n.DeletionTimestamp != nil,
 	}, nil
+}
+
+func nodeRecord(o runtime.Object) (*audit.NodeRecord, error) {
+	n, ok := o.(*corev1.Node)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.NodeRecord{Object: audit.ObjectFrom(n), NodeFacts: audit.NodeFacts{
+		Cloud: netpol.CloudOf(n.Spec.ProviderID), CNI: netpol.SeeNode(n.Annotations),
+	}}
+	for _, cidr := range append(n.Spec.PodCIDRs, n.Spec.PodCIDR) {
+		prefix, err := netip.ParsePrefix(cidr)
+		r.IPv6 = r.IPv6 || err == nil && prefix.Addr().Is6()
+	}
+	for _, a := range n.Status.Addresses { // where the cloud hands out the addresses of Pods
+		ip, err := netip.ParseAddr(a.Address)
+		r.IPv6 = r.IPv6 || a.Type == corev1.NodeInternalIP && err == nil && ip.Is6()
+	}
+	return r, nil
 }
 
 func quotaRecord(o runtime.Object) (*audit.QuotaRecord, error) {

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -55,8 +56,7 @@ func livePod() *corev1.Pod {
 // TestTransforms runs every source's transform twice: a streamed list goes through it twice, and what it made it must
 // return as it is.
 func TestTransforms(t *testing.T) {
-	s := New(offline(t))
-	AddGateways(s, offline(t).CoreV1().RESTClient())
+	s := everything(t)
 	controllers := func(r audit.Resource) cache.TransformFunc { return s.controllers[r].Transformer() }
 	transforms := map[audit.Resource]struct {
 		transform cache.TransformFunc
@@ -74,10 +74,12 @@ func TestTransforms(t *testing.T) {
 		audit.ResourceQuotas:         {s.quotas.Transformer(), &corev1.ResourceQuota{ObjectMeta: metaOf("a")}},
 		audit.LimitRanges:            {s.limitRanges.Transformer(), &corev1.LimitRange{ObjectMeta: metaOf("a")}},
 		audit.NetworkPolicies:        {s.networkPolicies.Transformer(), &networkingv1.NetworkPolicy{ObjectMeta: metaOf("a")}},
+		audit.Nodes:                  {s.nodes.Transformer(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
 		audit.ServiceAccounts:        {s.serviceAccounts.Transformer(), &corev1.ServiceAccount{ObjectMeta: metaOf("a")}},
 		audit.Services:               {s.services.Transformer(), &corev1.Service{ObjectMeta: metaOf("a")}},
 		audit.Ingresses:              {s.ingresses.Transformer(), &networkingv1.Ingress{ObjectMeta: metaOf("a")}},
 		audit.Gateways:               {s.gateways.Transformer(), &gatewayv1.Gateway{ObjectMeta: metaOf("a")}},
+		audit.ClusterNetworkPolicies: {s.clusterPolicies.Transformer(), &v1alpha2.ClusterNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
 		audit.HTTPRoutes:             {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
 	}
 	for _, w := range s.watchers {

@@ -6,7 +6,6 @@ package source
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,44 +13,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/rest"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
-
-// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;httproutes,verbs=get;list;watch
-
-// AddGateways adds the resources of the Gateway API to the sources, before Start. Where it is not served there are none.
-func AddGateways(s *Sources, client rest.Interface) {
-	Add(s, s.shard, audit.Gateways, client, "gateways", &gatewayv1.Gateway{}, s.gateways)
-	Add(s, s.shard, audit.HTTPRoutes, client, "httproutes", &gatewayv1.HTTPRoute{}, s.httpRoutes)
-}
-
-// Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
-func Optional(r audit.Resource) bool { return r == audit.Gateways || r == audit.HTTPRoutes }
-
-// gatewayVersion is the one that is read.
-var gatewayVersion = schema.GroupVersion{Group: gatewayv1.GroupName, Version: gatewayv1.GroupVersion.Version}
-
-// GatewayClient returns a client for the Gateway API.
-func GatewayClient(cfg *rest.Config, client *http.Client) (rest.Interface, error) {
-	scheme := runtime.NewScheme()
-	if err := gatewayv1.Install(scheme); err != nil {
-		return nil, err
-	}
-	metav1.AddToGroupVersion(scheme, gatewayVersion)
-	cfg = rest.CopyConfig(cfg)
-	cfg.GroupVersion, cfg.APIPath = &gatewayVersion, "/apis"
-	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON // custom resources know no other
-	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	return rest.RESTClientForConfigAndClient(cfg, client)
-}
 
 // internalLoadBalancers are the annotations that keep a load balancer inside its provider's network, as the providers'
 // documentation has them, and with which value, in any case.

@@ -45,6 +45,8 @@ type Sources struct {
 	quotas          *Store[*audit.QuotaRecord]
 	limitRanges     *Store[*audit.LimitRangeRecord]
 	networkPolicies *Store[*audit.NetworkPolicyRecord]
+	clusterPolicies *Store[*audit.ClusterPolicyRecord]
+	nodes           *Store[*audit.NodeRecord]
 	serviceAccounts *Store[*audit.ServiceAccountRecord]
 	services        *Store[*audit.ServiceRecord]
 	ingresses       *Store[*audit.IngressRecord]
@@ -56,11 +58,18 @@ type Sources struct {
 
 	mu       sync.Mutex
 	handlers []func(Event)
-	// lastCNI is the network that was seen last.
-	lastCNI netpol.CNI
+	seen     seen
+	// toldPolicies are the ClusterNetworkPolicies of which events have told, by name. Only their watch touches them.
+	toldPolicies map[string]*audit.ClusterPolicyRecord
 }
 
-// +kubebuilder:rbac:groups="",resources=pods;replicationcontrollers;namespaces;resourcequotas;limitranges;services;serviceaccounts,verbs=get;list;watch
+// seen is what was made of DaemonSets and nodes last. It is part of what is known of every namespace.
+type seen struct {
+	agents netpol.CNI
+	nodes  audit.Infrastructure
+}
+
+// +kubebuilder:rbac:groups="",resources=pods;nodes;replicationcontrollers;namespaces;resourcequotas;limitranges;services;serviceaccounts,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments;replicasets;statefulsets;daemonsets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=batch,resources=jobs;cronjobs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses;networkpolicies,verbs=get;list;watch
@@ -120,8 +129,10 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.Services, core, "services", &corev1.Service{}, s.services)
 	s.ingresses = NewStore(ingressRecord)
 	Add(s, part, audit.Ingresses, client.NetworkingV1().RESTClient(), "ingresses", &networkingv1.Ingress{}, s.ingresses)
-	s.gateways, s.httpRoutes = NewStore(gatewayRecord), NewStore(httpRouteRecord)
-	s.lastCNI = s.cni()
+	s.nodes = NewStore(nodeRecord)
+	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
+	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
+	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
 	return s
 }
 
@@ -130,7 +141,11 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 func Add[R Record[R]](
 	s *Sources, part shard.Shard, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
 ) {
-	w := newWatcher(resource, partOf(client, plural, resource, part), example, store)
+	from := partOf(client, plural, resource, part)
+	if Optional(resource) {
+		from = &optionalListWatcher{from, client, plural}
+	}
+	w := newWatcher(resource, from, example, store)
 	w.changed = func() { s.tell(Event{Resource: resource, StateChanged: true}) }
 	store.notify = func(namespace string) { s.tell(Event{Resource: resource, Namespace: namespace}) }
 	s.watchers = append(s.watchers, w)
@@ -164,9 +179,14 @@ func (s *Sources) OnEvent(handle func(Event)) {
 func (s *Sources) tell(e Event) {
 	s.mu.Lock()
 	handlers := s.handlers
-	if e.Resource == audit.DaemonSets {
-		if cni := s.cni(); cni != s.lastCNI {
-			s.lastCNI, e.StateChanged = cni, true // another network is that of all namespaces
+	switch e.Resource { //nolint:exhaustive // all others concern whom they are about
+	case audit.DaemonSets:
+		if agents := netpol.SeeAgents(s.agent); agents != s.seen.agents {
+			s.seen.agents, e.StateChanged = agents, true // another network is that of all namespaces
+		}
+	case audit.Nodes:
+		if nodes := audit.InfrastructureOf(s.nodes.List("")); !nodes.Equal(&s.seen.nodes) {
+			s.seen.nodes, e.StateChanged = nodes, true
 		}
 	}
 	s.mu.Unlock()
@@ -228,9 +248,18 @@ func (s *Sources) Namespaces() []string {
 func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	i := audit.Inventory{
 		Surroundings: audit.Surroundings{Name: name}, Unavailable: s.unavailable(), Gone: s.departed.when,
-		CNI: s.cni(), ServerVersion: s.version.String(),
+		ServerVersion: s.version.String(),
 	}
+	s.mu.Lock()
+	seen := s.seen
+	s.mu.Unlock()
 	// What could be read once and no longer can is not known: it is left out rather than trusted.
+	if i.Missing(audit.Nodes) == nil {
+		i.Nodes = seen.nodes
+	}
+	if i.Missing(audit.DaemonSets) == nil {
+		i.CNI = netpol.SeeCNI(seen.agents, i.Nodes.CNI)
+	}
 	if i.Missing(audit.Pods) == nil {
 		i.Pods = s.pods.List(name)
 	}
@@ -258,6 +287,10 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	if i.Missing(audit.HTTPRoutes) == nil {
 		i.HTTPRoutes = s.httpRoutes.List(name)
 	}
+	var policies []*audit.ClusterPolicyRecord
+	if i.Missing(audit.ClusterNetworkPolicies) == nil {
+		policies = s.clusterPolicies.List("")
+	}
 	for r, u := range i.Unavailable {
 		if Optional(r) && u.Reason == v1alpha1.SkipSourceNotServed {
 			delete(i.Unavailable, r)
@@ -268,22 +301,26 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 			i.Controllers = append(i.Controllers, c.List(name)...)
 		}
 	}
-	if i.Missing(audit.Namespaces) != nil {
+	if u := i.Missing(audit.Namespaces); u != nil {
+		if len(policies) > 0 {
+			i.Unavailable[audit.ClusterNetworkPolicies] = u // whom they select cannot be known
+		}
 		return i, len(i.Pods)+len(i.Controllers)+len(i.Quotas)+len(i.NetworkPolicies) > 0
 	}
 	n, ok := s.namespaces.Get(name, name)
 	if ok {
 		i.Namespace = n
 	}
+	i.ClusterPolicies = concerning(policies, name, i.Namespace)
 	return i, ok
 }
 
-// cni returns the network whose DaemonSets are there.
-func (s *Sources) cni() netpol.CNI {
-	return netpol.SeeCNI(func(a netpol.Agent) bool {
-		_, exists := s.controllers[audit.DaemonSets].Get(a.Namespace, a.Name)
-		return exists
-	})
+// agent returns the Pods of a network's DaemonSet, if it is there.
+func (s *Sources) agent(a netpol.Agent) *corev1.PodSpec {
+	if c, exists := s.controllers[audit.DaemonSets].Get(a.Namespace, a.Name); exists {
+		return &c.Shape.Pod().Spec
+	}
+	return nil
 }
 
 var skipReasons = map[v1alpha1.SourceState]v1alpha1.SkipReason{

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -13,12 +14,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
 // offline returns a client that nobody uses: sources that are not started ask for nothing.
@@ -29,6 +32,16 @@ func offline(t testing.TB) kubernetes.Interface {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// everything returns the sources of all resources, those that need not be served among them.
+func everything(t *testing.T) *Sources {
+	t.Helper()
+	s := New(offline(t))
+	if err := AddOptional(s, &rest.Config{Host: "http://unused.invalid"}, http.DefaultClient); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func watcherOf(t *testing.T, s *Sources, r audit.Resource) *watcher {
@@ -81,6 +94,63 @@ func TestAnotherNetworkConcernsAll(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestNodesConcernAll: what nodes tell of the cluster is part of every namespace. A node that tells nothing new concerns none.
+func TestNodesConcernAll(t *testing.T) {
+	s := New(offline(t))
+	syncAll(s)
+	if err := s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	node := func(name, providerID string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}, Spec: corev1.NodeSpec{ProviderID: providerID}}
+	}
+	annotated, dual, status := node("a", "aws:///a"), node("b", ""), node("a", "aws:///a")
+	annotated.Annotations = map[string]string{"projectcalico.org/IPv4Address": "10.0.0.1/24"}
+	dual.Spec.PodCIDRs = []string{"10.0.0.0/24", "fd00::/64"}
+	status.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady}}
+	var events []Event
+	s.OnEvent(func(e Event) { events = append(events, e) })
+	for _, step := range []struct {
+		what   string
+		change func() error
+		want   []Event
+	}{
+		{"a node of no cloud", func() error { return s.nodes.Add(node("b", "kind://docker/b")) }, []Event{{Resource: audit.Nodes}}},
+		{"one of a cloud", func() error { return s.nodes.Add(node("a", "aws:///a")) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
+		{"its status", func() error { return s.nodes.Update(status) }, nil},
+		{"another of the same", func() error { return s.nodes.Add(node("c", "aws:///c")) }, []Event{{Resource: audit.Nodes}}},
+		{"a network", func() error { return s.nodes.Update(annotated) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
+		{"IPv6", func() error { return s.nodes.Update(dual) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
+	} {
+		events = nil
+		if err := step.change(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(step.want, events); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.what, diff)
+		}
+	}
+	i, _ := s.Inventory("shop")
+	calico := netpol.CNI{Name: "Calico", Enforces: netpol.Enforced}
+	if diff := cmp.Diff(audit.Infrastructure{Clouds: []string{"aws"}, IPv6: true, CNI: calico}, i.Nodes); diff != "" || i.CNI != calico {
+		t.Errorf("network %v, nodes (-want +got):\n%s", i.CNI, diff)
+	}
+	forbid(watcherOf(t, s, audit.Nodes))
+	if i, _ := s.Inventory("shop"); len(i.Nodes.Clouds) > 0 || i.CNI.Name != "" || i.Unavailable[audit.Nodes] == nil {
+		t.Errorf("what can no longer be read is trusted: %+v, %+v", i.Nodes, i.CNI)
+	}
+	if err := s.controllers[audit.DaemonSets].Add(&appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "cilium"}}); err != nil {
+		t.Fatal(err)
+	}
+	if i, _ := s.Inventory("shop"); i.CNI.Name != "Cilium" {
+		t.Errorf("without nodes, agents are seen all the same: %+v", i.CNI)
+	}
+	forbid(watcherOf(t, s, audit.DaemonSets))
+	if i, _ := s.Inventory("shop"); i.CNI.Name != "" {
+		t.Errorf("agents that can no longer be seen are trusted: %+v", i.CNI)
 	}
 }
 
@@ -206,32 +276,34 @@ func TestInventory(t *testing.T) {
 
 // TestOptionalResourcesNeedNotBeServed: where the Gateway API is not there, nothing is missing.
 func TestOptionalResourcesNeedNotBeServed(t *testing.T) {
-	s := New(offline(t))
-	AddGateways(s, offline(t).CoreV1().RESTClient())
+	s := everything(t)
 	syncAll(s)
 	for _, err := range []error{
 		s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}), s.gateways.Add(&gatewayv1.Gateway{ObjectMeta: metaOf("g")}),
+		s.clusterPolicies.Add(clusterPolicy("p", 1, nil)),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if i, _ := s.Inventory("shop"); len(i.Gateways) != 1 {
-		t.Errorf("gateways %v", i.Gateways)
+	if i, _ := s.Inventory("shop"); len(i.Gateways) != 1 || len(i.ClusterPolicies) != 1 {
+		t.Errorf("gateways %v, policies %v", i.Gateways, i.ClusterPolicies)
 	}
-	for _, r := range []audit.Resource{audit.Gateways, audit.HTTPRoutes, audit.Services} {
+	for _, r := range []audit.Resource{audit.Gateways, audit.HTTPRoutes, audit.ClusterNetworkPolicies, audit.Services} {
 		w := watcherOf(t, s, r)
 		w.observe(outcomes["404"], false)
 		w.now = func() time.Time { return time.Now().Add(time.Hour) }
 		w.observe(outcomes["404"], false)
 	}
 	i, _ := s.Inventory("shop")
-	if len(i.Unavailable) != 1 || i.Unavailable[audit.Services] == nil || len(i.Gateways) != 0 {
-		t.Errorf("unavailable %v, gateways %v", i.Unavailable, i.Gateways)
+	if len(i.Unavailable) != 1 || i.Unavailable[audit.Services] == nil || len(i.Gateways)+len(i.ClusterPolicies) != 0 {
+		t.Errorf("unavailable %v, gateways %v, policies %v", i.Unavailable, i.Gateways, i.ClusterPolicies)
 	}
-	forbid(watcherOf(t, s, audit.Gateways))
-	if i, _ := s.Inventory("shop"); i.Unavailable[audit.Gateways] == nil {
-		t.Error("what is forbidden is taken for nothing")
+	for _, r := range []audit.Resource{audit.Gateways, audit.ClusterNetworkPolicies} {
+		forbid(watcherOf(t, s, r))
+		if i, _ := s.Inventory("shop"); i.Unavailable[r] == nil || len(i.ClusterPolicies) != 0 {
+			t.Errorf("%s: what is forbidden is taken for nothing", r)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ package source
 
 import (
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -24,10 +23,10 @@ import (
 
 // Static holds objects that come from anywhere but a watch. It makes the very same records of them as Sources do.
 type Static struct {
-	intern      *interner
-	inventories map[string]*audit.Inventory
-	// clusterPolicies of all namespaces.
-	clusterPolicies []*netpol.ClusterPolicy
+	intern          *interner
+	inventories     map[string]*audit.Inventory
+	clusterPolicies []*audit.ClusterPolicyRecord
+	nodes           []*audit.NodeRecord
 }
 
 // NewStatic returns an empty Static.
@@ -44,6 +43,7 @@ type Object interface {
 // staticKinds are the kinds that Static takes in.
 var staticKinds = map[schema.GroupVersionKind]func() Object{
 	corev1.SchemeGroupVersion.WithKind("Namespace"):             func() Object { return &corev1.Namespace{} },
+	corev1.SchemeGroupVersion.WithKind("Node"):                  func() Object { return &corev1.Node{} },
 	corev1.SchemeGroupVersion.WithKind("Pod"):                   func() Object { return &corev1.Pod{} },
 	corev1.SchemeGroupVersion.WithKind("ReplicationController"): func() Object { return &corev1.ReplicationController{} },
 	corev1.SchemeGroupVersion.WithKind("ResourceQuota"):         func() Object { return &corev1.ResourceQuota{} },
@@ -57,20 +57,16 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	batchv1.SchemeGroupVersion.WithKind("Job"):                  func() Object { return &batchv1.Job{} },
 	batchv1.SchemeGroupVersion.WithKind("CronJob"):              func() Object { return &batchv1.CronJob{} },
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
-	clusterNetworkPolicy:                                        func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
+	clusterPolicyVersion.WithKind("ClusterNetworkPolicy"):       func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
 	gatewayVersion.WithKind("Gateway"):                          func() Object { return &gatewayv1.Gateway{} },
 	gatewayVersion.WithKind("HTTPRoute"):                        func() Object { return &gatewayv1.HTTPRoute{} },
 }
 
-var clusterNetworkPolicy = schema.GroupVersionKind{
-	Group: v1alpha2.GroupName, Version: v1alpha2.GroupVersion.Version, Kind: "ClusterNetworkPolicy",
-}
-
 // Namespaced says whether objects of a kind that Static takes in are in a namespace.
 func Namespaced(o runtime.Object) bool {
 	switch o.(type) {
-	case *corev1.Namespace, *v1alpha2.ClusterNetworkPolicy:
+	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy:
 		return false
 	}
 	return true
@@ -131,10 +127,9 @@ func (s *Static) Add(o runtime.Object) error {
 		i := s.inventory(namespace)
 		return add(o, networkPolicyRecord, func(r *audit.NetworkPolicyRecord) { i.NetworkPolicies = append(i.NetworkPolicies, r) })
 	case *v1alpha2.ClusterNetworkPolicy:
-		if p := netpol.CompileClusterPolicy(o.Name, &o.Spec); p != nil {
-			s.clusterPolicies = append(s.clusterPolicies, p)
-		}
-		return nil
+		return add(o, clusterPolicyRecord, func(r *audit.ClusterPolicyRecord) { s.clusterPolicies = append(s.clusterPolicies, r) })
+	case *corev1.Node:
+		return add(o, nodeRecord, func(r *audit.NodeRecord) { s.nodes = append(s.nodes, r) })
 	case *corev1.Service:
 		i := s.inventory(namespace)
 		return add(o, serviceRecord, func(r *audit.ServiceRecord) { i.Services = append(i.Services, r) })
@@ -157,16 +152,26 @@ func (s *Static) Add(o runtime.Object) error {
 
 // Inventories returns what is known of every namespace, by its name.
 func (s *Static) Inventories() map[string]*audit.Inventory {
-	cni := netpol.SeeCNI(func(a netpol.Agent) bool {
-		i := s.inventories[a.Namespace]
-		return i != nil && slices.ContainsFunc(i.Controllers, func(c *audit.ControllerRecord) bool {
-			return c.Kind == "DaemonSet" && c.Name == a.Name
-		})
-	})
-	for _, i := range s.inventories {
-		i.ClusterPolicies, i.CNI = s.clusterPolicies, cni
+	nodes := audit.InfrastructureOf(s.nodes)
+	cni := netpol.SeeCNI(netpol.SeeAgents(s.agent), nodes.CNI)
+	for name, i := range s.inventories {
+		i.ClusterPolicies, i.CNI, i.Nodes = concerning(s.clusterPolicies, name, i.Namespace), cni, nodes
 	}
 	return s.inventories
+}
+
+// agent returns the Pods of a network's DaemonSet, if it is there.
+func (s *Static) agent(a netpol.Agent) *corev1.PodSpec {
+	i := s.inventories[a.Namespace]
+	if i == nil {
+		return nil
+	}
+	for _, c := range i.Controllers {
+		if c.Kind == "DaemonSet" && c.Name == a.Name {
+			return &c.Shape.Pod().Spec
+		}
+	}
+	return nil
 }
 
 func (s *Static) inventory(namespace string) *audit.Inventory {

@@ -129,7 +129,8 @@ func (w *watcher) update(change func()) {
 		w.state = w.refusal
 	case w.refusal == "" && w.listed:
 		w.state = v1alpha1.SourceSynced
-	case w.refusal == "" && before != v1alpha1.SourceSynced:
+	case w.refusal == "" && before != v1alpha1.SourceSynced && before != v1alpha1.SourceNotServed:
+		// What has just come to be served has nothing yet that is waited for.
 		w.state = v1alpha1.SourceSyncing
 	}
 	changed := w.state != before

@@ -99,7 +99,7 @@ func TestWatcher(t *testing.T) {
 		"granted later, by list and watch":          {"list 403, list ok, replace, watch ok", []v1alpha1.SourceState{forbidden, synced}, true},
 		"granted between the requests of one round": {"watch 403, list ok, replace, watch ok", []v1alpha1.SourceState{forbidden, synced}, true},
 		"granted later, where lists do not stream":  {"watch 422, list 403, watch 422, list ok, replace, watch ok", []v1alpha1.SourceState{forbidden, synced}, true},
-		"served later":                              {"list 404, watch 404, watch ok, replace", []v1alpha1.SourceState{notServed, syncing, synced}, true},
+		"served later":                              {"list 404, watch 404, watch ok, replace", []v1alpha1.SourceState{notServed, synced}, true},
 		"served later, but forbidden":               {"list 404, list 403", []v1alpha1.SourceState{notServed, forbidden}, true},
 		"a refusal and then nothing but errors":     {"list 403, +1h, list 500, watch refused", []v1alpha1.SourceState{forbidden}, true},
 		"revoked":                                   {"list ok, replace, watch ok, watch 403, list 403, +14s, watch 403, list 403", []v1alpha1.SourceState{synced}, false},

@@ -11,7 +11,7 @@ import (
 )
 
 // Looks at whom policies let connect to Pods. Allowed: fewer than every Pod of every other namespace. The namespace is judged
-// by a Pod that no policy selects by labels; workloads only by ports on which such a Pod is not open.
+// by a Pod that no policy selects by labels, if any Pod is as open; workloads only by ports on which such a Pod is not open.
 var _ = register(audit.Check{
 	ID:          "cross-namespace-ingress-open",
 	Title:       "Pods are reachable from chosen namespaces only",
@@ -24,17 +24,21 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#targeting-a-namespace-by-its-name",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Connected: podOpenToEverywhere,
 	Namespace: namespaceOpenToEverywhere,
 })
 
 func namespaceOpenToEverywhere(ns *audit.Namespace, r *audit.Reporter) {
-	if open := ns.Network.View.FromEverywhere(ns.Network.Unselected()); !open.Empty() && hasWorkloads(ns, r) {
+	n := &ns.Network
+	switch {
+	case !n.FromEverywhere.Empty():
 		r.Find(audit.Finding{
-			Message: fmt.Sprintf("namespace %q must not be reachable from every namespace on %s", ns.Name, open),
+			Message: fmt.Sprintf("namespace %q must not be reachable from every namespace on %s", ns.Name, n.FromEverywhere),
 			Path:    "metadata.name",
 		})
+	case !n.View.FromEverywhere(n.Unselected()).Empty() && ns.MissingWorkloads() != nil:
+		r.SkipUnavailable(ns.MissingWorkloads()) // those that are open may be among them
 	}
 }
 

@@ -21,7 +21,7 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-and-hostnetwork-pods",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Connected: hostNetworkBypassesPolicy,
 })
 

@@ -5,14 +5,18 @@ package checks
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
-// Looks at what policies let Pods connect to. Allowed: not 169.254.169.254 on TCP 80. The namespace is judged by a Pod that
-// no policy selects by labels; workloads only if they reach it although such a Pod does not.
+// Looks at what policies let Pods connect to. Allowed: not 169.254.169.254 on TCP 80; neither fd00:ec2::254 where Pods have
+// IPv6; neither 169.254.170.23, fd00:ec2::23 (AWS), 168.63.129.16 (Azure), 100.100.100.200 (Alibaba) and fd20:ce::254 (Google)
+// where nodes name that cloud. High where they name any, else Medium. The namespace is judged by a Pod that no policy selects
+// by labels, if any Pod is as open; workloads only if they reach more than such a Pod does.
 var _ = register(audit.Check{
 	ID:          "metadata-endpoint-reachable",
 	Title:       "Pods cannot reach the metadata endpoint of clouds",
@@ -26,39 +30,69 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/security-checklist/#network-security",
 		"https://media.defense.gov/2022/Aug/29/2003066362/-1/-1/0/CTR_KUBERNETES_HARDENING_GUIDANCE_1.2_20220829.PDF",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Connected: podReachesMetadata,
 	Namespace: namespaceReachesMetadata,
 })
 
 func namespaceReachesMetadata(ns *audit.Namespace, r *audit.Reporter) {
-	if unselectedReachesMetadata(&ns.Network) && hasWorkloads(ns, r) {
+	n := &ns.Network
+	switch {
+	case len(n.Metadata) > 0:
 		r.Find(audit.Finding{
-			Message: fmt.Sprintf("namespace %q must deny its Pods egress to the metadata endpoint %s", ns.Name, metadataEndpoint),
-			Path:    "metadata.name",
+			Message:  fmt.Sprintf("namespace %q must deny its Pods egress to the metadata %s", ns.Name, endpoints(n.Metadata)),
+			Path:     "metadata.name",
+			Severity: metadataSeverity(n),
 		})
+	case len(n.View.Reached(n.Unselected(), n.Endpoints)) > 0 && ns.MissingWorkloads() != nil:
+		r.SkipUnavailable(ns.MissingWorkloads()) // those that reach it may be among them
+	case len(n.View.Reached(n.Unselected(), n.Doubtful)) > 0 && hasWorkloads(ns, r):
+		r.SkipUnavailable(n.NodesUnknown)
 	}
 }
 
 func podReachesMetadata(pod *audit.ConnectedPod, r *audit.Reporter) {
-	switch {
-	case unselectedReachesMetadata(pod.Network) || !pod.Network.View.Reaches(pod.Pod, netpol.MetadataIPv4):
+	n := pod.Network
+	beyond := func(endpoints []netpol.Metadata) []netpol.Metadata {
+		others := n.View.Reached(n.Unselected(), endpoints)
+		return slices.DeleteFunc(n.View.Reached(pod.Pod, endpoints), func(m netpol.Metadata) bool { return slices.Contains(others, m) })
+	}
+	switch more := beyond(n.Endpoints); {
+	case len(more) == 0 && len(beyond(n.Doubtful)) > 0:
+		r.SkipUnavailable(n.NodesUnknown)
+	case len(more) == 0:
 	case pod.HostNetwork:
 		r.Find(audit.Finding{
-			Message: fmt.Sprintf("\"hostNetwork\" must not be true: no policy keeps the Pod from the metadata endpoint %s", metadataEndpoint),
-			Path:    "spec.hostNetwork",
+			Message:  fmt.Sprintf("\"hostNetwork\" must not be true: no policy keeps the Pod from the metadata %s", endpoints(more)),
+			Path:     "spec.hostNetwork",
+			Severity: metadataSeverity(n),
 		})
 	default:
 		r.Find(audit.Finding{
-			Message: fmt.Sprintf("policies that select \"metadata.labels\" must not allow egress to the metadata endpoint %s", metadataEndpoint),
-			Path:    "metadata.labels",
+			Message:  fmt.Sprintf("policies that select \"metadata.labels\" must not allow egress to the metadata %s", endpoints(more)),
+			Path:     "metadata.labels",
+			Severity: metadataSeverity(n),
 		})
 	}
 }
 
-// metadataEndpoint in messages.
-var metadataEndpoint = fmt.Sprintf("%s on TCP %d", netpol.MetadataIPv4.Address, netpol.MetadataIPv4.Port)
+func metadataSeverity(n *audit.Network) v1alpha1.Severity {
+	if n.OnCloud {
+		return v1alpha1.SeverityHigh
+	}
+	return "" // the check's own
+}
 
-func unselectedReachesMetadata(n *audit.Network) bool {
-	return n.View.Reaches(n.Unselected(), netpol.MetadataIPv4)
+// endpoints returns "endpoint 169.254.169.254 on TCP 80", "endpoints 169.254.169.254, fd00:ec2::254 on TCP 80". They all have
+// the same port.
+func endpoints(of []netpol.Metadata) string {
+	addresses := make([]string, 0, len(of))
+	for _, m := range of {
+		addresses = append(addresses, m.Address.String())
+	}
+	noun := "endpoint"
+	if len(of) > 1 {
+		noun = "endpoints"
+	}
+	return fmt.Sprintf("%s %s on TCP %d", noun, strings.Join(addresses, ", "), of[0].Port)
 }

@@ -34,6 +34,6 @@ spec:
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-egress-traffic",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Namespace: noDefaultDeny(netpol.Egress, "egress from", v1alpha1.SeverityLow),
 })

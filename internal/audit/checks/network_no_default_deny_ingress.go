@@ -35,6 +35,6 @@ spec:
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#default-deny-all-ingress-traffic",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Namespace: noDefaultDeny(netpol.Ingress, "ingress to", v1alpha1.SeverityMedium),
 })

@@ -11,8 +11,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
-// Looks at the DaemonSets of networks (CNI plugins) in namespaces with NetworkPolicies. Allowed: one that enforces them. If
-// none is known it cannot tell.
+// Looks at the DaemonSets of networks (CNI plugins) and, where there are none, at what networks have annotated nodes with, in
+// namespaces with NetworkPolicies. Allowed: a network that enforces them. If none is known it cannot tell.
 var _ = register(audit.Check{
 	ID:          "network-policy-not-enforced",
 	Title:       "The network enforces NetworkPolicies",
@@ -41,6 +41,10 @@ func networkPolicyNotEnforced(ns *audit.Namespace, r *audit.Reporter) {
 			Path:    "metadata.name",
 		})
 	case netpol.UnknownEnforcement:
+		if cni.Name == "" && ns.Network.NodesUnknown != nil {
+			r.SkipUnavailable(ns.Network.NodesUnknown)
+			return
+		}
 		seen := "no network that is known is seen"
 		if cni.Name != "" {
 			seen = fmt.Sprintf("%q does so only in some versions or settings", cni.Name)

@@ -31,7 +31,7 @@ spec:
 	References: []string{
 		"https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Connected: workloadNotIsolated,
 })
 
