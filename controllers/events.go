@@ -50,7 +50,7 @@ var reaches = map[audit.Resource]reach{
 	audit.ServiceAccounts: own,
 	// What all nodes together tell of the cluster is a state.
 	audit.Nodes: nobody,
-	// Every namespace with Pods that one may select.
+	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
 	// Somebody edited or deleted a report: it is put back.
 	ledger.SecurityReports:        own,

@@ -19,7 +19,7 @@ type Inventory struct {
 	Controllers     []*ControllerRecord
 	Quotas          []*QuotaRecord
 	NetworkPolicies []*NetworkPolicyRecord
-	// ClusterPolicies are those that may select Pods of the namespace, in no order.
+	// ClusterPolicies are those that concern the namespace, in no order.
 	ClusterPolicies []*ClusterPolicyRecord
 	// CNI is the network of the cluster.
 	CNI netpol.CNI

@@ -85,7 +85,9 @@ func (n *Namespace) look() {
 	}
 	clusterPolicies := make([]*netpol.ClusterPolicy, 0, len(n.ClusterPolicies))
 	for _, p := range n.ClusterPolicies {
-		clusterPolicies = append(clusterPolicies, p.Policy)
+		if p.Policy != nil {
+			clusterPolicies = append(clusterPolicies, p.Policy)
+		}
 	}
 	network := Network{
 		View: netpol.NewView(n.Name, labels, n.Policies, clusterPolicies), CNI: n.CNI,

@@ -187,14 +187,21 @@ type ClusterPolicyRecord struct {
 	Problems []netpol.Problem
 }
 
+// Astray says whether the policy selects nobody, whatever there is, because its tier or subject is not valid.
+func (c *ClusterPolicyRecord) Astray() bool {
+	return slices.ContainsFunc(c.Problems, func(p netpol.Problem) bool {
+		return p.Path == "spec.tier" || strings.HasPrefix(p.Path, "spec.subject")
+	})
+}
+
 // Equal says whether nothing that is audited differs.
 func (c *ClusterPolicyRecord) Equal(d *ClusterPolicyRecord) bool {
 	return c.UID == d.UID && c.Generation == d.Generation
 }
 
-// Concerns says whether the policy may select Pods of a namespace with those labels.
+// Concerns says whether the policy may select Pods of a namespace with those labels, or may have been meant to.
 func (c *ClusterPolicyRecord) Concerns(namespace string, labels map[string]string) bool {
-	return c.Policy != nil && c.Policy.SelectsIn(namespace, labels)
+	return c.Astray() || c.Policy.SelectsIn(namespace, labels)
 }
 
 // LimitRangeRecord is what is kept of a LimitRange: for which resources it gives containers that say nothing a default.

@@ -21,6 +21,8 @@ type Problem struct {
 	Path string
 	// Message says what must be, without the subject: "must be a CIDR, not \"10.0.0/8\"".
 	Message string
+	// Unjudged: it is valid, but what it matches cannot be known, so it is taken to match nothing.
+	Unjudged bool
 }
 
 // direction is a Direction as an index.
@@ -87,7 +89,11 @@ type compiler struct {
 }
 
 func (c *compiler) problem(path, format string, args ...any) {
-	c.problems = append(c.problems, Problem{path, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *compiler) unjudged(path, why string) {
+	c.problems = append(c.problems, Problem{Path: path, Message: why, Unjudged: true})
 }
 
 // Problems returns what is wrong with a NetworkPolicy, in the order of its fields.

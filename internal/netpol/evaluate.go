@@ -78,6 +78,12 @@ func (e *evaluation) allowed(v *View, pod *Pod, d direction, o *other) Ports {
 	return e.tier(admin, v, pod, d, o, e.within)
 }
 
+// possible returns the ports that may be allowed: those on which policies of the cluster disagree are among them.
+func (e *evaluation) possible(v *View, pod *Pod, d direction, o *other) Ports {
+	allowed := e.allowed(v, pod, d, o)
+	return allowed.Union(e.ambiguous)
+}
+
 // tier returns which of those ports are allowed by the policies of a tier and, where they leave it to them, by what comes
 // after it.
 func (e *evaluation) tier(tier int, v *View, pod *Pod, d direction, o *other, ports Ports) Ports {

@@ -139,10 +139,10 @@ func (c *compiler) clusterPeer(path string, p *v1alpha2.ClusterNetworkPolicyEgre
 		c.problem(path, "must have exactly one field that is known")
 		return false
 	case p.Nodes != nil:
-		c.problem(path+".nodes", "cannot be judged: nodes are not read")
+		c.unjudged(path+".nodes", "cannot be judged: addresses of nodes are not read")
 		return true
 	case len(p.DomainNames) > 0:
-		c.problem(path+".domainNames", "cannot be judged: names are not resolved")
+		c.unjudged(path+".domainNames", "cannot be judged: names are not resolved")
 		return true
 	case len(p.Networks) > 0:
 		ok := true

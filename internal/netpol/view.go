@@ -131,16 +131,17 @@ func (v *View) strangersDenied(pod *Pod, d direction, tiers [2][]*ClusterPolicy)
 	without := &View{namespace: v.namespace, labels: v.labels, tiers: tiers}
 	denied := func(k kind) bool {
 		e := evaluation{within: AllPorts()}
-		return e.allowed(without, pod, d, &other{kind: k}).Empty()
+		return e.possible(without, pod, d, &other{kind: k}).Empty()
 	}
 	return denied(stranger) && (d == in || denied(outside))
 }
 
 // FromEverywhere returns the ports that every Pod of every other namespace may connect to, whatever its labels, as far as
-// the policies on this Pod go. Neither do they need to look at those other Pods.
+// the policies on this Pod go. Neither do they need to look at those other Pods. Where policies of the cluster disagree, it
+// may.
 func (v *View) FromEverywhere(pod *Pod) Ports {
 	e := evaluation{within: AllPorts(), quantifier: all}
-	return e.allowed(v, pod, in, &other{kind: anyPod})
+	return e.possible(v, pod, in, &other{kind: anyPod})
 }
 
 // To returns the ports of an address outside the cluster that a Pod may connect to.
@@ -184,9 +185,10 @@ func (v *View) Internet(pod *Pod, d Direction) Ports {
 	return allowed
 }
 
-// Reaches says whether a Pod may connect to a metadata endpoint.
+// Reaches says whether a Pod may connect to a metadata endpoint. Where policies of the cluster disagree, it may.
 func (v *View) Reaches(pod *Pod, m Metadata) bool {
-	return v.To(pod, m.Address).Contains(corev1.ProtocolTCP, m.Port)
+	e := evaluation{within: PortsOf(PortRange{corev1.ProtocolTCP, m.Port, m.Port})}
+	return !e.possible(v, pod, out, &other{kind: address, address: m.Address}).Empty()
 }
 
 // Reached returns those metadata endpoints that a Pod may connect to, in their order.

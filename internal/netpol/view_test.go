@@ -4,6 +4,7 @@
 package netpol_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -363,24 +364,24 @@ func TestProblems(t *testing.T) {
 	}{
 		"none": {"{podSelector: {}, ingress: [{}], egress: [{to: [{ipBlock: {cidr: 10.0.0.1/8, except: [10.1.0.0/16]}}], ports: [{port: 1, endPort: 2}, {port: http}, {protocol: SCTP}]}]}", nil},
 		"selectors": {"{podSelector: {matchExpressions: [{key: a, operator: Near}]}, ingress: [{from: [{podSelector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [b]}]}}]}]}", []netpol.Problem{
-			{"spec.podSelector", `must be a valid selector: "Near" is not a valid label selector operator`},
-			{"spec.ingress[0].from[0].podSelector", "must be a selector that can match: nothing is a notin (b) and a=b"},
+			{Path: "spec.podSelector", Message: `must be a valid selector: "Near" is not a valid label selector operator`},
+			{Path: "spec.ingress[0].from[0].podSelector", Message: "must be a selector that can match: nothing is a notin (b) and a=b"},
 		}},
 		"peers": {"{podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{}, {podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}, {ipBlock: {cidr: 10.0.0.0/40}}, {ipBlock: {cidr: 10.0.0.0/8, except: [x, 11.0.0.0/8]}}]}], egress: [{to: [{}]}]}", []netpol.Problem{
-			{"spec.ingress[0].from[0]", "must have a selector or an ipBlock: it matches nobody"},
-			{"spec.ingress[0].from[1]", "must not have both an ipBlock and a selector: it matches nobody"},
-			{"spec.ingress[0].from[2].ipBlock.cidr", `must be a CIDR, not "10.0.0.0/40": prefix length out of range`},
-			{"spec.ingress[0].from[3].ipBlock.except[0]", `must be a CIDR, not "x": no '/'`},
-			{"spec.ingress[0].from[3].ipBlock.except[1]", `must be a part of "10.0.0.0/8", not "11.0.0.0/8"`},
+			{Path: "spec.ingress[0].from[0]", Message: "must have a selector or an ipBlock: it matches nobody"},
+			{Path: "spec.ingress[0].from[1]", Message: "must not have both an ipBlock and a selector: it matches nobody"},
+			{Path: "spec.ingress[0].from[2].ipBlock.cidr", Message: `must be a CIDR, not "10.0.0.0/40": prefix length out of range`},
+			{Path: "spec.ingress[0].from[3].ipBlock.except[0]", Message: `must be a CIDR, not "x": no '/'`},
+			{Path: "spec.ingress[0].from[3].ipBlock.except[1]", Message: `must be a part of "10.0.0.0/8", not "11.0.0.0/8"`},
 		}},
 		"ports": {"{podSelector: {}, policyTypes: [Egress, Up], egress: [{ports: [{protocol: ICMP}, {endPort: 5}, {port: http, endPort: 5}, {port: 0}, {port: 5, endPort: 4}, {port: ''}]}]}", []netpol.Problem{
-			{"spec.policyTypes[1]", `must be "Ingress" or "Egress", not "Up"`},
-			{"spec.egress[0].ports[0].protocol", `must be TCP, UDP or SCTP, not "ICMP"`},
-			{"spec.egress[0].ports[1].endPort", "must not be set without a port"},
-			{"spec.egress[0].ports[2].endPort", "must not be set with a port that is a name"},
-			{"spec.egress[0].ports[3]", "must be ports from 1 to 65535 in ascending order, not 0 to 0"},
-			{"spec.egress[0].ports[4]", "must be ports from 1 to 65535 in ascending order, not 5 to 4"},
-			{"spec.egress[0].ports[5].port", "must be a port or its name, not empty"},
+			{Path: "spec.policyTypes[1]", Message: `must be "Ingress" or "Egress", not "Up"`},
+			{Path: "spec.egress[0].ports[0].protocol", Message: `must be TCP, UDP or SCTP, not "ICMP"`},
+			{Path: "spec.egress[0].ports[1].endPort", Message: "must not be set without a port"},
+			{Path: "spec.egress[0].ports[2].endPort", Message: "must not be set with a port that is a name"},
+			{Path: "spec.egress[0].ports[3]", Message: "must be ports from 1 to 65535 in ascending order, not 0 to 0"},
+			{Path: "spec.egress[0].ports[4]", Message: "must be ports from 1 to 65535 in ascending order, not 5 to 4"},
+			{Path: "spec.egress[0].ports[5].port", Message: "must be a port or its name, not empty"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -388,6 +389,65 @@ func TestProblems(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestClusterProblems(t *testing.T) {
+	const subject = "tier: Admin, priority: 1, subject: {namespaces: {}}"
+	for name, tc := range map[string]struct {
+		spec string
+		// none: the policy has no effect.
+		none bool
+		want []netpol.Problem
+	}{
+		"none": {spec: "{" + subject + ", ingress: [{action: Accept, from: [{namespaces: {}}, {pods: {namespaceSelector: {}, podSelector: {}}}], protocols: [{tcp: {destinationPort: {number: 80}}}, {udp: {destinationPort: {range: {start: 1, end: 9}}}}, {destinationNamedPort: web}]}]," +
+			" egress: [{action: Pass, to: [{networks: [10.0.0.0/8, '::/0']}]}]}"},
+		"a tier of another version": {spec: "{tier: Middle, priority: 1, subject: {namespaces: {}}}", none: true, want: []netpol.Problem{
+			{Path: "spec.tier", Message: `must be "Admin" or "Baseline", not "Middle"`}}},
+		"subjects": {spec: "{tier: Baseline, priority: 1, subject: {}}", want: []netpol.Problem{
+			{Path: "spec.subject", Message: "must have exactly one field that is known"}}},
+		"selectors, which the API server does not look at": {spec: "{tier: Baseline, priority: 1, subject: {pods: {namespaceSelector: {matchExpressions: [{key: a, operator: Near}]}, podSelector: {matchExpressions: [{key: a, operator: In}]}}}," +
+			" ingress: [{action: Deny, from: [{namespaces: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}}]}]}", want: []netpol.Problem{
+			{Path: "spec.subject.pods.namespaceSelector", Message: `must be a valid selector: "Near" is not a valid label selector operator`},
+			{Path: "spec.subject.pods.podSelector", Message: "must be a valid selector: values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty"},
+			{Path: "spec.ingress[0].from[0].namespaces", Message: "must be a selector that can match: nothing is !a and a=b"}}},
+		"rules": {spec: "{" + subject + ", ingress: [{action: Log, from: [{namespaces: {}}]}, {action: Accept, from: []}, {action: Accept, from: [{}]}, {action: Accept, from: [{namespaces: {}, pods: {namespaceSelector: {}, podSelector: {}}}]}]," +
+			" egress: [{action: Accept, to: [{networks: [10.0.0.0/33]}]}]}", want: []netpol.Problem{
+			{Path: "spec.ingress[0].action", Message: `must be "Accept", "Deny" or "Pass", not "Log"`},
+			{Path: "spec.ingress[1].from", Message: "must name a peer: the rule matches nobody"},
+			{Path: "spec.ingress[2].from[0]", Message: "must have exactly one field that is known"},
+			{Path: "spec.ingress[3].from[0]", Message: "must have exactly one field that is known"},
+			{Path: "spec.egress[0].to[0].networks[0]", Message: `must be a CIDR, not "10.0.0.0/33": prefix length out of range`}}},
+		"protocols": {spec: "{" + subject + ", ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{}, {tcp: {}}, {tcp: {destinationPort: {number: 70000}}}, {udp: {destinationPort: {range: {start: 9, end: 1}}}}, {tcp: {destinationPort: {number: 1}}, destinationNamedPort: web}]}]}", want: []netpol.Problem{
+			{Path: "spec.ingress[0].protocols[0]", Message: "must have exactly one field that is known"},
+			{Path: "spec.ingress[0].protocols[1]", Message: "must have a destination port: a number or a range"},
+			{Path: "spec.ingress[0].protocols[2]", Message: "must be ports from 1 to 65535 in ascending order, not 70000 to 70000"},
+			{Path: "spec.ingress[0].protocols[3]", Message: "must be ports from 1 to 65535 in ascending order, not 9 to 1"},
+			{Path: "spec.ingress[0].protocols[4]", Message: "must have exactly one field that is known"}}},
+		"what cannot be judged": {spec: "{" + subject + ", egress: [{action: Accept, to: [{nodes: {}}, {domainNames: [example.com]}]}]}", want: []netpol.Problem{
+			{Path: "spec.egress[0].to[0].nodes", Message: "cannot be judged: addresses of nodes are not read", Unjudged: true},
+			{Path: "spec.egress[0].to[1].domainNames", Message: "cannot be judged: names are not resolved", Unjudged: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, problems := netpol.CompileClusterPolicy("p", parse[v1alpha2.ClusterNetworkPolicySpec](t, tc.spec))
+			if diff := gocmp.Diff(tc.want, problems); diff != "" || (p == nil) != tc.none {
+				t.Errorf("no effect: %v\n%s", p == nil, diff)
+			}
+		})
+	}
+}
+
+// TestDisagreementIsNotIsolation: where policies of the cluster with the same priority disagree, whichever comes first by name,
+// nothing is taken to be denied.
+func TestDisagreementIsNotIsolation(t *testing.T) {
+	const spec = "{tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: %[1]s, from: [{namespaces: {}}]}]," +
+		" egress: [{action: %[1]s, to: [{networks: [0.0.0.0/0]}]}]}"
+	web := &netpol.Pod{Namespace: "shop"}
+	for first, second := range map[string]string{"Accept": "Deny", "Deny": "Accept"} {
+		v := shop(t, nil, map[string]string{"a": fmt.Sprintf(spec, first), "b": fmt.Sprintf(spec, second)}).View("shop")
+		if v.Isolation(web, netpol.Ingress) != netpol.Open || v.DefaultDenies(netpol.Egress) || !v.FromEverywhere(web).All() || !v.Reaches(web, netpol.MetadataIPv4) {
+			t.Errorf("%s before %s: taken to be denied", first, second)
+		}
 	}
 }
 

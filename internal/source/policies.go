@@ -24,7 +24,7 @@ func clusterPolicyRecord(o runtime.Object) (*audit.ClusterPolicyRecord, error) {
 	return r, nil
 }
 
-// concerning returns those policies that may select Pods of a namespace.
+// concerning returns those policies that concern a namespace.
 func concerning(policies []*audit.ClusterPolicyRecord, namespace string, record *audit.NamespaceRecord) []*audit.ClusterPolicyRecord {
 	var labels map[string]string
 	if record != nil {
@@ -39,8 +39,7 @@ func concerning(policies []*audit.ClusterPolicyRecord, namespace string, record 
 	return found
 }
 
-// tellOfClusterPolicies tells of every namespace with Pods that a policy may select which has changed, come or gone, as it
-// was or as it is.
+// tellOfClusterPolicies tells of every namespace that a policy concerns which has changed, come or gone, as it was or as it is.
 func (s *Sources) tellOfClusterPolicies() {
 	before, now := s.toldPolicies, make(map[string]*audit.ClusterPolicyRecord)
 	var changed []*audit.ClusterPolicyRecord

@@ -49,7 +49,7 @@ func TestClusterPoliciesConcernWhatTheySelect(t *testing.T) {
 	})
 	team := func(name string) map[string]string { return map[string]string{"team": name} }
 	byName := map[string]string{"kubernetes.io/metadata.name": "none"}
-	invalid := clusterPolicy("p", 6, nil)
+	invalid := clusterPolicy("p", 7, nil)
 	invalid.Spec.Subject.Namespaces.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Near"}}
 	status := clusterPolicy("p", 2, team("b"))
 	status.ResourceVersion = "8"
@@ -67,8 +67,9 @@ func TestClusterPoliciesConcernWhatTheySelect(t *testing.T) {
 			return s.clusterPolicies.Replace([]any{clusterPolicy("p", 4, team("nobody"))}, "9")
 		}, []string{"b", "none"}},
 		{"it selects all", func() error { return s.clusterPolicies.Update(clusterPolicy("p", 5, nil)) }, []string{"a1", "a2", "b", "none"}},
-		{"its selector breaks", func() error { return s.clusterPolicies.Update(invalid) }, []string{"a1", "a2", "b", "none"}},
-		{"it goes", func() error { return s.clusterPolicies.Delete(invalid) }, nil},
+		{"it selects nobody", func() error { return s.clusterPolicies.Update(clusterPolicy("p", 6, team("nobody"))) }, []string{"a1", "a2", "b", "none"}},
+		{"its selector breaks, so nobody knows whom it is for", func() error { return s.clusterPolicies.Update(invalid) }, []string{"a1", "a2", "b", "none"}},
+		{"it goes", func() error { return s.clusterPolicies.Delete(invalid) }, []string{"a1", "a2", "b", "none"}},
 	} {
 		told = nil
 		if err := step.change(); err != nil {

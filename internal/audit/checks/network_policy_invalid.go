@@ -11,8 +11,10 @@ import (
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
-// Looks at all selectors, peers, ports and types of every NetworkPolicy. Allowed: what the API server would take today, and
-// selectors that can match something. What it once took may be stored still.
+// Looks at all selectors, peers, ports and types of every NetworkPolicy, and of every ClusterNetworkPolicy that may select Pods
+// of the namespace; of one whose subject is not valid it does in every namespace. Allowed: what the API server would take
+// today, and selectors that can match something. What it once took may be stored still, and of a custom resource it takes
+// selectors that are none.
 var _ = register(audit.Check{
 	ID:          "network-policy-invalid",
 	Title:       "NetworkPolicies say what they are meant to",
@@ -25,18 +27,27 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/",
 	},
-	Needs:     []audit.Resource{audit.NetworkPolicies},
+	Needs:     []audit.Resource{audit.NetworkPolicies, audit.ClusterNetworkPolicies},
 	Namespace: networkPolicyInvalid,
 })
 
 func networkPolicyInvalid(ns *audit.Namespace, r *audit.Reporter) {
-	for _, p := range ns.Policies {
-		for _, problem := range netpol.Problems(p.Spec) {
+	find := func(what, kind, name string, problems []netpol.Problem) {
+		for _, problem := range problems {
+			if problem.Unjudged {
+				continue
+			}
 			r.Find(audit.Finding{
-				Message: fmt.Sprintf("network policy %q: %q %s", p.Name, problem.Path, problem.Message),
-				Object:  &v1alpha1.ObjectReference{Kind: "NetworkPolicy", Name: p.Name},
+				Message: fmt.Sprintf("%s %q: %q %s", what, name, problem.Path, problem.Message),
+				Object:  &v1alpha1.ObjectReference{Kind: kind, Name: name},
 				Path:    problem.Path,
 			})
 		}
+	}
+	for _, p := range ns.Policies {
+		find("network policy", "NetworkPolicy", p.Name, netpol.Problems(p.Spec))
+	}
+	for _, p := range ns.ClusterPolicies {
+		find("cluster network policy", "ClusterNetworkPolicy", p.Name, p.Problems)
 	}
 }
