@@ -48,6 +48,12 @@ func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writ
 	if err != nil {
 		return &exitError{exitInput, err}
 	}
+	for _, p := range n.problems {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", p)
+	}
+	if live := len(o.files) == 0; n.cni.Enforces == netpol.NotEnforced || live && n.cni.Enforces != netpol.Enforced { // manifests seldom have it
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning: policies are not enforced as far as can be seen:", whyNotEnforced(n.cni))
+	}
 	if o.namespace != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace) {
 		return &exitError{exitInput, fmt.Errorf("there is no namespace %q", o.namespace)}
 	}
@@ -63,6 +69,17 @@ func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writ
 		err = &exitError{exitInput, fmt.Errorf("%s in the input", count(wrong, "error"))}
 	}
 	return err
+}
+
+// whyNotEnforced says why nobody can rely on policies.
+func whyNotEnforced(cni netpol.CNI) string {
+	switch {
+	case cni.Enforces == netpol.NotEnforced:
+		return fmt.Sprintf("%q does not enforce them", cni.Name)
+	case cni.Name != "":
+		return fmt.Sprintf("%q does so only in some versions or settings", cni.Name)
+	}
+	return "no network that is known is seen"
 }
 
 func (o *networkOptions) load(ctx context.Context, cmd *cobra.Command) (n *network, wrong int, err error) {
@@ -92,8 +109,8 @@ workload (shop/Deployment/web, or Deployment/web with -n), an address, "internet
 ports.
 
 With -f it judges manifests, and needs no cluster. Without, it reads the cluster of the current kubeconfig once; you need to be
-allowed to list what it reads. It judges policies, not whether the network enforces them. Services are not judged: ask for the
-Pods behind them, and the port that they listen on.
+allowed to list what it reads. It judges what policies say, and warns where no network is seen that enforces them. Services are
+not judged: ask for the Pods behind them, and the port that they listen on.
 
 Exit codes:
   0  the question is answered; with --from and --to: yes

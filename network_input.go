@@ -6,7 +6,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +42,11 @@ type network struct {
 	policies map[string][]netpol.Named
 	// rows are sorted by name.
 	rows []row
+	// cni is the cluster's, and endpoints are its metadata endpoints.
+	cni       netpol.CNI
+	endpoints []netpol.Metadata
+	// problems are what is wrong with policies, sorted.
+	problems []string
 }
 
 // row is a workload, or those Pods of it that have the same labels.
@@ -91,7 +95,15 @@ func networkOfCluster(ctx context.Context, kubeconfig string) (*network, error) 
 	if err != nil {
 		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
 	}
-	client, err := kubernetes.NewForConfig(protobuf(cfg))
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(protobuf(cfg), httpClient)
+	if err != nil {
+		return nil, err
+	}
+	clusterPolicies, err := source.ClusterPolicyClient(cfg, httpClient)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +127,16 @@ func networkOfCluster(ctx context.Context, kubeconfig string) (*network, error) 
 		{batch, "jobs", func() runtime.Object { return &batchv1.JobList{} }},
 		{batch, "cronjobs", func() runtime.Object { return &batchv1.CronJobList{} }},
 		{client.NetworkingV1().RESTClient(), "networkpolicies", func() runtime.Object { return &networkingv1.NetworkPolicyList{} }},
+		{clusterPolicies, "clusternetworkpolicies", func() runtime.Object { return &v1alpha2.ClusterNetworkPolicyList{} }},
+		{core, "nodes", func() runtime.Object { return &corev1.NodeList{} }},
 	} {
-		if err := list(ctx, l.client, l.resource, l.list, b.add); err != nil {
-			return nil, err
+		err := list(ctx, l.client, l.resource, l.list, b.add)
+		switch {
+		case l.client == clusterPolicies && apierrors.IsNotFound(source.NotServed(ctx, l.client, l.resource, err)): // there are none
+		case l.resource == "nodes" && apierrors.IsForbidden(err): // they tell of the cloud and the network, and are not asked about
+		case err != nil:
+			return nil, fmt.Errorf("listing %s: %w", l.resource, err)
 		}
-	}
-	if err := addClusterPolicies(ctx, client, b); err != nil {
-		return nil, err
 	}
 	return b.build(), nil
 }
@@ -132,12 +147,12 @@ func list(ctx context.Context, client rest.Interface, resource string, fresh fun
 		page := fresh()
 		err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(page)
 		if err != nil {
-			return fmt.Errorf("listing %s: %w", resource, err)
+			return err
 		}
 		err = meta.EachListItem(page, func(o runtime.Object) error {
 			object, ok := o.(source.Object)
 			if !ok {
-				return fmt.Errorf("listing %s: unexpected object %T", resource, o)
+				return fmt.Errorf("unexpected object %T", o)
 			}
 			return add(object)
 		})
@@ -154,28 +169,6 @@ func list(ctx context.Context, client rest.Interface, resource string, fresh fun
 	}
 }
 
-// addClusterPolicies reads ClusterNetworkPolicies where they are served.
-func addClusterPolicies(ctx context.Context, client kubernetes.Interface, b *networkBuilder) error {
-	path := "/apis/" + v1alpha2.GroupName + "/" + v1alpha2.GroupVersion.Version + "/clusternetworkpolicies"
-	content, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON).DoRaw(ctx)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	var policies v1alpha2.ClusterNetworkPolicyList
-	if err == nil {
-		err = json.Unmarshal(content, &policies)
-	}
-	if err != nil {
-		return fmt.Errorf("listing clusternetworkpolicies: %w", err)
-	}
-	for i := range policies.Items {
-		if err := b.add(&policies.Items[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 type podName struct{ namespace, name string }
 
 // place is what only live Pods have.
@@ -189,6 +182,7 @@ type networkBuilder struct {
 	cluster  *netpol.Cluster
 	policies map[string][]netpol.Named
 	places   map[podName]place
+	problems []string
 }
 
 func newNetworkBuilder() *networkBuilder {
@@ -206,8 +200,11 @@ func (b *networkBuilder) add(o source.Object) error {
 	case *networkingv1.NetworkPolicy:
 		b.cluster.SetPolicy(o.Namespace, o.Name, &o.Spec)
 		b.policies[o.Namespace] = append(b.policies[o.Namespace], netpol.Named{Name: o.Name, Spec: &o.Spec})
+		b.wrong(fmt.Sprintf("network policy %q", o.Namespace+"/"+o.Name), netpol.Problems(&o.Spec))
 	case *v1alpha2.ClusterNetworkPolicy:
 		b.cluster.SetClusterPolicy(o.Name, &o.Spec)
+		_, problems := netpol.CompileClusterPolicy(o.Name, &o.Spec)
+		b.wrong(fmt.Sprintf("cluster network policy %q", o.Name), problems)
 	case *corev1.Pod:
 		p := place{node: o.Spec.NodeName}
 		ips := append(slices.Clone(o.Status.PodIPs), corev1.PodIP{IP: o.Status.PodIP})
@@ -221,12 +218,23 @@ func (b *networkBuilder) add(o source.Object) error {
 	return b.static.Add(o)
 }
 
+// wrong notes what is wrong with a policy.
+func (b *networkBuilder) wrong(policy string, problems []netpol.Problem) {
+	for _, p := range problems {
+		b.problems = append(b.problems, fmt.Sprintf("%s: %q %s", policy, p.Path, p.Message))
+	}
+}
+
 func (b *networkBuilder) build() *network {
-	n := &network{cluster: b.cluster, policies: b.policies}
+	n := &network{
+		cluster: b.cluster, policies: b.policies, problems: b.problems, cni: netpol.SeeCNI(netpol.CNI{}, netpol.CNI{}), endpoints: netpol.MetadataOf(nil, true),
+	}
 	for _, policies := range n.policies {
 		slices.SortFunc(policies, func(a, b netpol.Named) int { return cmp.Compare(a.Name, b.Name) })
 	}
+	slices.Sort(n.problems)
 	for _, inventory := range b.static.Inventories() {
+		n.cni, n.endpoints = inventory.CNI, netpol.MetadataOf(inventory.Nodes.Clouds, true) // those of the cluster, in all of them
 		for _, w := range audit.Fold(*inventory, time.Now()).Workloads {
 			n.rows = append(n.rows, b.rowsOf(inventory.Name, w)...)
 		}

@@ -161,10 +161,11 @@ func (n *network) printNamespace(out io.Writer, namespace, format string) error 
 	}
 	if format == "json" {
 		return printJSON(out, struct {
-			Namespace   string       `json:"namespace"`
-			Workloads   []rowSummary `json:"workloads"`
-			Connections []pair       `json:"connections"`
-		}{namespace, summaries, n.matrix(namespace)})
+			Namespace   string             `json:"namespace"`
+			Enforcement netpol.Enforcement `json:"enforcement"`
+			Workloads   []rowSummary       `json:"workloads"`
+			Connections []pair             `json:"connections"`
+		}{namespace, n.cni.Enforces, summaries, n.matrix(namespace)})
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "WORKLOAD\tINGRESS\tEGRESS\tFROM\tFROM INTERNET\tTO INTERNET\tTO METADATA")
@@ -354,13 +355,13 @@ func (n *network) printDot(out io.Writer, namespace string) error {
 
 // printMermaid draws the connections of a namespace for Mermaid, as Markdown can show it.
 func (n *network) printMermaid(out io.Writer, namespace string) error {
-	ids := make(map[string]string)
+	ids, escape := make(map[string]string), strings.NewReplacer("#", "#35;", `"`, "#quot;") // # begins an entity
 	node := func(name string) string {
 		if id := ids[name]; id != "" {
 			return id
 		}
 		ids[name] = fmt.Sprintf("n%d", len(ids))
-		return fmt.Sprintf("%s[\"%s\"]", ids[name], strings.ReplaceAll(name, "#", "#35;")) // # begins an entity
+		return fmt.Sprintf("%s[\"%s\"]", ids[name], escape.Replace(name))
 	}
 	fmt.Fprintln(out, "flowchart LR")
 	for _, p := range n.matrix(namespace) {

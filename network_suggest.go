@@ -24,6 +24,12 @@ const (
 	dnsPolicy  = "allow-dns"
 )
 
+// A cache on each node may stand before the cluster's DNS, at an address of its own.
+const (
+	nodeLocalDNS        = metav1.NamespaceSystem + "/DaemonSet/node-local-dns"
+	nodeLocalDNSAddress = "169.254.20.10/32"
+)
+
 // suggest returns policies that isolate the Pods of a namespace and keep them from the metadata endpoint: those to add, and
 // those of the namespace that have to be other ones.
 func (n *network) suggest(namespace string) []*networkingv1.NetworkPolicy {
@@ -35,15 +41,19 @@ func (n *network) suggest(namespace string) []*networkingv1.NetworkPolicy {
 		}
 	}
 	const dnsPort = 53
+	dns := []networkingv1.NetworkPolicyPeer{{
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}},
+		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
+	}}
+	if slices.ContainsFunc(n.rows, func(r row) bool { return r.name == nodeLocalDNS }) {
+		dns = append(dns, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: nodeLocalDNSAddress}})
+	}
 	suggested := []*networkingv1.NetworkPolicy{
 		policy(n.freeName(namespace, denyPolicy), networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{netpol.Ingress, netpol.Egress}}),
 		policy(n.freeName(namespace, dnsPolicy), networkingv1.NetworkPolicySpec{
 			PolicyTypes: []networkingv1.PolicyType{netpol.Egress},
 			Egress: []networkingv1.NetworkPolicyEgressRule{{
-				To: []networkingv1.NetworkPolicyPeer{{
-					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: metav1.NamespaceSystem}},
-					PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
-				}},
+				To: dns,
 				Ports: []networkingv1.NetworkPolicyPort{
 					{Protocol: new(corev1.ProtocolUDP), Port: new(intstr.FromInt32(dnsPort))},
 					{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(dnsPort))},
@@ -52,7 +62,7 @@ func (n *network) suggest(namespace string) []*networkingv1.NetworkPolicy {
 		}),
 	}
 	for _, p := range n.policies[namespace] {
-		if spec := withoutMetadata(namespace, p.Spec); spec != nil {
+		if spec := n.withoutMetadata(namespace, p.Spec); spec != nil {
 			suggested = append(suggested, policy(p.Name, *spec))
 		}
 	}
@@ -67,16 +77,13 @@ func (n *network) freeName(namespace, name string) string {
 	return name
 }
 
-// metadataEndpoints in the order in which exceptions for them are made.
-var metadataEndpoints = []netpol.Metadata{netpol.MetadataIPv4, netpol.MetadataIPv6}
-
 // withoutMetadata returns a policy that allows the same but the metadata endpoints, or nil if it does not allow them.
-func withoutMetadata(namespace string, spec *networkingv1.NetworkPolicySpec) *networkingv1.NetworkPolicySpec {
+func (n *network) withoutMetadata(namespace string, spec *networkingv1.NetworkPolicySpec) *networkingv1.NetworkPolicySpec {
 	changed := false
 	out := spec.DeepCopy()
 	for i := range out.Egress {
 		rule := &out.Egress[i]
-		if !reachesMetadata(namespace, *rule) {
+		if !n.reachesMetadata(namespace, *rule) {
 			continue
 		}
 		changed = true
@@ -89,7 +96,7 @@ func withoutMetadata(namespace string, spec *networkingv1.NetworkPolicySpec) *ne
 		}
 		peers := rule.To[:0]
 		for _, p := range rule.To {
-			if p.IPBlock == nil || exceptMetadata(p.IPBlock) {
+			if p.IPBlock == nil || n.exceptMetadata(p.IPBlock) {
 				peers = append(peers, p)
 			}
 		}
@@ -112,25 +119,20 @@ func withoutMetadata(namespace string, spec *networkingv1.NetworkPolicySpec) *ne
 	return out
 }
 
-func reachesMetadata(namespace string, rule networkingv1.NetworkPolicyEgressRule) bool {
+func (n *network) reachesMetadata(namespace string, rule networkingv1.NetworkPolicyEgressRule) bool {
 	v := netpol.NewView(namespace, nil, []netpol.Named{{Spec: &networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{netpol.Egress}, Egress: []networkingv1.NetworkPolicyEgressRule{rule},
 	}}}, nil)
-	for _, m := range metadataEndpoints {
-		if v.Reaches(&netpol.Pod{Namespace: namespace}, m) {
-			return true
-		}
-	}
-	return false
+	return len(v.Reached(&netpol.Pod{Namespace: namespace}, n.endpoints)) > 0
 }
 
 // exceptMetadata makes exceptions of a block, and returns false if nothing would be left of it.
-func exceptMetadata(b *networkingv1.IPBlock) bool {
+func (n *network) exceptMetadata(b *networkingv1.IPBlock) bool {
 	cidr, err := netip.ParsePrefix(b.CIDR)
 	if err != nil {
 		return true // it matches nothing
 	}
-	for _, m := range metadataEndpoints {
+	for _, m := range n.endpoints {
 		excepted := slices.ContainsFunc(b.Except, func(text string) bool {
 			except, err := netip.ParsePrefix(text)
 			return err == nil && except.Contains(m.Address)

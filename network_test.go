@@ -196,6 +196,98 @@ spec:
 	}
 }
 
+// TestNetworkWarnings: what a verdict rests on is told, apart from the verdict.
+func TestNetworkWarnings(t *testing.T) {
+	const flannel = `
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: kube-flannel-ds, namespace: kube-flannel}
+spec: {selector: {matchLabels: {app: flannel}}, template: {metadata: {labels: {app: flannel}}, spec: {containers: [{name: app, image: a}]}}}
+`
+	const invalid = `
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: invalid, namespace: shop}
+spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: names}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {}}
+  egress: [{action: Accept, to: [{domainNames: [example.com]}]}]
+`
+	for name, tc := range map[string]struct {
+		more, stderr, enforcement string
+	}{
+		"nothing to tell": {"", "", "Unknown"},
+		"a network that does not enforce": {flannel,
+			"Warning: policies are not enforced as far as can be seen: \"Flannel\" does not enforce them\n", "NotEnforced"},
+		"one that does": {strings.ReplaceAll(strings.ReplaceAll(flannel, "kube-flannel-ds", "cilium"), "namespace: kube-flannel", "namespace: kube-system"), "", "Enforced"},
+		"what is wrong with policies": {invalid, "Warning: cluster network policy \"names\": \"spec.egress[0].to[0].domainNames\" cannot be judged: names are not resolved\n" +
+			"Warning: network policy \"shop/invalid\": \"spec.ingress[0].from[0].ipBlock.cidr\" must be a CIDR, not \"10.0.0.0\": no '/'\n", "Unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := execute(segmented+tc.more, "network", "-f", "-", "-n", "shop", "-o", "json")
+			if code != 0 || stderr != tc.stderr || !strings.Contains(stdout, `"enforcement": "`+tc.enforcement+`"`) {
+				t.Errorf("code %d\nstderr:\n%s\nstdout:\n%s", code, stderr, stdout)
+			}
+		})
+	}
+}
+
+// TestNetworkSuggestionsKnowTheCluster: exceptions are for the endpoints that its cloud has, and for its DNS.
+func TestNetworkSuggestionsKnowTheCluster(t *testing.T) {
+	const nodes = `
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node}
+spec: {providerID: "azure:///subscriptions/s/virtualMachines/0"}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: node-local-dns, namespace: kube-system}
+spec: {selector: {matchLabels: {app: dns}}, template: {metadata: {labels: {app: dns}}, spec: {containers: [{name: app, image: a}]}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]}
+`
+	code, stdout, stderr := execute(segmented+nodes, "network", "suggest", "-f", "-", "-n", "shop")
+	if code != 0 {
+		t.Fatalf("code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"169.254.20.10/32", "- 10.0.0.0/8\n        - 169.254.169.254/32\n        - 168.63.129.16/32\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing:\n%s", want, stdout)
+		}
+	}
+	findings := func(input string) (found []string) {
+		_, stdout, _ := execute(input, "audit", "-f", "-", "-o", "json")
+		var list v1alpha1.SecurityReportList
+		if err := json.Unmarshal([]byte(stdout), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.Items {
+			for _, f := range r.Findings {
+				if r.Namespace == "shop" && f.Check == "metadata-endpoint-reachable" {
+					found = append(found, f.Message)
+				}
+			}
+		}
+		return found
+	}
+	if before, after := findings(segmented+nodes), findings(segmented+nodes+"---\n"+stdout); len(before) == 0 || len(after) > 0 {
+		t.Errorf("before: %q, after: %q", before, after)
+	}
+}
+
 // TestNetworkSuggestionsIsolate: with what is suggested, every Pod of the namespace is isolated and none reaches the
 // metadata endpoint, whatever was allowed before.
 func TestNetworkSuggestionsIsolate(t *testing.T) {
