@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/test/controlplane"
@@ -70,6 +71,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return 1, err
+	}
+	if err := v1alpha2.Install(scheme); err != nil {
 		return 1, err
 	}
 	config := rest.CopyConfig(cluster.Config)
