@@ -106,6 +106,10 @@ bench-large: controlplane build ## Measure it at the size that Kubernetes suppor
 	$(WITH_ASSETS) go run ./test/bench -operator bin/kubersafe -pods 150000 -namespaces 10000 -policies 20000 \
 		-apiserver-memory 11GiB -table bin/bench-large.md -scenario empty,cold-start,latency,restart,status $(BENCH_ARGS)
 
+.PHONY: bench-network
+bench-network: ## Measure network policies alone at that size, on one core, for benchstat: make -s bench-network | tee new.txt
+	GOMAXPROCS=1 go test ./internal/netpol -run '^$$' -bench . -count $(if $(COUNT),$(COUNT),6)
+
 ##@ Build
 
 .PHONY: build
