@@ -4,10 +4,12 @@
 package source
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -158,6 +160,47 @@ func TestShardsReadTheirPart(t *testing.T) {
 		"list " + first.Selector(), "list " + second.Selector(), "watch " + second.Selector(), "list", // namespaces are in no namespace
 	}, s.requests); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// TestShardsShareWhatConcernsAll: of what is not in the namespaces that it concerns, a shard reads all.
+func TestShardsShareWhatConcernsAll(t *testing.T) {
+	requests := make(chan *http.Request)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case requests <- r:
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	cfg := &rest.Config{Host: server.URL, QPS: -1}
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewShard(client, second)
+	if err := AddOptional(s, cfg, server.Client()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Start(ctx) }()
+	shared := make(map[string]bool)
+	for len(shared) < len(s.watchers) {
+		r := <-requests
+		query := r.URL.Query()
+		if plural := path.Base(r.URL.Path); query.Has("watch") || query.Has("limit") { // and not a question about the API
+			shared[plural] = !query.Has("shardSelector")
+		}
+	}
+	stop()
+	<-done
+	for plural, whole := range shared {
+		want := slices.Contains([]string{"daemonsets", "namespaces", "nodes", clusterPolicies}, plural) // namespaces are selected when they are read
+		if whole != want {
+			t.Errorf("%s: all of them are asked for: %v, want %v", plural, whole, want)
+		}
 	}
 }
 
