@@ -78,7 +78,7 @@ type Network struct {
 	// +required
 	Egress NetworkExposure `json:"egress"`
 
-	// Whether any of its Pods can connect to the metadata endpoint of clouds, 169.254.169.254 on TCP 80.
+	// Whether any of its Pods can connect to a metadata endpoint of clouds, such as 169.254.169.254 on TCP 80.
 	// +required
 	MetadataEndpoint MetadataEndpoint `json:"metadataEndpoint"`
 
