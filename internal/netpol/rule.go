@@ -45,9 +45,13 @@ func (r Rule) PeerPath(i int) string {
 	return fmt.Sprintf("%s.%s[%d]", r.Path, r.PeersField, i)
 }
 
-// EveryPod says whether a peer stands for all Pods of all namespaces.
+// EveryPod says whether a peer stands for all Pods of all namespaces, those to come included.
 func EveryPod(p *networkingv1.NetworkPolicyPeer) bool {
-	return p.NamespaceSelector != nil && selectsAll(p.NamespaceSelector) && (p.PodSelector == nil || selectsAll(p.PodSelector))
+	if p.NamespaceSelector == nil || p.IPBlock != nil || p.PodSelector != nil && !selectsAll(p.PodSelector) {
+		return false
+	}
+	s, err := newSelector(p.NamespaceSelector)
+	return err == nil && s.everyNamespace("") // whatever the policy's own is called
 }
 
 // EveryAddress says whether a peer stands for all addresses of IPv4 or of IPv6.
