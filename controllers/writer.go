@@ -133,7 +133,8 @@ func (w *Writer) delete(
 	r.SetNamespace(stored.Namespace)
 	r.SetName(stored.Name)
 	begun := time.Now()
-	err := w.Client.Delete(ctx, r, client.Preconditions{UID: &stored.UID})
+	uid := stored.UID.Text()
+	err := w.Client.Delete(ctx, r, client.Preconditions{UID: &uid})
 	if apierrors.IsNotFound(err) {
 		err = nil // the garbage collector was faster
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
@@ -69,7 +68,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 	f := &folder{
 		ns:          &Namespace{Inventory: inventory, around: inventory.hash()},
 		now:         now,
-		controllers: make(map[types.UID]*ControllerRecord, len(inventory.Controllers)),
+		controllers: make(map[UID]*ControllerRecord, len(inventory.Controllers)),
 		workloads:   make(map[string]*Workload, len(inventory.Controllers)),
 	}
 	for _, c := range inventory.Controllers {
@@ -93,7 +92,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 type folder struct {
 	ns          *Namespace
 	now         time.Time
-	controllers map[types.UID]*ControllerRecord
+	controllers map[UID]*ControllerRecord
 	workloads   map[string]*Workload
 }
 
@@ -217,8 +216,8 @@ func compareSubjects(a, b Subject) int {
 func ownSubject(kind string, o *Object) Subject {
 	for gk, k := range workloadKinds {
 		if gk.Kind == kind {
-			return Subject{APIVersion: k.version, Kind: kind, Name: o.Name, UID: string(o.UID)}
+			return Subject{APIVersion: k.version, Kind: kind, Name: o.Name, UID: o.UID}
 		}
 	}
-	return Subject{Kind: kind, Name: o.Name, UID: string(o.UID)}
+	return Subject{Kind: kind, Name: o.Name, UID: o.UID}
 }

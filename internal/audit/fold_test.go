@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
@@ -29,11 +28,11 @@ var apiVersions = map[string]string{
 
 // ref is a reference to an object whose UID is its name with "-uid" behind it, as in all objects made here.
 func ref(kind, name string) *Owner {
-	return &Owner{APIVersion: apiVersions[kind], Kind: kind, Name: name, UID: types.UID(name + "-uid")}
+	return &Owner{APIVersion: apiVersions[kind], Kind: kind, Name: name, UID: UID(name + "-uid")}
 }
 
 func object(name string) Object {
-	return Object{Namespace: "shop", Name: name, UID: types.UID(name + "-uid")}
+	return Object{Namespace: "shop", Name: name, UID: UID(name + "-uid")}
 }
 
 func controller(kind, name string, owner *Owner) *ControllerRecord {
@@ -307,7 +306,7 @@ func TestFold(t *testing.T) {
 func TestFoldWaitsForOwners(t *testing.T) {
 	at := func(before time.Duration) time.Time { return now.Add(-before) }
 	goneAt := func(name string, when time.Time) func(Owner) (time.Time, bool) {
-		return func(o Owner) (time.Time, bool) { return when, o.UID == types.UID(name+"-uid") }
+		return func(o Owner) (time.Time, bool) { return when, o.UID == UID(name+"-uid") }
 	}
 	created := func(p *PodRecord, when time.Time) *PodRecord {
 		p.Created = MomentOf(when)
@@ -476,13 +475,13 @@ func randomInventory(random *rand.Rand) Inventory {
 			APIVersion: one("v1", "apps/v1", "apps/v1", "batch/v1", "apps/v1beta1", "example.com/v1", "example.com/v2", "", "a/b/c"),
 			Kind:       one(append(kinds, "Pod", "Node", "Service", "Rollout", "rollout", "")...),
 			Name:       "o" + one("0", "1", "2", "3", "4", "5"),
-			UID:        types.UID("o" + one("0", "1", "2", "3", "4", "5") + "-uid"),
+			UID:        UID("o" + one("0", "1", "2", "3", "4", "5") + "-uid"),
 		}
 		switch random.IntN(4) {
 		case 0:
 			return nil
 		case 1: // by rights
-			o.APIVersion, o.UID = apiVersions[o.Kind], types.UID(o.Name+"-uid")
+			o.APIVersion, o.UID = apiVersions[o.Kind], UID(o.Name+"-uid")
 		}
 		return o
 	}

@@ -8,8 +8,6 @@ import (
 	"hash/maphash"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
@@ -72,7 +70,7 @@ func (w *Workload) Shapes() []*Shape {
 
 // clusterPolicy stands for what is in a ClusterNetworkPolicy. Its resourceVersion changes with its status too.
 type clusterPolicy struct {
-	uid        types.UID
+	uid        UID
 	generation int64
 }
 

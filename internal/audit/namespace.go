@@ -116,7 +116,7 @@ func (i *Inventory) MissingWorkloads() *Unavailable { return i.Missing(workloadR
 func (i *Inventory) Subject() Subject {
 	s := Subject{APIVersion: "v1", Kind: KindNamespace, Name: i.Name}
 	if i.Namespace != nil {
-		s.UID = string(i.Namespace.UID)
+		s.UID = i.Namespace.UID
 	}
 	return s
 }

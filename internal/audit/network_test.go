@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -66,7 +65,7 @@ func TestNetworkSummary(t *testing.T) {
 			}
 			for _, p := range tc.pods {
 				i.Pods = append(i.Pods, &PodRecord{
-					Object: Object{Name: p, UID: types.UID(p)}, Labels: NewLabels(map[string]string{"app": p}),
+					Object: Object{Name: p, UID: UID(p)}, Labels: NewLabels(map[string]string{"app": p}),
 					Shape: NewShape(&Pod{Spec: corev1.PodSpec{HostNetwork: tc.host}}),
 				})
 			}

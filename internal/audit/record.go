@@ -13,7 +13,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
@@ -22,7 +21,7 @@ import (
 type Object struct {
 	Namespace       string
 	Name            string
-	UID             types.UID
+	UID             UID
 	ResourceVersion string
 }
 
@@ -31,12 +30,12 @@ func (o *Object) Identity() *Object { return o }
 
 // GetObjectMeta makes every record usable with client-go's stores, which know objects by their metadata.
 func (o *Object) GetObjectMeta() metav1.Object {
-	return &metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion}
+	return &metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID.Text(), ResourceVersion: o.ResourceVersion}
 }
 
 // ObjectFrom identifies an object of the API.
 func ObjectFrom(m metav1.Object) Object {
-	return Object{Namespace: m.GetNamespace(), Name: m.GetName(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion()}
+	return Object{Namespace: m.GetNamespace(), Name: m.GetName(), UID: UIDOf(m.GetUID()), ResourceVersion: m.GetResourceVersion()}
 }
 
 // Owner is the controller that an object names in its owner references. Anyone who may create the object can write
@@ -45,7 +44,7 @@ type Owner struct {
 	APIVersion string
 	Kind       string
 	Name       string
-	UID        types.UID
+	UID        UID
 }
 
 // OwnerFrom returns the controller that an object names, or nil.
@@ -54,7 +53,7 @@ func OwnerFrom(m metav1.Object) *Owner {
 	if c == nil {
 		return nil
 	}
-	o := &Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: c.UID}
+	o := &Owner{APIVersion: c.APIVersion, Kind: c.Kind, Name: c.Name, UID: UIDOf(c.UID)}
 	// One copy of what most owners are called is enough.
 	if gk := (Subject{APIVersion: o.APIVersion, Kind: o.Kind}).groupKind(); workloadKinds[gk].version == o.APIVersion {
 		o.APIVersion, o.Kind = workloadKinds[gk].version, workloadKinds[gk].kind

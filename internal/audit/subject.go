@@ -21,7 +21,7 @@ type Subject struct {
 	Name       string
 	// UID is set only where the audit has seen the object itself; elsewhere the subject is known from owner references,
 	// which anyone can write.
-	UID string
+	UID UID
 }
 
 // Kinds of subjects that make Pods and that the audit reads itself, by group and kind: the version and the prefix of

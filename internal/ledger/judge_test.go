@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -56,7 +55,7 @@ func (s *state) change() {
 	switch s.random.IntN(10) {
 	case 0, 1:
 		s.controllers[name] = &audit.ControllerRecord{
-			Object: audit.Object{Namespace: "shop", Name: name, UID: types.UID(name)}, Kind: "StatefulSet", Shape: shape,
+			Object: audit.Object{Namespace: "shop", Name: name, UID: audit.UID(name)}, Kind: "StatefulSet", Shape: shape,
 			TemplateHash: fmt.Sprint(s.random.IntN(2)), Labels: labels,
 		}
 	case 2:
@@ -64,8 +63,8 @@ func (s *state) change() {
 	case 3, 4:
 		pod := fmt.Sprint(name, "-", s.random.IntN(3))
 		s.pods[pod] = &audit.PodRecord{
-			Object: audit.Object{Namespace: "shop", Name: pod, UID: types.UID(pod)}, Shape: shape, Labels: labels,
-			Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: name, UID: types.UID(name)},
+			Object: audit.Object{Namespace: "shop", Name: pod, UID: audit.UID(pod)}, Shape: shape, Labels: labels,
+			Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: name, UID: audit.UID(name)},
 		}
 	case 5:
 		delete(s.pods, fmt.Sprint(name, "-", s.random.IntN(3)))
@@ -87,7 +86,7 @@ func (s *state) change() {
 			spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
 		}
 		s.policies[name] = audit.NewNetworkPolicyRecord(
-			audit.Object{Namespace: "shop", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(s.version)}, &spec)
+			audit.Object{Namespace: "shop", Name: name, UID: audit.UID(name), ResourceVersion: fmt.Sprint(s.version)}, &spec)
 	case 9:
 		delete(s.policies, name)
 	case 7:
@@ -177,7 +176,7 @@ func TestJudgeCostsWhatHasChanged(t *testing.T) {
 	for n := range 100 {
 		name := fmt.Sprint("w", n)
 		s.controllers[name] = &audit.ControllerRecord{
-			Object: audit.Object{Name: name, UID: types.UID(name)}, Kind: "StatefulSet", Shape: s.shapes[n%4], Labels: &audit.Labels{},
+			Object: audit.Object{Name: name, UID: audit.UID(name)}, Kind: "StatefulSet", Shape: s.shapes[n%4], Labels: &audit.Labels{},
 		}
 	}
 	var entries Entries
@@ -198,7 +197,7 @@ func TestJudgeCostsWhatHasChanged(t *testing.T) {
 	scale := func(n int) {
 		pod := fmt.Sprint("w7-", n)
 		s.pods[pod] = &audit.PodRecord{
-			Object: audit.Object{Name: pod, UID: types.UID(pod)}, Shape: s.shapes[3], Labels: &audit.Labels{},
+			Object: audit.Object{Name: pod, UID: audit.UID(pod)}, Shape: s.shapes[3], Labels: &audit.Labels{},
 			Owner: &audit.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "w7", UID: "w7"},
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -109,7 +108,7 @@ func ownersOf(s audit.Subject) []metav1.OwnerReference {
 	if s.UID == "" || s.Kind == audit.KindNamespace {
 		return nil
 	}
-	return []metav1.OwnerReference{{APIVersion: s.APIVersion, Kind: s.Kind, Name: s.Name, UID: types.UID(s.UID)}}
+	return []metav1.OwnerReference{{APIVersion: s.APIVersion, Kind: s.Kind, Name: s.Name, UID: s.UID.Text()}}
 }
 
 func subjectOf(r *audit.Result) v1alpha1.Subject {
@@ -117,7 +116,7 @@ func subjectOf(r *audit.Result) v1alpha1.Subject {
 		APIVersion:   clean(r.APIVersion, v1alpha1.MaxAPIVersion),
 		Kind:         clean(r.Kind, v1alpha1.MaxKind),
 		Name:         CleanName(r.Name),
-		UID:          clean(r.UID, v1alpha1.MaxKind),
+		UID:          clean(string(r.UID.Text()), v1alpha1.MaxKind),
 		TemplateHash: r.TemplateHash,
 	}
 }

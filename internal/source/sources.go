@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -82,7 +81,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s := &Sources{
 		shard:       part,
 		controllers: make(map[audit.Resource]*Store[*audit.ControllerRecord]),
-		departed:    departures{at: make(map[types.UID]time.Time)},
+		departed:    departures{at: make(map[audit.UID]time.Time)},
 		version:     serverVersion{client: client.Discovery()},
 	}
 	intern := newInterner()
@@ -344,7 +343,7 @@ func (s *Sources) unavailable() map[audit.Resource]*audit.Unavailable {
 // departures remembers controllers that were deleted lately: what they leave behind takes a while to go.
 type departures struct {
 	mu sync.Mutex
-	at map[types.UID]time.Time
+	at map[audit.UID]time.Time
 }
 
 // rememberDepartures is more than anybody asks about.

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -342,7 +343,7 @@ func TestNoReportIsRefused(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			result := audit.Result{
-				Subject: audit.Subject{APIVersion: text + "/v1", Kind: "Odd" + text, Name: text, UID: text},
+				Subject: audit.Subject{APIVersion: text + "/v1", Kind: "Odd" + text, Name: text, UID: audit.UIDOf(types.UID(text))},
 				Skips:   []audit.Skip{{Check: "some-check", Reason: v1alpha1.SkipCheckFailed, Message: text}},
 			}
 			result.Report = result.ReportName()
