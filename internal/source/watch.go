@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -23,6 +25,9 @@ import (
 // retry paces a source that cannot be read: soon enough for somebody who has just granted it, and no load on an API
 // server that refuses.
 var retry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 10 * time.Second}
+
+// retryReset is how long a source must have been followed to be retried as soon as at first.
+const retryReset = 2 * time.Minute
 
 // revocationGrace is how long a source that could be read must be refused before that counts. An API server that starts
 // refuses what it will allow as soon as it has read its roles, and a blip must not rewrite every report twice.
@@ -64,12 +69,27 @@ func newWatcher[R Record[R]](resource audit.Resource, from listWatcher, example 
 			return events, err
 		},
 	}
-	reflector := cache.NewReflectorWithOptions(observed, example, syncTelling[R]{store, w}, cache.ReflectorOptions{
-		Name:    string(resource),
-		Backoff: &retry,
-	})
-	w.run = reflector.RunWithContext
+	reflector := cache.NewReflectorWithOptions(observed, example, syncTelling[R]{store, w}, cache.ReflectorOptions{Name: string(resource)})
+	w.run = func(ctx context.Context) { w.follow(ctx, reflector) }
 	return w
+}
+
+// follow keeps a reflector listing and watching. Its own loop would log each refusal as an error, and there may be one every
+// ten seconds for as long as the cluster is there: here it is logged once.
+func (w *watcher) follow(ctx context.Context, reflector *cache.Reflector) {
+	var told v1alpha1.SourceState
+	_ = retry.DelayWithReset(clock.RealClock{}, retryReset).Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+		err := reflector.ListAndWatchWithContext(ctx)
+		refusal := refusalOf(err)
+		switch {
+		case refusal == "" && err != nil:
+			cache.DefaultWatchErrorHandler(ctx, reflector, err)
+		case refusal != "" && refusal != told:
+			klog.FromContext(ctx).Info("Not read, and tried again from time to time", "resource", w.resource, "state", refusal, "reason", err.Error())
+		}
+		told = refusal
+		return false, nil // until ctx ends
+	})
 }
 
 // syncTelling tells the watcher when the store is complete.

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,12 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -185,4 +189,36 @@ func TestAListThatCannotBeTakenInIsNone(t *testing.T) {
 	if err := (syncTelling[*audit.ServiceRecord]{broken, w}).Replace(list, "1"); err == nil {
 		t.Error("no error")
 	}
+}
+
+// TestRefusalsAreLoggedOnce: a kind that a cluster does not serve is asked for as long as the cluster is there.
+func TestRefusalsAreLoggedOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var logged []string
+	ctx = klog.NewContext(ctx, funcr.New(func(_, line string) { logged = append(logged, line) }, funcr.Options{}))
+	attempts := 0
+	w := newWatcher(audit.Services, refusing(func() error {
+		if attempts++; attempts == 4 {
+			cancel()
+		}
+		return outcomes["404"]
+	}), &corev1.Service{}, NewStore(serviceRecord))
+	w.run(ctx)
+	if len(logged) != 1 || !strings.Contains(logged[0], "NotServed") {
+		t.Errorf("%d attempts are logged as %q", attempts, logged)
+	}
+	if state := w.Status().State; state != v1alpha1.SourceNotServed {
+		t.Errorf("the state is %s", state)
+	}
+}
+
+// refusing is an API server that answers each request with what it returns.
+type refusing func() error
+
+func (r refusing) ListWithContext(context.Context, metav1.ListOptions) (runtime.Object, error) {
+	return nil, r()
+}
+
+func (r refusing) WatchWithContext(context.Context, metav1.ListOptions) (watch.Interface, error) {
+	return nil, r()
 }
