@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -117,6 +118,9 @@ func (m *measurement) end(ctx context.Context, changes int, l *latencies) error 
 		return err
 	}
 	r.values["evaluations"] -= m.evals
+	if r.values["etcd MiB"], err = b.etcdInUse(ctx); err != nil {
+		return err
+	}
 	l.enter(r)
 	b.rows = append(b.rows, r)
 	if len(told) > 0 && r.values["writes"] <= mostTold {
@@ -148,6 +152,26 @@ func (b *bench) memory(ctx context.Context, r *row) error {
 	r.values["evaluations"] = before[evaluations]
 	r.values["anon rss MiB"], err = b.status("RssAnon")
 	return err
+}
+
+// etcdInUse returns how much of its file etcd has in use, in MiB.
+func (b *bench) etcdInUse(ctx context.Context) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.plane.Etcd()+"/v3/maintenance/status", strings.NewReader("{}"))
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("asking etcd for its size: %w", err)
+	}
+	var status struct {
+		InUse int64 `json:"dbSizeInUse,string"`
+	}
+	err = json.NewDecoder(response.Body).Decode(&status)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return 0, fmt.Errorf("asking etcd for its size: %w", err)
+	}
+	return float64(status.InUse) / mebibyte, nil
 }
 
 const (

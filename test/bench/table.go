@@ -22,7 +22,7 @@ var columns = []struct {
 	name     string
 	decimals int
 }{
-	{"pods", 0}, {"namespaces", 0}, {"reports", 0}, {"report bytes", 0},
+	{"pods", 0}, {"namespaces", 0}, {"reports", 0}, {"report bytes", 0}, {"etcd MiB", 1},
 	{"heap MiB", 1}, {"heap B/pod", 0}, {"anon rss MiB", 1}, {"peak rss MiB", 1}, {"seconds", 1}, {"last write s", 1}, {"cpu s", 2},
 	{"changes", 0}, {"cpu ms/change", 2}, {"evaluations", 0},
 	{"list", 0}, {"watch", 0}, {"get", 0}, {"writes", 0}, {"cluster writes", 0}, {"other", 0},
