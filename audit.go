@@ -24,7 +24,6 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
-	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -182,17 +181,9 @@ func (o *auditOptions) fails(reports []*v1alpha1.SecurityReport) bool {
 func auditManifests(
 	set *audit.Set, paths []string, stdin io.Reader, stderr io.Writer,
 ) (reports []*v1alpha1.SecurityReport, wrong int, err error) {
-	objects := manifest.Read(paths, stdin)
-	for _, p := range objects.Problems {
-		if p.Warning {
-			fmt.Fprintln(stderr, "Warning:", p)
-			continue
-		}
-		wrong++
-		fmt.Fprintln(stderr, "Error:", p)
-	}
-	if objects.Found == 0 {
-		return nil, 0, errors.New("no Kubernetes object in the input: nothing was judged")
+	objects, wrong, err := readManifests(paths, stdin, stderr)
+	if err != nil {
+		return nil, 0, err
 	}
 	static := source.NewStatic()
 	for _, o := range objects.All {

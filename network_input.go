@@ -30,7 +30,6 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
-	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -62,17 +61,9 @@ type row struct {
 
 // networkOfManifests reads files, and returns how many errors they have. Those are told as soon as they are known.
 func networkOfManifests(paths []string, stdin io.Reader, stderr io.Writer) (n *network, wrong int, err error) {
-	objects := manifest.Read(paths, stdin)
-	for _, p := range objects.Problems {
-		if p.Warning {
-			fmt.Fprintln(stderr, "Warning:", p)
-			continue
-		}
-		wrong++
-		fmt.Fprintln(stderr, "Error:", p)
-	}
-	if objects.Found == 0 {
-		return nil, 0, errors.New("no Kubernetes object in the input: nothing was judged")
+	objects, wrong, err := readManifests(paths, stdin, stderr)
+	if err != nil {
+		return nil, 0, err
 	}
 	b := newNetworkBuilder()
 	for _, o := range objects.All {

@@ -259,32 +259,17 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	if i.Missing(audit.DaemonSets) == nil {
 		i.CNI = netpol.SeeCNI(seen.agents, i.Nodes.CNI)
 	}
-	if i.Missing(audit.Pods) == nil {
-		i.Pods = s.pods.List(name)
-	}
-	if i.Missing(audit.ResourceQuotas) == nil {
-		i.Quotas = s.quotas.List(name)
-	}
-	if i.Missing(audit.LimitRanges) == nil {
-		i.LimitRanges = s.limitRanges.List(name)
-	}
-	if i.Missing(audit.ServiceAccounts) == nil {
-		i.ServiceAccounts = s.serviceAccounts.List(name)
-	}
-	if i.Missing(audit.NetworkPolicies) == nil {
-		i.NetworkPolicies = s.networkPolicies.List(name)
-	}
-	if i.Missing(audit.Services) == nil {
-		i.Services = s.services.List(name)
-	}
-	if i.Missing(audit.Ingresses) == nil {
-		i.Ingresses = s.ingresses.List(name)
-	}
-	if i.Missing(audit.Gateways) == nil {
-		i.Gateways = s.gateways.List(name)
-	}
-	if i.Missing(audit.HTTPRoutes) == nil {
-		i.HTTPRoutes = s.httpRoutes.List(name)
+	i.Pods = known(&i, audit.Pods, s.pods)
+	i.Quotas = known(&i, audit.ResourceQuotas, s.quotas)
+	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)
+	i.ServiceAccounts = known(&i, audit.ServiceAccounts, s.serviceAccounts)
+	i.NetworkPolicies = known(&i, audit.NetworkPolicies, s.networkPolicies)
+	i.Services = known(&i, audit.Services, s.services)
+	i.Ingresses = known(&i, audit.Ingresses, s.ingresses)
+	i.Gateways = known(&i, audit.Gateways, s.gateways)
+	i.HTTPRoutes = known(&i, audit.HTTPRoutes, s.httpRoutes)
+	for resource, c := range s.controllers {
+		i.Controllers = append(i.Controllers, known(&i, resource, c)...)
 	}
 	var policies []*audit.ClusterPolicyRecord
 	if i.Missing(audit.ClusterNetworkPolicies) == nil {
@@ -293,11 +278,6 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	for r, u := range i.Unavailable {
 		if Optional(r) && u.Reason == v1alpha1.SkipSourceNotServed {
 			delete(i.Unavailable, r)
-		}
-	}
-	for resource, c := range s.controllers {
-		if i.Missing(resource) == nil {
-			i.Controllers = append(i.Controllers, c.List(name)...)
 		}
 	}
 	if u := i.Missing(audit.Namespaces); u != nil {
@@ -312,6 +292,14 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	}
 	i.ClusterPolicies = concerning(policies, name, i.Namespace)
 	return i, ok
+}
+
+// known returns what there is of a resource in a namespace, as far as that is known.
+func known[R Record[R]](i *audit.Inventory, r audit.Resource, from *Store[R]) []R {
+	if i.Missing(r) != nil {
+		return nil
+	}
+	return from.List(i.Name)
 }
 
 // agent returns the Pods of a network's DaemonSet, if it is there.

@@ -1,0 +1,30 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kubersafe/kubersafe/internal/manifest"
+)
+
+// readManifests reads files, and returns what is in them and how many errors they have. Those are told as soon as they are
+// known. It is an error if there is nothing in them.
+func readManifests(paths []string, stdin io.Reader, stderr io.Writer) (objects *manifest.Objects, wrong int, err error) {
+	objects = manifest.Read(paths, stdin)
+	for _, p := range objects.Problems {
+		if p.Warning {
+			fmt.Fprintln(stderr, "Warning:", p)
+			continue
+		}
+		wrong++
+		fmt.Fprintln(stderr, "Error:", p)
+	}
+	if objects.Found == 0 {
+		return nil, 0, errors.New("no Kubernetes object in the input: nothing was judged")
+	}
+	return objects, wrong, nil
+}
