@@ -28,6 +28,9 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&SecurityReport{}, &SecurityReportList{},
 		&ClusterSecurityReport{}, &ClusterSecurityReportList{},
+		&AuditConfiguration{}, &AuditConfigurationList{},
+		&SecurityException{}, &SecurityExceptionList{},
+		&ClusterSecurityException{}, &ClusterSecurityExceptionList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

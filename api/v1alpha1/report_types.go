@@ -45,7 +45,7 @@ const (
 
 // SkipReason says why a check could not look.
 //
-// +kubebuilder:validation:Enum=SourceForbidden;SourceNotServed;SourceSyncing;DataMissing;CheckFailed
+// +kubebuilder:validation:Enum=SourceForbidden;SourceNotServed;SourceSyncing;DataMissing;CheckFailed;ExpressionFailed;NamespaceExcluded
 type SkipReason string
 
 // The reasons for which a check is skipped.
@@ -60,6 +60,10 @@ const (
 	SkipDataMissing SkipReason = "DataMissing"
 	// SkipCheckFailed: the check itself broke down on this subject. This is a defect; please report it.
 	SkipCheckFailed SkipReason = "CheckFailed"
+	// SkipExpressionFailed: the expression of a custom check could not be evaluated on this subject.
+	SkipExpressionFailed SkipReason = "ExpressionFailed"
+	// SkipNamespaceExcluded: the AuditConfiguration leaves the namespace out. Nothing in it is judged.
+	SkipNamespaceExcluded SkipReason = "NamespaceExcluded"
 )
 
 // Subject is the object that a report is about.
