@@ -204,6 +204,19 @@ type Finding struct {
 	Since metav1.Time `json:"since"`
 }
 
+// ExceptionKind is a kind of exceptions.
+//
+// +kubebuilder:validation:Enum=SecurityException;ClusterSecurityException
+type ExceptionKind string
+
+// The kinds of exceptions.
+const (
+	// KindSecurityException: in the namespace of what it exempts.
+	KindSecurityException ExceptionKind = "SecurityException"
+	// KindClusterSecurityException: of the cluster's administrators.
+	KindClusterSecurityException ExceptionKind = "ClusterSecurityException"
+)
+
 // Exemption is a finding that an exception exempts.
 type Exemption struct {
 	// Check that found it.
@@ -220,6 +233,24 @@ type Exemption struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
+
+	// Container that the finding is about, if it is about one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Container string `json:"container,omitempty"`
+
+	// Object that the finding is about, where that is not the report's subject.
+	// +optional
+	Object *ObjectReference `json:"object,omitempty"`
+
+	// Field that the finding is about, from the root of that object.
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	Path string `json:"path"`
+
+	// Kind of the exception.
+	// +required
+	ExceptionKind ExceptionKind `json:"exceptionKind"`
 
 	// Name of the exception.
 	// +required

@@ -44,6 +44,8 @@ type Check struct {
 	Needs []Resource
 	// Off leaves the check out of what runs. It is listed and explained like any other.
 	Off bool
+	// Regraded says that all findings have the check's Severity, whatever the function says.
+	Regraded bool
 
 	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Image, Placed,
 	// Connected and Namespace is set, but for Connected beside Namespace: then workloads are judged by what sets them apart.
@@ -89,6 +91,7 @@ var frameworks = map[Framework]bool{
 
 // Set is a validated set of checks, the same for one whole evaluation. A shape's verdict is kept per Set.
 type Set struct {
+	settings  Settings
 	checks    []Check
 	byID      map[string]*Check
 	pod       []*Check
@@ -106,10 +109,15 @@ type Set struct {
 // anything else changes that its workload depends on; to judge it anew takes some microseconds, to keep all of them megabytes.
 const keptVerdicts = 1024
 
-// NewSet validates checks and sorts them by id. Those that are off are known to the set, and never run. The error names
+// NewSet returns a set of checks that runs with the default settings; see NewSetWith.
+func NewSet(checks []Check) (*Set, error) { return NewSetWith(checks, DefaultSettings()) }
+
+// NewSetWith validates checks and sorts them by id. Those that are off are known to the set, and never run. The error names
 // every check that is not complete.
-func NewSet(checks []Check) (*Set, error) {
-	s := &Set{checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks)), verdicts: lru.New(keptVerdicts)}
+func NewSetWith(checks []Check, settings Settings) (*Set, error) {
+	s := &Set{
+		settings: settings, checks: slices.Clone(checks), byID: make(map[string]*Check, len(checks)), verdicts: lru.New(keptVerdicts),
+	}
 	slices.SortFunc(s.checks, func(a, b Check) int { return cmp.Compare(a.ID, b.ID) })
 	var errs []error
 	for i := range s.checks {

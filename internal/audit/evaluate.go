@@ -18,8 +18,10 @@ type Result struct {
 	TemplateHash string
 	// Findings, worst first.
 	Findings []Finding
-	// Exemptions are findings that an exception exempts.
-	Exemptions []v1alpha1.Exemption
+	// Exempted are findings that an exception exempts, worst first.
+	Exempted []Exempted
+	// Uses of exceptions.
+	Uses []Use
 	// Skips, sorted by check.
 	Skips []Skip
 	// Network of a namespace; nil where it is not known.
@@ -35,17 +37,33 @@ func (s *Set) Evaluate(ns *Namespace) []Result {
 		ns.look()
 	}
 	results := make([]Result, 0, len(ns.Workloads)+1)
-	for _, w := range ns.Workloads {
+	for _, w := range s.Judged(ns) {
 		results = append(results, s.EvaluateWorkload(ns, w))
 	}
 	return append(results, s.EvaluateNamespace(ns))
 }
 
+// Judged returns the workloads of a namespace that are judged: all, or none where it is left out.
+func (s *Set) Judged(ns *Namespace) []*Workload {
+	if s.settings.Excluded {
+		return nil
+	}
+	return ns.Workloads
+}
+
 // EvaluateNamespace judges a namespace itself.
 func (s *Set) EvaluateNamespace(ns *Namespace) Result {
-	r := runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
-	v := verdict{findings: r.findings, skips: r.skips}
 	subject := ns.Subject()
+	if s.settings.Excluded {
+		r := s.runIn(ns, s.namespace, func(_ *Check, r *Reporter) {
+			r.Skip(v1alpha1.SkipNamespaceExcluded, "the AuditConfiguration leaves this namespace out: nothing in it is judged")
+		})
+		v := verdict{skips: r.skips}
+		return v.result(subject, subject.ReportName(), len(s.namespace))
+	}
+	r := s.runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
+	v := verdict{findings: r.findings, skips: r.skips}
+	v.exempt(s, ns, ns.candidate())
 	result := v.result(subject, subject.ReportName(), len(s.namespace))
 	if ns.Missing(NetworkPolicies, ClusterNetworkPolicies) == nil && ns.MissingWorkloads() == nil {
 		result.Network = &ns.Network
@@ -55,13 +73,13 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 
 // EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
-	m, live := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View)
+	m, live, sensitive := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View), s.settings.sensitive(w)
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
-		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject})
+		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject, Sensitive: sensitive})
 		s.judgeConnected(&m, variantOf(ns.Network.View, w.Template, w.TemplateLabels), pod, seenIn, ns)
 		m.ofTemplate = len(m.findings)
 	}
@@ -75,18 +93,19 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 			seenIn = ""
 		}
 		if v.shape != shape {
-			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject})
+			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
 		}
 		s.judgeConnected(&m, v, pod, seenIn, ns)
 	}
 	if u := ns.Missing(Pods); u != nil {
-		var r Reporter
+		r := Reporter{settings: &s.settings}
 		for _, c := range s.workload {
 			r.check = c
 			r.SkipUnavailable(u)
 		}
 		m.skips = append(m.skips, r.skips...)
 	}
+	m.exempt(s, ns, w.candidate())
 	result := m.result(w.Subject, w.reportName, len(s.workload))
 	result.TemplateHash = w.TemplateHash
 	return result
@@ -96,7 +115,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) *Pod {
 	placed.Pod, placed.Around = shape.Pod(), &ns.Surroundings
 	m.merge(s.judgePod(shape, placed.Pod), seenIn)
-	r := runIn(ns, s.placed, func(c *Check, r *Reporter) { c.Placed(&placed, r) })
+	r := s.runIn(ns, s.placed, func(c *Check, r *Reporter) { c.Placed(&placed, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 	return placed.Pod
 }
@@ -104,7 +123,7 @@ func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespa
 // judgeConnected adds what is to be said of one variant's connections.
 func (s *Set) judgeConnected(m *merger, v variant, pod *Pod, seenIn v1alpha1.SeenIn, ns *Namespace) {
 	connected := ns.connected(v, pod)
-	r := runIn(ns, s.connected, func(c *Check, r *Reporter) { c.Connected(connected, r) })
+	r := s.runIn(ns, s.connected, func(c *Check, r *Reporter) { c.Connected(connected, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 }
 
@@ -124,6 +143,7 @@ var clean verdict
 func (s *Set) verdictOn(pod *Pod) *verdict {
 	r := reporters.Get().(*Reporter) //nolint:forcetypeassert // nothing else is put there
 	defer reporters.Put(r)
+	r.settings = &s.settings
 	r.run(s.pod, func(c *Check, r *Reporter) { c.Pod(pod, r) })
 	for container := range pod.Containers() {
 		image := Image{container, ReferenceOf(container.Image)}
@@ -138,8 +158,8 @@ func (s *Set) verdictOn(pod *Pod) *verdict {
 }
 
 // runIn runs checks that need more than their subject, and skips those whose needs are not met.
-func runIn(ns *Namespace, checks []*Check, call func(*Check, *Reporter)) *Reporter {
-	var r Reporter
+func (s *Set) runIn(ns *Namespace, checks []*Check, call func(*Check, *Reporter)) *Reporter {
+	r := Reporter{settings: &s.settings}
 	r.run(checks, func(c *Check, r *Reporter) {
 		if u := ns.Missing(c.Needs...); u != nil {
 			r.SkipUnavailable(u)
@@ -154,16 +174,26 @@ func runIn(ns *Namespace, checks []*Check, call func(*Check, *Reporter)) *Report
 type verdict struct {
 	findings []Finding
 	skips    []Skip
+	exempted []Exempted
+	uses     []Use
+}
+
+// exempt takes out the findings that exceptions exempt.
+func (v *verdict) exempt(s *Set, ns *Namespace, c *candidate) {
+	if len(v.findings) > 0 {
+		v.findings, v.exempted, v.uses = exempt(v.findings, s.exceptionsFor(ns, c), &s.settings.Exceptions, c)
+	}
 }
 
 // result sorts a verdict of that many checks out. A check with findings counts as failed, whatever it had to skip; one that
-// skipped anything has not passed.
+// skipped anything has not passed, nor has one with findings that are exempted.
 func (v *verdict) result(subject Subject, report string, checks int) Result {
-	r := Result{Subject: subject, Report: report, Findings: v.findings, Passed: checks}
-	if len(v.findings)+len(v.skips) == 0 {
+	r := Result{Subject: subject, Report: report, Findings: v.findings, Exempted: v.exempted, Uses: v.uses, Passed: checks}
+	if len(v.findings)+len(v.skips)+len(v.exempted) == 0 {
 		return r
 	}
 	slices.SortFunc(r.Findings, compareFindings)
+	slices.SortFunc(r.Exempted, func(a, b Exempted) int { return compareFindings(a.Finding, b.Finding) })
 	done := make(map[string]bool)
 	for _, f := range r.Findings {
 		done[f.Check] = true
@@ -176,6 +206,9 @@ func (v *verdict) result(subject Subject, report string, checks int) Result {
 			done[skip.Check] = true
 			r.Skips = append(r.Skips, skip)
 		}
+	}
+	for i := range r.Exempted {
+		done[r.Exempted[i].Check] = true
 	}
 	r.Passed -= len(done)
 	return r

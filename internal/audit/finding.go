@@ -68,6 +68,7 @@ type Skip struct {
 
 // Reporter takes what checks find in one subject, one after the other.
 type Reporter struct {
+	settings *Settings
 	check    *Check
 	findings []Finding
 	skips    []Skip
@@ -94,10 +95,13 @@ func (r *Reporter) runSome(checks []*Check, call func(*Check, *Reporter)) (n int
 	return n
 }
 
+// Settings returns what is set of how the subject is judged. It must not be changed.
+func (r *Reporter) Settings() *Settings { return r.settings }
+
 // Find reports a violation. An empty severity stands for the check's own.
 func (r *Reporter) Find(f Finding) {
 	f.Check = r.check.ID
-	if f.Severity == "" {
+	if f.Severity == "" || r.check.Regraded {
 		f.Severity = r.check.Severity
 	}
 	r.findings = append(r.findings, f)

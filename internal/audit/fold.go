@@ -84,6 +84,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 		f.ns.Workloads = append(f.ns.Workloads, w)
 	}
 	slices.SortFunc(f.ns.Workloads, func(a, b *Workload) int { return cmp.Compare(a.reportName, b.reportName) })
+	f.ns.hold(now)
 	f.ns.Selectable = f.ns.selectable()
 	f.ns.look()
 	return f.ns
@@ -174,9 +175,7 @@ func (f *folder) settled(owner Owner, created time.Time) bool {
 	if !until.After(f.now) {
 		return true
 	}
-	if f.ns.Recheck.IsZero() || until.Before(f.ns.Recheck) {
-		f.ns.Recheck = until
-	}
+	f.ns.recheckAt(until)
 	return false
 }
 

@@ -22,6 +22,9 @@ type Inputs struct {
 	// ofTemplate is the template with the labels that policies select by.
 	ofTemplate variant
 	static     bool
+	// exceptions stands for those that may exempt its findings.
+	exceptions uint64
+	sensitive  bool
 	// mixed: the namespace has Pods that are isolated, by direction.
 	mixed [2]bool
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
@@ -32,7 +35,7 @@ type Inputs struct {
 func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	i := Inputs{
 		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(ns.Network.View),
-		static: w.Static, around: ns.around,
+		static: w.Static, around: ns.around, exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.sensitive(w),
 		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
 	if w.Template != nil {
@@ -44,7 +47,8 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 // Equal says whether the verdict must be the same.
 func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
-		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed && i.around == j.around
+		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed && i.around == j.around &&
+		i.exceptions == j.exceptions && i.sensitive == j.sensitive
 }
 
 // Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an

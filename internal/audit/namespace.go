@@ -4,7 +4,10 @@
 package audit
 
 import (
+	"iter"
 	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/netpol"
@@ -33,6 +36,8 @@ type Inventory struct {
 	ServerVersion string
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
+	// Exceptions are those of the namespace and of the cluster, in no order.
+	Exceptions []*ExceptionRecord
 	// Gone returns when the object that a reference names was deleted, if that is not long ago. It may be nil.
 	Gone func(Owner) (time.Time, bool)
 }
@@ -62,6 +67,8 @@ type Namespace struct {
 	// Recheck is when the evaluation would come out differently without any event, or zero.
 	Recheck time.Time
 
+	// inForce are the exceptions that hold here at the time of the evaluation, as far as the settings let them.
+	inForce []*ExceptionRecord
 	// around stands for the Surroundings and for what is Unavailable.
 	around uint64
 }
@@ -85,6 +92,48 @@ type Workload struct {
 	Created time.Time
 
 	reportName string
+}
+
+// podLabels returns the labels of its Pods: of its template, and of those that live.
+func (w *Workload) podLabels() iter.Seq[*Labels] {
+	return func(yield func(*Labels) bool) {
+		if w.Template != nil && !yield(w.TemplateLabels) {
+			return
+		}
+		for _, p := range w.Pods {
+			if !yield(p.Labels) {
+				return
+			}
+		}
+	}
+}
+
+// candidate returns the workload as exceptions see it. Where it has a template, that one's labels count.
+func (w *Workload) candidate() *candidate {
+	c := &candidate{kind: w.Kind, name: w.Name}
+	for l := range w.podLabels() {
+		c.labels = append(c.labels, l)
+		if w.Template != nil {
+			break
+		}
+	}
+	return c
+}
+
+// candidate returns the namespace as exceptions see it.
+func (n *Namespace) candidate() *candidate {
+	c := &candidate{kind: KindNamespace, name: n.Name, objects: true}
+	if n.Namespace != nil {
+		c.labels = []labels.Labels{labels.Set(n.Namespace.Labels)}
+	}
+	return c
+}
+
+// recheckAt notes that the evaluation comes out differently at a time without any event.
+func (n *Namespace) recheckAt(at time.Time) {
+	if n.Recheck.IsZero() || at.Before(n.Recheck) {
+		n.Recheck = at
+	}
 }
 
 // ReportName returns the name of the workload's report.

@@ -51,10 +51,10 @@ func Judge(set *audit.Set, ns *audit.Namespace, previous Previous, now time.Time
 	}
 	verdicts := make([]Verdict, 0, len(ns.Workloads)+1)
 	var findings, exempted report.Tally
-	for _, w := range ns.Workloads {
+	for _, w := range set.Judged(ns) {
 		v := judgeWorkload(set, ns, w, &previous, now)
 		findings.Add(v.Findings)
-		exempted.Add(v.Exempted)
+		exempted.Add(v.ExemptedFindings())
 		verdicts = append(verdicts, v)
 	}
 	result := set.EvaluateNamespace(ns)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/report"
@@ -23,10 +24,11 @@ type Entry struct {
 	// Inputs of the verdict; of a workload only.
 	Inputs audit.Inputs
 	// Hash of what the report says.
-	Hash report.Hash
-	// Findings and exempted ones.
-	Findings, Exempted report.Tally
-	Skips              []audit.Skip
+	Hash     report.Hash
+	Findings report.Tally
+	// Exempted is nil where no exception is about any finding.
+	Exempted *Exempted
+	Skips    []audit.Skip
 	// Network of a namespace; nil where it is not known.
 	Network *Network
 	// Passed is a number of checks.
@@ -42,19 +44,39 @@ type Network struct {
 	ReachMetadata int
 }
 
+// Exempted is what exceptions do to the findings of one subject.
+type Exempted struct {
+	Findings report.Tally
+	Uses     []Use
+}
+
+// Use is what an exception does.
+type Use struct {
+	// Cluster says that it is a ClusterSecurityException.
+	Cluster bool
+	Name    string
+	// Matches are the findings that it exempts, Denied those that it may not exempt for their severity.
+	Matches, Denied int32
+}
+
 // EntryOf makes the entry of a verdict.
 func EntryOf(result *audit.Result) *Entry {
-	var exempted report.Tally
-	for _, e := range result.Exemptions {
-		exempted.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: e.Check, Severity: e.Severity}, 1)})
-	}
 	e := &Entry{
 		Kind:     result.KindLabel(),
 		Name:     report.CleanName(result.Name),
 		Findings: report.TallyOf(result.Findings),
-		Exempted: exempted,
 		Skips:    result.Skips,
 		Passed:   result.Passed,
+	}
+	if len(result.Uses) > 0 {
+		e.Exempted = &Exempted{}
+		for i := range result.Exempted {
+			f := &result.Exempted[i]
+			e.Exempted.Findings.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: f.Check, Severity: f.Severity}, 1)})
+		}
+		for _, u := range result.Uses {
+			e.Exempted.Uses = append(e.Exempted.Uses, Use{u.By.Cluster(), u.By.Name, u.Matches, u.Denied})
+		}
 	}
 	if n := result.Network; n != nil {
 		e.Network = &Network{n.Unisolated[netpol.Ingress], n.Unisolated[netpol.Egress], n.ReachMetadata}
@@ -62,8 +84,29 @@ func EntryOf(result *audit.Result) *Entry {
 	return e
 }
 
+// ExemptedFindings returns the findings that exceptions exempt.
+func (e *Entry) ExemptedFindings() report.Tally {
+	if e.Exempted == nil {
+		return nil
+	}
+	return e.Exempted.Findings
+}
+
+// excluded says whether it is of a namespace that the configuration leaves out: it was not judged, and counts for nothing.
+func (e *Entry) excluded() bool {
+	return len(e.Skips) > 0 && e.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded
+}
+
 // Entries are the entries of one namespace by the name of their report. They are not changed once they are put.
 type Entries map[string]*Entry
+
+// Excluded says whether the configuration leaves the namespace out.
+func (e Entries) Excluded() bool {
+	for _, only := range e {
+		return len(e) == 1 && only.excluded()
+	}
+	return false
+}
 
 // Ledger holds the entries of all namespaces. It is safe for concurrent use.
 type Ledger struct {
@@ -99,8 +142,11 @@ type subjects struct {
 func sumOf(entries iter.Seq[*Entry]) sum {
 	s := sum{skips: make(map[string]int)}
 	for e := range entries {
+		if e.excluded() {
+			continue
+		}
 		s.findings.Add(e.Findings)
-		s.exempted.Add(e.Exempted)
+		s.exempted.Add(e.ExemptedFindings())
 		for _, skip := range e.Skips {
 			s.skips[skip.Check]++
 		}
@@ -232,7 +278,7 @@ func (l *Ledger) Totals() report.Totals {
 		Tally: slices.Clone(l.total.findings), Exempted: l.total.exempted.Total(), Skipped: len(l.total.skips),
 	}
 	failed := make(map[string]bool, len(t.Tally))
-	for _, c := range t.Tally {
+	for _, c := range slices.Concat(t.Tally, l.total.exempted) {
 		failed[c.Check] = true
 	}
 	passed := make(map[string]bool)

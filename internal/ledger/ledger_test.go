@@ -62,6 +62,18 @@ func setOf(t *testing.T, pod, namespace string) *audit.Set {
 	return set
 }
 
+// An exception of either kind.
+var (
+	everywhere = &audit.ExceptionRecord{Object: audit.Object{Name: "everywhere"}, Reason: "r"}
+	own        = &audit.ExceptionRecord{Object: audit.Object{Namespace: "shop", Name: "own"}, Reason: "r"}
+)
+
+func exempted(c counts) *Exempted { return &Exempted{Findings: tallyFrom(c)} }
+
+func finding(check string, severity v1alpha1.Severity, path string) audit.Finding {
+	return audit.Finding{Check: check, Severity: severity, Path: path, Message: "m"}
+}
+
 func TestTotals(t *testing.T) {
 	set, other := setOf(t, "on-pods", "on-namespaces"), setOf(t, "on-pods-too", "on-namespaces")
 	workload, namespace := &Entry{Kind: "Pod"}, &Entry{Kind: "Namespace"}
@@ -83,10 +95,10 @@ func TestTotals(t *testing.T) {
 		"findings and exemptions are summed over everything, the cluster's own too": {
 			namespaces: map[string]put{
 				"a": {set, Entries{
-					"x": {Findings: tallyFrom(counts{{Check: "c", Severity: high}: 2, {Check: "d", Severity: low}: 1}), Exempted: tallyFrom(counts{{Check: "e", Severity: low}: 3})},
+					"x": {Findings: tallyFrom(counts{{Check: "c", Severity: high}: 2, {Check: "d", Severity: low}: 1}), Exempted: exempted(counts{{Check: "e", Severity: low}: 3})},
 					"y": {Findings: tallyFrom(counts{{Check: "c", Severity: high}: 1, {Check: "on-pods", Severity: low}: 1})},
 				}},
-				"b": {set, Entries{"x": {Findings: tallyFrom(counts{{Check: "c", Severity: critical}: 1}), Exempted: tallyFrom(counts{{Check: "e", Severity: high}: 1})}}},
+				"b": {set, Entries{"x": {Findings: tallyFrom(counts{{Check: "c", Severity: critical}: 1}), Exempted: exempted(counts{{Check: "e", Severity: high}: 1})}}},
 				"":  {set, nil},
 			},
 			want: report.Totals{
@@ -129,7 +141,7 @@ func TestTotals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := New()
 			// What was there before, in whatever namespaces, leaves nothing behind.
-			before := Entries{"x": fails("gone"), "y": skips("gone", v1alpha1.SkipDataMissing), "z": namespace, "u": {Exempted: tallyFrom(counts{{Check: "e", Severity: low}: 3})}}
+			before := Entries{"x": fails("gone"), "y": skips("gone", v1alpha1.SkipDataMissing), "z": namespace, "u": {Exempted: exempted(counts{{Check: "e", Severity: low}: 3})}}
 			l.Put("gone", other, before)
 			for namespace, put := range tc.namespaces {
 				l.Put(namespace, other, before)
@@ -166,7 +178,8 @@ func TestTotalsAreTheSameFromStoredReports(t *testing.T) {
 			{Subject: subject("Pod", "b"), Findings: many},
 			{
 				Subject: subject("Namespace", "bad"), Skips: []audit.Skip{{Check: "on-namespaces", Reason: v1alpha1.SkipDataMissing}},
-				Exemptions: []v1alpha1.Exemption{{Check: "e", Severity: high, Message: "m"}, {Check: "f", Severity: low, Message: "m"}},
+				Exempted: []audit.Exempted{{Finding: finding("e", high, "p"), By: everywhere}, {Finding: finding("f", low, "p"), By: everywhere}},
+				Uses:     []audit.Use{{By: everywhere, Matches: 2}},
 			},
 		},
 	}
@@ -241,18 +254,24 @@ func TestWhichReportsAreKept(t *testing.T) {
 
 func TestEntryOf(t *testing.T) {
 	result := &audit.Result{
-		Subject:    audit.Subject{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "web"},
-		Findings:   []audit.Finding{{Check: "a", Severity: high}, {Check: "a", Severity: high, Path: "p"}, {Check: "b", Severity: low}},
-		Exemptions: []v1alpha1.Exemption{{Check: "a", Severity: high}, {Check: "a", Severity: high}, {Check: "c", Severity: low}},
-		Skips:      []audit.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
-		Passed:     1,
+		Subject:  audit.Subject{APIVersion: "argoproj.io/v1alpha1", Kind: "Rollout", Name: "web"},
+		Findings: []audit.Finding{{Check: "a", Severity: high}, {Check: "a", Severity: high, Path: "p"}, {Check: "b", Severity: low}},
+		Exempted: []audit.Exempted{
+			{Finding: finding("a", high, "q"), By: everywhere}, {Finding: finding("a", high, "r"), By: everywhere}, {Finding: finding("c", low, "p"), By: own},
+		},
+		Uses:   []audit.Use{{By: everywhere, Matches: 2}, {By: own, Matches: 1, Denied: 4}},
+		Skips:  []audit.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
+		Passed: 1,
 	}
 	want := &Entry{
 		Kind: "Other", Name: "web",
 		Findings: tallyFrom(counts{{Check: "a", Severity: high}: 2, {Check: "b", Severity: low}: 1}),
-		Exempted: tallyFrom(counts{{Check: "a", Severity: high}: 2, {Check: "c", Severity: low}: 1}),
-		Skips:    result.Skips,
-		Passed:   1,
+		Exempted: &Exempted{
+			Findings: tallyFrom(counts{{Check: "a", Severity: high}: 2, {Check: "c", Severity: low}: 1}),
+			Uses:     []Use{{Cluster: true, Name: "everywhere", Matches: 2}, {Name: "own", Matches: 1, Denied: 4}},
+		},
+		Skips:  result.Skips,
+		Passed: 1,
 	}
 	if diff := cmp.Diff(want, EntryOf(result), ignoreInputs); diff != "" {
 		t.Errorf("entry (-want +got):\n%s", diff)

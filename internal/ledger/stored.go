@@ -99,11 +99,34 @@ func storedClusterReport(o runtime.Object) (*StoredReport, error) {
 // countedReport is what is kept of another shard's report.
 func countedReport(r *v1alpha1.SecurityReport) *StoredReport {
 	e := &Entry{Kind: unique.Make(r.Labels[v1alpha1.LabelSubjectKind]).Value(), Findings: report.TallyOfReport(r)}
-	if n := r.Summary.Exempted; n > 0 {
-		e.Exempted = report.Tally{{N: n}} // by which check, the cluster's report does not say
+	if r.Summary.Exempted > 0 {
+		e.Exempted = exemptedOf(r)
 	}
 	for _, skip := range r.Skips {
 		e.Skips = append(e.Skips, audit.Skip{Check: unique.Make(skip.Check).Value(), Reason: skip.Reason})
 	}
 	return &StoredReport{Object: audit.ObjectFrom(r), Hash: report.HashOf(r), Kind: e.Kind, Counts: e}
+}
+
+// exemptedOf returns what exceptions do to the findings of a report, as far as it lists that. Those that it does not list
+// count for no check. Of a namespace's own exceptions its shard keeps count.
+func exemptedOf(r *v1alpha1.SecurityReport) *Exempted {
+	e := &Exempted{}
+	for i := range r.Exemptions {
+		x := &r.Exemptions[i]
+		e.Findings.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: unique.Make(x.Check).Value(), Severity: x.Severity}, 1)})
+		if x.ExceptionKind != v1alpha1.KindClusterSecurityException {
+			continue
+		}
+		at := slices.IndexFunc(e.Uses, func(u Use) bool { return u.Name == x.Exception })
+		if at < 0 {
+			at = len(e.Uses)
+			e.Uses = append(e.Uses, Use{Cluster: true, Name: unique.Make(x.Exception).Value()})
+		}
+		e.Uses[at].Matches++
+	}
+	if n := r.Summary.Exempted - int32(len(r.Exemptions)); n > 0 { //nolint:gosec // G115: at most MaxExemptions
+		e.Findings.Add(report.Tally{{N: n}})
+	}
+	return e
 }

@@ -68,7 +68,7 @@ func twoNamespaces() *ledger.Ledger {
 		"deployment-web": {
 			Kind: "Deployment", Name: "web",
 			Findings:   tallyFrom(counts{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1}),
-			Exempted:   tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}),
+			Exempted:   &ledger.Exempted{Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1})},
 			Remembered: report.Remember([]v1alpha1.Finding{standing("privileged-container", critical, 5), standing("image-tag-latest", low, 0)}),
 		},
 		"deployment-api": {
@@ -87,6 +87,9 @@ func twoNamespaces() *ledger.Ledger {
 	})
 	l.Put("empty", nil, ledger.Entries{
 		"namespace-empty": {Kind: "Namespace", Name: "empty", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipSourceForbidden}}},
+	})
+	l.Put("left-out", nil, ledger.Entries{
+		"namespace-left-out": {Kind: "Namespace", Name: "left-out", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipNamespaceExcluded}}},
 	})
 	l.Put("", nil, ledger.Entries{
 		"node-a": {Kind: "Other", Name: "a", Findings: tallyFrom(counts{{Check: "privileged-container", Severity: high}: 1})},
@@ -135,6 +138,9 @@ kubersafe_audited_checks{namespace="shop"} 8
 # HELP kubersafe_cluster_violations Current violations of subjects that belong to no namespace.
 # TYPE kubersafe_cluster_violations gauge
 kubersafe_cluster_violations{category="pod-security",check="privileged-container",severity="High"} 2
+# HELP kubersafe_excluded_namespaces Namespaces that the AuditConfiguration leaves out.
+# TYPE kubersafe_excluded_namespaces gauge
+kubersafe_excluded_namespaces 1
 # HELP kubersafe_exempted_violations Current violations that an exception exempts. They are not among the other violations.
 # TYPE kubersafe_exempted_violations gauge
 kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="Deployment",namespace="shop",severity="Low"} 1
@@ -198,6 +204,9 @@ kubersafe_source_state{resource="pods",state="Syncing"} 1
 			s.Ledger = ledger.New()
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
 		}, `
+# HELP kubersafe_excluded_namespaces Namespaces that the AuditConfiguration leaves out.
+# TYPE kubersafe_excluded_namespaces gauge
+kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
@@ -210,6 +219,9 @@ kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
 # HELP kubersafe_cluster_violations Current violations of subjects that belong to no namespace.
 # TYPE kubersafe_cluster_violations gauge
 kubersafe_cluster_violations{category="",check="gone",severity="Low"} 1
+# HELP kubersafe_excluded_namespaces Namespaces that the AuditConfiguration leaves out.
+# TYPE kubersafe_excluded_namespaces gauge
+kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
@@ -348,7 +360,7 @@ func TestLint(t *testing.T) {
 		}
 	}
 	want := []string{
-		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_evaluation_duration_seconds", "kubersafe_exempted_violations",
+		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_evaluation_duration_seconds", "kubersafe_excluded_namespaces", "kubersafe_exempted_violations",
 		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_network_metadata_reachable_workloads", "kubersafe_network_unisolated_workloads",
 		"kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
 		"kubersafe_report_writes_total", "kubersafe_score", "kubersafe_skipped_checks", "kubersafe_source_state", "kubersafe_subjects",

@@ -5,6 +5,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -80,6 +81,10 @@ var families = []family{
 		[]string{"kind", "namespace"}, inNamespaces(subjects),
 	},
 	{
+		"kubersafe_excluded_namespaces", "Namespaces that the AuditConfiguration leaves out.",
+		nil, excludedNamespaces,
+	},
+	{
 		"kubersafe_score", "Score of a namespace with all its workloads: 100 without violations, down to 0.",
 		[]string{"namespace"}, inNamespaces(score),
 	},
@@ -110,11 +115,11 @@ var families = []family{
 	},
 }
 
-// inNamespaces collects namespace by namespace.
+// inNamespaces collects namespace by namespace. Of those that are left out there is nothing to tell: not judged is not clean.
 func inNamespaces(collect func(s *snapshot, out *samples, namespace string, entries ledger.Entries)) func(*snapshot, *samples) {
 	return func(s *snapshot, out *samples) {
 		for namespace, entries := range s.namespaces {
-			if namespace != "" {
+			if namespace != "" && !entries.Excluded() {
 				collect(s, out, namespace, entries)
 				out.settle()
 			}
@@ -151,7 +156,7 @@ func clusterViolations(s *snapshot, out *samples) {
 
 func exemptedViolations(s *snapshot, out *samples, namespace string, entries ledger.Entries) {
 	for _, e := range entries {
-		for _, c := range e.Exempted {
+		for _, c := range e.ExemptedFindings() {
 			out.add(float64(c.N), s.category(c.Check), c.Check, e.Kind, namespace, string(c.Severity()))
 		}
 	}
@@ -190,7 +195,7 @@ func auditedChecks(_ *snapshot, out *samples, namespace string, entries ledger.E
 	failed := make(map[string]bool)
 	for _, e := range entries {
 		clear(failed)
-		for _, c := range e.Findings {
+		for _, c := range slices.Concat(e.Findings, e.ExemptedFindings()) {
 			failed[c.Check] = true
 		}
 		audited += e.Passed + len(failed)
@@ -235,6 +240,19 @@ func metadataWorkloads(_ *snapshot, out *samples, namespace string, entries ledg
 			out.add(float64(e.Network.ReachMetadata), namespace)
 		}
 	}
+}
+
+func excludedNamespaces(s *snapshot, out *samples) {
+	if !s.complete {
+		return
+	}
+	n := 0
+	for _, entries := range s.namespaces {
+		if entries.Excluded() {
+			n++
+		}
+	}
+	out.add(float64(n))
 }
 
 func lastComplete(s *snapshot, out *samples) {

@@ -36,14 +36,14 @@ func Build(
 			OwnerReferences: ownersOf(result.Subject),
 		},
 		Subject: subjectOf(result),
-		Summary: summaryOf(tally, result.Passed, len(result.Exemptions), len(result.Skips)),
+		Summary: summaryOf(tally, result.Passed, len(result.Exempted), len(result.Skips)),
 	}
 	n := len(findings)
 	if n > v1alpha1.MaxFindings || atMost(findings) > findingsBudget {
 		n = fit(findings, v1alpha1.MaxFindings, findingsBudget)
 	}
 	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
-	r.Exemptions = exemptionsOf(result.Exemptions)
+	r.Exemptions = exemptionsOf(result.Exempted)
 	r.Skips = skipsOf(result.Skips)
 	if result.Network != nil {
 		r.Network = result.Network.Summary()
@@ -146,14 +146,10 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 			Severity:  f.Severity,
 			Message:   clean(f.Message, v1alpha1.MaxMessage),
 			Container: clean(f.Container, v1alpha1.MaxName),
+			Object:    objectOf(&f),
 			Path:      cleanUnique(f.Path, v1alpha1.MaxPath),
 			SeenIn:    f.SeenIn,
 			Since:     since,
-		}
-		if f.Object != nil {
-			v.Object = &v1alpha1.ObjectReference{
-				Kind: clean(f.Object.Kind, v1alpha1.MaxKind), Name: clean(f.Object.Name, v1alpha1.MaxName),
-			}
 		}
 		if f.Suggested != "" {
 			v.SuggestedValue = &v1alpha1.Value{Raw: json.RawMessage(f.Suggested)}
@@ -164,6 +160,14 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 		out = append(out, v)
 	}
 	return out
+}
+
+// objectOf returns the object that a finding is about, where that is not the report's subject.
+func objectOf(f *audit.Finding) *v1alpha1.ObjectReference {
+	if f.Object == nil {
+		return nil
+	}
+	return &v1alpha1.ObjectReference{Kind: clean(f.Object.Kind, v1alpha1.MaxKind), Name: clean(f.Object.Name, v1alpha1.MaxName)}
 }
 
 // atMost returns a number of bytes that the JSON of findings does not exceed, without encoding them: nearly all reports are
@@ -187,13 +191,28 @@ func atMost(findings []v1alpha1.Finding) int {
 	return total
 }
 
-func exemptionsOf(exemptions []v1alpha1.Exemption) []v1alpha1.Exemption {
-	out := make([]v1alpha1.Exemption, 0, len(exemptions))
-	for _, e := range exemptions {
-		e.Message = clean(e.Message, v1alpha1.MaxMessage)
-		e.Exception = clean(e.Exception, v1alpha1.MaxName)
-		e.Reason = clean(e.Reason, v1alpha1.MaxMessage)
-		out = append(out, e)
+func exemptionsOf(exempted []audit.Exempted) []v1alpha1.Exemption {
+	out := make([]v1alpha1.Exemption, 0, len(exempted))
+	for i := range exempted {
+		e := &exempted[i]
+		x := v1alpha1.Exemption{
+			Check:         e.Check,
+			Severity:      e.Severity,
+			Message:       clean(e.Message, v1alpha1.MaxMessage),
+			Container:     clean(e.Container, v1alpha1.MaxName),
+			Object:        objectOf(&e.Finding),
+			Path:          cleanUnique(e.Path, v1alpha1.MaxPath),
+			ExceptionKind: v1alpha1.KindSecurityException,
+			Exception:     clean(e.By.Name, v1alpha1.MaxName),
+			Reason:        clean(e.By.Reason, v1alpha1.MaxMessage),
+		}
+		if e.By.Cluster() {
+			x.ExceptionKind = v1alpha1.KindClusterSecurityException
+		}
+		if e.By.Expires != nil {
+			x.ExpirationTime = new(metav1.NewTime(e.By.Expires.Time()))
+		}
+		out = append(out, x)
 	}
 	return out[:fit(out, v1alpha1.MaxExemptions, exemptionsBudget)]
 }

@@ -36,9 +36,20 @@ func TestBuild(t *testing.T) {
 			{Check: "b", Severity: v1alpha1.SeverityHigh, Message: "m", Path: "p", Object: &v1alpha1.ObjectReference{Kind: "Service", Name: "web"}},
 			{Check: "b", Severity: v1alpha1.SeverityLow, Message: "m", Path: "q"},
 		},
-		Exemptions: []v1alpha1.Exemption{{Check: "e", Severity: v1alpha1.SeverityMedium, Message: "m", Exception: "x", Reason: "r"}},
-		Skips:      []audit.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
-		Passed:     2,
+		Exempted: []audit.Exempted{
+			{
+				Finding: audit.Finding{Check: "e", Severity: v1alpha1.SeverityMedium, Message: "m", Container: "api", Path: "p"},
+				By: &audit.ExceptionRecord{
+					Object: audit.Object{Namespace: "shop", Name: "x"}, Reason: "r", Expires: new(audit.MomentOf(now)),
+				},
+			},
+			{
+				Finding: audit.Finding{Check: "f", Severity: v1alpha1.SeverityHigh, Message: "m", Path: "q", Object: &v1alpha1.ObjectReference{Kind: "Service", Name: "web"}},
+				By:      &audit.ExceptionRecord{Object: audit.Object{Name: "y"}, Reason: "s"},
+			},
+		},
+		Skips:  []audit.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
+		Passed: 2,
 	}
 	want := &v1alpha1.SecurityReport{
 		ObjectMeta: metav1.ObjectMeta{
@@ -49,7 +60,7 @@ func TestBuild(t *testing.T) {
 		Subject: v1alpha1.Subject{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "u-1", TemplateHash: "0123456789"},
 		Summary: v1alpha1.Summary{
 			Score: 51, Worst: v1alpha1.SeverityCritical, WorstCheck: "privileged-container",
-			Critical: 1, High: 1, Low: 1, Passed: 2, Exempted: 1, Skipped: 1,
+			Critical: 1, High: 1, Low: 1, Passed: 2, Exempted: 2, Skipped: 1,
 		},
 		Findings: []v1alpha1.Finding{
 			{
@@ -60,8 +71,17 @@ func TestBuild(t *testing.T) {
 			{Check: "b", Severity: v1alpha1.SeverityHigh, Message: "m", Path: "p", Object: &v1alpha1.ObjectReference{Kind: "Service", Name: "web"}, Since: since},
 			{Check: "b", Severity: v1alpha1.SeverityLow, Message: "m", Path: "q", Since: since},
 		},
-		Exemptions: []v1alpha1.Exemption{{Check: "e", Severity: v1alpha1.SeverityMedium, Message: "m", Exception: "x", Reason: "r"}},
-		Skips:      []v1alpha1.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
+		Exemptions: []v1alpha1.Exemption{
+			{
+				Check: "e", Severity: v1alpha1.SeverityMedium, Message: "m", Container: "api", Path: "p",
+				ExceptionKind: v1alpha1.KindSecurityException, Exception: "x", Reason: "r", ExpirationTime: &since,
+			},
+			{
+				Check: "f", Severity: v1alpha1.SeverityHigh, Message: "m", Object: &v1alpha1.ObjectReference{Kind: "Service", Name: "web"}, Path: "q",
+				ExceptionKind: v1alpha1.KindClusterSecurityException, Exception: "y", Reason: "s",
+			},
+		},
+		Skips: []v1alpha1.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
 	}
 	got, remembered := Build("shop", &result, nil, now)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -226,8 +246,8 @@ func hostile(seed uint64, text string, count int) audit.Result {
 		}
 		result.Findings = append(result.Findings, f)
 		if random.IntN(2) == 0 {
-			result.Exemptions = append(result.Exemptions, v1alpha1.Exemption{
-				Check: f.Check, Severity: f.Severity, Message: some(), Exception: some(), Reason: some(),
+			result.Exempted = append(result.Exempted, audit.Exempted{
+				Finding: f, By: &audit.ExceptionRecord{Object: audit.Object{Name: some()}, Reason: some()},
 			})
 			result.Skips = append(result.Skips, audit.Skip{Check: f.Check, Reason: v1alpha1.SkipCheckFailed, Message: some()})
 		}
@@ -268,8 +288,8 @@ func checkStorable(t *testing.T, bounds *schema, result *audit.Result, r *v1alph
 			t.Errorf("%d %s findings are counted, want %d", counted, severity, want)
 		}
 	}
-	if int(s.Exempted) != len(result.Exemptions) || int(s.Skipped) != len(result.Skips) || int(s.Passed) != result.Passed {
-		t.Errorf("summary %+v does not count %d exemptions, %d skips, %d passed", s, len(result.Exemptions), len(result.Skips), result.Passed)
+	if int(s.Exempted) != len(result.Exempted) || int(s.Skipped) != len(result.Skips) || int(s.Passed) != result.Passed {
+		t.Errorf("summary %+v does not count %d exemptions, %d skips, %d passed", s, len(result.Exempted), len(result.Skips), result.Passed)
 	}
 
 	var stored v1alpha1.SecurityReport

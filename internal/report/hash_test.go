@@ -34,7 +34,8 @@ func full() *v1alpha1.SecurityReport {
 			SuggestedValue: &v1alpha1.Value{Raw: json.RawMessage(`"<v>"`)}, SeenIn: v1alpha1.SeenInPods, Since: metav1.NewTime(now),
 		}, {Check: "b", Severity: low, Message: "n", Path: "q", Since: metav1.NewTime(now)}},
 		Exemptions: []v1alpha1.Exemption{{
-			Check: "e", Severity: low, Message: "m", Exception: "x", Reason: "r", ExpirationTime: ptr.To(metav1.NewTime(now)),
+			Check: "e", Severity: low, Message: "m", Container: "c", Object: &v1alpha1.ObjectReference{Kind: "Service", Name: "s"}, Path: "p",
+			ExceptionKind: v1alpha1.KindSecurityException, Exception: "x", Reason: "r", ExpirationTime: ptr.To(metav1.NewTime(now)),
 		}},
 		Skips:           []v1alpha1.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing, Message: "m"}},
 		OmittedFindings: 8,

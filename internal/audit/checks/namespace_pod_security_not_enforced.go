@@ -41,11 +41,9 @@ var _ = register(audit.Check{
 	Namespace: podSecurityNotEnforced,
 })
 
-var systemNamespaces = map[string]bool{"kube-system": true, "kube-public": true, "kube-node-lease": true}
-
 func podSecurityNotEnforced(ns *audit.Namespace, r *audit.Reporter) {
 	enforced, set := podSecurityLevel(ns, api.EnforceLevelLabel)
-	if systemNamespaces[ns.Name] || (set && enforced != api.LevelPrivileged) || !hasWorkloads(ns, r) {
+	if r.Settings().SystemNamespaces[ns.Name] || (set && enforced != api.LevelPrivileged) || !hasWorkloads(ns, r) {
 		return
 	}
 	f := audit.Finding{

@@ -36,7 +36,7 @@ var addOnLabels = []string{"k8s-app", "kubernetes.io/cluster-service", "addonman
 var hasSystemPriority = audit.NewFact(func(pod *audit.Pod) bool { return systemPriorityClasses[pod.Spec.PriorityClassName] })
 
 func workloadInSystemNamespace(ns *audit.Namespace, r *audit.Reporter) {
-	if !systemNamespaces[ns.Name] {
+	if !r.Settings().SystemNamespaces[ns.Name] {
 		return
 	}
 	for _, w := range ns.Workloads {

@@ -32,7 +32,7 @@ var _ = register(audit.Check{
 var systemPriorityClasses = map[string]bool{"system-node-critical": true, "system-cluster-critical": true}
 
 func systemPriorityClass(pod *audit.PlacedPod, r *audit.Reporter) {
-	if class := pod.Spec.PriorityClassName; systemPriorityClasses[class] && !systemNamespaces[pod.Around.Name] {
+	if class := pod.Spec.PriorityClassName; systemPriorityClasses[class] && !r.Settings().SystemNamespaces[pod.Around.Name] {
 		r.Find(audit.Finding{
 			Message: fmt.Sprintf("%q must not be %q outside kube-system", "priorityClassName", class),
 			Path:    "spec.priorityClassName",

@@ -1,0 +1,247 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// ExceptionRecord is what is kept of a SecurityException or, without a namespace, of a ClusterSecurityException.
+type ExceptionRecord struct {
+	Object
+	Generation int64
+	Created    Moment
+	// Checks whose findings it exempts.
+	Checks []string
+	// Reason that it gives.
+	Reason string
+	// Expires is when it ends; nil if it never does.
+	Expires *Moment
+	// Problems are what is wrong with it, and so matches nothing, in the order of its fields.
+	Problems []string
+	// Status as it is stored.
+	Status v1alpha1.ExceptionStatus
+
+	namespaces NamespaceSelector
+	subjects   []exceptionSubject
+}
+
+// exceptionSubject selects subjects and objects; what is unset selects all.
+type exceptionSubject struct {
+	kind, name string
+	labels     labels.Selector
+	containers []string
+}
+
+// ExceptionFrom returns the record of a SecurityException.
+func ExceptionFrom(e *v1alpha1.SecurityException) *ExceptionRecord {
+	return newException(&e.ObjectMeta, &e.Spec, nil, &e.Status)
+}
+
+// ClusterExceptionFrom returns the record of a ClusterSecurityException.
+func ClusterExceptionFrom(e *v1alpha1.ClusterSecurityException) *ExceptionRecord {
+	return newException(&e.ObjectMeta, &e.Spec.SecurityExceptionSpec, e.Spec.Namespaces, &e.Status)
+}
+
+func newException(
+	meta *metav1.ObjectMeta, spec *v1alpha1.SecurityExceptionSpec, namespaces *v1alpha1.NamespaceSelector, status *v1alpha1.ExceptionStatus,
+) *ExceptionRecord {
+	e := &ExceptionRecord{
+		Object: ObjectFrom(meta), Generation: meta.Generation, Created: MomentOf(meta.CreationTimestamp.Time),
+		Checks: spec.Checks, Reason: spec.Reason, Status: *status,
+	}
+	if spec.ExpirationTime != nil {
+		e.Expires = new(MomentOf(spec.ExpirationTime.Time))
+	}
+	var err error
+	if e.namespaces, err = NewNamespaceSelector(namespaces); err != nil {
+		e.Problems = append(e.Problems, fmt.Sprintf("spec.namespaces.selector: %v", err))
+	}
+	for i, s := range spec.Subjects {
+		subject := exceptionSubject{kind: s.Kind, name: s.Name, containers: s.Containers}
+		if s.Selector != nil {
+			if subject.labels, err = metav1.LabelSelectorAsSelector(s.Selector); err != nil {
+				e.Problems = append(e.Problems, fmt.Sprintf("spec.subjects[%d].selector: %v", i, err))
+				continue
+			}
+		}
+		e.subjects = append(e.subjects, subject)
+	}
+	return e
+}
+
+// Equal says whether both exempt the same, as far as is audited. Their status is not.
+func (e *ExceptionRecord) Equal(f *ExceptionRecord) bool {
+	return e.UID == f.UID && e.Generation == f.Generation
+}
+
+// Cluster says whether it is a ClusterSecurityException.
+func (e *ExceptionRecord) Cluster() bool { return e.Namespace == "" }
+
+// Expired says whether its time is over.
+func (e *ExceptionRecord) Expired(now time.Time) bool {
+	return e.Expires != nil && !e.Expires.Time().After(now)
+}
+
+// Refusal says why the limits do not let an exception hold in the namespace that they are of, or "".
+func (l *ExceptionLimits) Refusal(e *ExceptionRecord) string {
+	switch {
+	case e.Expires == nil && !l.Unlimited:
+		return "it must have an expirationTime: the AuditConfiguration does not set exceptions.allowUnlimited"
+	case e.Cluster():
+	case !l.Namespaced:
+		return "the AuditConfiguration does not allow SecurityExceptions in this namespace"
+	case l.MaxAge > 0 && (e.Expires == nil || e.Expires.Time().Sub(e.Created.Time()) > l.MaxAge):
+		return fmt.Sprintf("it must end within %d days of its creation: the AuditConfiguration allows no longer", int(l.MaxAge.Hours()/24))
+	}
+	return ""
+}
+
+// permits says whether an exception that holds may exempt a finding.
+func (l *ExceptionLimits) permits(e *ExceptionRecord, severity v1alpha1.Severity) bool {
+	return e.Cluster() || l.Severities[severity]
+}
+
+// of says whether the exception is about a check.
+func (e *ExceptionRecord) of(check string) bool {
+	return slices.ContainsFunc(e.Checks, func(c string) bool { return c == check || c == "*" })
+}
+
+// candidate is a subject whose findings may be exempted: a workload, or a namespace with the objects in it.
+type candidate struct {
+	kind, name string
+	// labels of a workload's Pods, all of which must match; of a namespace: its own.
+	labels []labels.Labels
+	// objects says that findings may be about others than the subject.
+	objects bool
+}
+
+// concerns says whether the exception may exempt any finding of a candidate.
+func (e *ExceptionRecord) concerns(c *candidate) bool {
+	return slices.ContainsFunc(e.subjects, func(s exceptionSubject) bool { return s.selects(c) || c.objects && s.labels == nil })
+}
+
+// exempts says whether the exception is about a finding of a candidate.
+func (e *ExceptionRecord) exempts(c *candidate, f *Finding) bool {
+	return e.of(f.Check) && slices.ContainsFunc(e.subjects, func(s exceptionSubject) bool {
+		if len(s.containers) > 0 && (f.Container == "" || !matchesAny(s.containers, f.Container)) {
+			return false
+		}
+		return s.selects(c) || f.Object != nil && s.labels == nil && s.names(f.Object.Kind, f.Object.Name)
+	})
+}
+
+func (s *exceptionSubject) names(kind, name string) bool {
+	return (s.kind == "" || s.kind == kind) && (s.name == "" || matchesAny([]string{s.name}, name))
+}
+
+func (s *exceptionSubject) selects(c *candidate) bool {
+	if !s.names(c.kind, c.name) {
+		return false
+	}
+	if s.labels == nil {
+		return true
+	}
+	return len(c.labels) > 0 && !slices.ContainsFunc(c.labels, func(l labels.Labels) bool { return !s.labels.Matches(l) })
+}
+
+// Exempted is a finding that an exception exempts.
+type Exempted struct {
+	Finding
+	By *ExceptionRecord
+}
+
+// Use is what an exception does to the findings of one subject.
+type Use struct {
+	By *ExceptionRecord
+	// Matches are the findings that it exempts, Denied those that it would if it might exempt their severity.
+	Matches, Denied int32
+}
+
+// exempt sorts out the findings of a candidate that exceptions exempt. An exception that is about a finding counts it, even
+// where another one exempts it already.
+func exempt(findings []Finding, exceptions []*ExceptionRecord, limits *ExceptionLimits, c *candidate) (left []Finding, exempted []Exempted, uses []Use) {
+	if len(exceptions) == 0 {
+		return findings, nil, nil
+	}
+	uses = make([]Use, len(exceptions))
+	for i, e := range exceptions {
+		uses[i].By = e
+	}
+	for i := range findings {
+		f := &findings[i]
+		var by *ExceptionRecord
+		for j, e := range exceptions {
+			switch {
+			case !e.exempts(c, f):
+			case !limits.permits(e, f.Severity):
+				uses[j].Denied++
+			default:
+				uses[j].Matches++
+				by = cmp.Or(by, e)
+			}
+		}
+		if by == nil {
+			left = append(left, *f)
+		} else {
+			exempted = append(exempted, Exempted{*f, by})
+		}
+	}
+	uses = slices.DeleteFunc(uses, func(u Use) bool { return u.Matches+u.Denied == 0 })
+	return left, exempted, uses
+}
+
+// exceptionsFor returns the exceptions that may exempt findings of a candidate, in the order in which they do.
+func (s *Set) exceptionsFor(ns *Namespace, c *candidate) []*ExceptionRecord {
+	var found []*ExceptionRecord
+	for _, e := range ns.inForce {
+		if e.concerns(c) && s.settings.Exceptions.Refusal(e) == "" {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// hold notes which exceptions are in force in a namespace at a time, and when to look again because one ends.
+func (n *Namespace) hold(now time.Time) {
+	var labels map[string]string
+	if n.Namespace != nil {
+		labels = n.Namespace.Labels
+	}
+	for _, e := range n.Exceptions {
+		if e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
+			continue
+		}
+		n.inForce = append(n.inForce, e)
+		if e.Expires != nil {
+			n.recheckAt(e.Expires.Time())
+		}
+	}
+	slices.SortFunc(n.inForce, func(a, b *ExceptionRecord) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// hashOf stands for exceptions.
+func hashOf(exceptions []*ExceptionRecord) uint64 {
+	if len(exceptions) == 0 {
+		return 0
+	}
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	for _, e := range exceptions {
+		maphash.WriteComparable(&hash, e.UID)
+		maphash.WriteComparable(&hash, e.Generation)
+	}
+	return hash.Sum64()
+}
