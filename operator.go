@@ -36,7 +36,9 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/controllers"
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
 	"github.com/kubersafe/kubersafe/internal/shard"
@@ -228,27 +230,32 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	stored := ledger.NewStored(sources, reports)
 	book := ledger.New()
 	writer := controllers.NewWriter(mgr.GetClient(), stored, operations)
-	progress := &controllers.Progress{FirstPass: func() {}}
+	live := configuration.NewLive(set.Checks(), sources.Configuration)
+	progress := &controllers.Progress{}
 	namespaces := &controllers.NamespaceReconciler{
-		Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Operations: operations, Audited: progress,
+		Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Operations: operations, Audited: progress,
 	}
+	settings := &controllers.SettingsReconciler{
+		Sources: sources, Ledger: book, Configuration: live, Client: mgr.GetClient(), Audited: progress,
+	}
+	progress.FirstPass = settings.LookAtCluster
 	if o.leaderElect {
 		layout := &controllers.Layout{Leases: mgr.GetAPIReader(), Namespace: o.leaderElectionNamespace, Shard: part}
 		namespaces.Await = layout.Await
 	}
 	if part.First() {
 		cluster := &controllers.ClusterReconciler{
-			Sources: sources, Stored: stored, Ledger: book, Checks: set, Writer: writer, Audited: progress, Version: version,
+			Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Audited: progress, Version: version,
 		}
 		if err := cluster.SetupWithManager(mgr); err != nil {
 			return err
 		}
-		progress.FirstPass = cluster.SumUp
+		progress.FirstPass = func() { cluster.SumUp(); settings.LookAtCluster() }
 	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 
 	state := &metrics.State{
-		Ledger: book, Checks: set, Sources: sources.Status, Complete: progress.Complete, LastComplete: progress.LastComplete,
+		Ledger: book, Checks: func() func(string) *audit.Check { return live.Current().Check }, Sources: sources.Status, Complete: progress.Complete, LastComplete: progress.LastComplete,
 		Workloads: o.workloadMetrics,
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -258,6 +265,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	return errors.Join(
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),
+		settings.SetupWithManager(mgr),
 		ctrlmetrics.Registry.Register(build),
 		mgr.AddMetricsServerExtraHandler(metricsPattern, state.Handler(ctrlmetrics.Registry)),
 		mgr.AddHealthzCheck("ping", healthz.Ping),

@@ -139,6 +139,10 @@ func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
 		product(
 			[]string{"securityreports.audit.kubersafe.io", "clustersecurityreports.audit.kubersafe.io"},
 			"get", "list", "watch", "create", "update", "delete"),
+		product([]string{
+			"auditconfigurations/status.audit.kubersafe.io", "securityexceptions/status.audit.kubersafe.io",
+			"clustersecurityexceptions/status.audit.kubersafe.io",
+		}, "patch"),
 		[]string{"create tokenreviews.authentication.k8s.io", "create subjectaccessreviews.authorization.k8s.io"},
 	)
 	role, ok := install(t).clusterRoles["kubersafe"]
@@ -228,8 +232,15 @@ func TestRolesForPeople(t *testing.T) {
 		"kubersafe-profiler":       {Grants: []string{"get /debug/pprof/*"}},
 		"kubersafe-metrics-reader": {nil, []string{"get /metrics"}},
 		"kubersafe-report-viewer": {nil, sorted(
-			product([]string{"securityreports.audit.kubersafe.io", "clustersecurityreports.audit.kubersafe.io"}, read...))},
-		"kubersafe-report-viewer-aggregate": {[]string{"admin=true"}, sorted(product([]string{"securityreports.audit.kubersafe.io"}, read...))},
+			product([]string{
+				"securityreports.audit.kubersafe.io", "clustersecurityreports.audit.kubersafe.io", "auditconfigurations.audit.kubersafe.io",
+				"securityexceptions.audit.kubersafe.io", "clustersecurityexceptions.audit.kubersafe.io",
+			}, read...))},
+		"kubersafe-report-viewer-aggregate": {[]string{"admin=true"}, sorted(
+			product([]string{"securityreports.audit.kubersafe.io", "securityexceptions.audit.kubersafe.io"}, read...))},
+		// Nobody may write exceptions whom nobody has bound to it.
+		"kubersafe-exception-editor": {nil, sorted(
+			product([]string{"securityexceptions.audit.kubersafe.io"}, "get", "list", "watch", "create", "update", "patch", "delete"))},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("roles (-want +got):\n%s", diff)

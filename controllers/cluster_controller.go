@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
-	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
@@ -26,12 +26,12 @@ import (
 // come to, at most every few seconds, and not before everything has been judged once. Of the namespaces of other shards it
 // sums up what is stored. Only the first shard has one.
 type ClusterReconciler struct {
-	Sources *source.Sources
-	Stored  *ledger.Stored
-	Ledger  *ledger.Ledger
-	Checks  *audit.Set
-	Writer  *Writer
-	Audited *Progress
+	Sources       *source.Sources
+	Stored        *ledger.Stored
+	Ledger        *ledger.Ledger
+	Configuration *configuration.Live
+	Writer        *Writer
+	Audited       *Progress
 	// Version of the operator.
 	Version string
 
@@ -61,7 +61,7 @@ func (r *ClusterReconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 func (r *ClusterReconciler) begin(context.Context) {
-	r.Ledger.OnPut(r.SumUp)
+	r.Ledger.OnPut(func(string) { r.SumUp() })
 	r.Sources.OnEvent(r.handle)
 	r.markElsewhere()
 	r.SumUp()
@@ -113,7 +113,7 @@ func (r *ClusterReconciler) sumUpElsewhere() {
 				entries = append(entries, stored.Counts)
 			}
 		}
-		r.Ledger.PutElsewhere(namespace, r.Checks, entries)
+		r.Ledger.PutElsewhere(namespace, setFor(r.Configuration.Current(), &inventory), entries)
 	}
 }
 

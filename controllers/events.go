@@ -52,6 +52,10 @@ var reaches = map[audit.Resource]reach{
 	audit.Nodes: nobody,
 	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
+	// What says how it is judged. An exception that is not of the cluster concerns its own namespace.
+	audit.AuditConfigurations:       everywhere,
+	audit.SecurityExceptions:        own,
+	audit.ClusterSecurityExceptions: everywhere,
 	// Somebody edited or deleted a report: it is put back.
 	ledger.SecurityReports:        own,
 	ledger.ClusterSecurityReports: cluster,

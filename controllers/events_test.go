@@ -27,6 +27,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
@@ -213,7 +214,7 @@ func TestOtherShardsReports(t *testing.T) {
 	book, progress := ledger.New(), &Progress{FirstPass: func() {}}
 	progress.start(nil)
 	namespaces := &NamespaceReconciler{Sources: sources, Stored: stored, Ledger: book, schedule: s}
-	cluster := &ClusterReconciler{Sources: sources, Stored: stored, Ledger: book, Checks: set, Audited: progress, schedule: s}
+	cluster := &ClusterReconciler{Sources: sources, Stored: stored, Ledger: book, Configuration: configuration.NewLive(set.Checks(), sources.Configuration), Audited: progress, schedule: s}
 
 	report := func(namespace, kind string) {
 		r := &v1alpha1.SecurityReport{

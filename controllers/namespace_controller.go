@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
 	"github.com/kubersafe/kubersafe/internal/report"
@@ -25,12 +26,13 @@ import (
 
 // NamespaceReconciler judges one namespace at a time and keeps its SecurityReports right. Its key is the namespace's name.
 type NamespaceReconciler struct {
-	Sources    *source.Sources
-	Stored     *ledger.Stored
-	Ledger     *ledger.Ledger
-	Checks     *audit.Set
-	Writer     *Writer
-	Operations *metrics.Operations
+	Sources *source.Sources
+	Stored  *ledger.Stored
+	Ledger  *ledger.Ledger
+	// Configuration says by which checks a namespace is judged.
+	Configuration *configuration.Live
+	Writer        *Writer
+	Operations    *metrics.Operations
 	// Audited is told of every namespace that has been judged.
 	Audited *Progress
 	// Await returns once the audit may begin, or with an error when ctx ends before. At once if it is nil.
@@ -189,8 +191,9 @@ func (r *NamespaceReconciler) write(ctx context.Context, i *audit.Inventory, ver
 // may have changed.
 func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict, time.Time) {
 	now := r.Now()
+	set := setFor(r.Configuration.Current(), &inventory)
 	ns := audit.Fold(inventory, now)
-	verdicts := ledger.Judge(r.Checks, ns, ledger.Previous{
+	verdicts := ledger.Judge(set, ns, ledger.Previous{
 		Entries: r.Ledger.Get(ns.Name),
 		Remembered: func(name string) report.Remembered {
 			if stored, ok := r.Stored.Reports.Get(ns.Name, name); ok {
@@ -203,9 +206,18 @@ func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict
 	for _, v := range verdicts {
 		entries[v.Report] = v.Entry
 	}
-	r.Ledger.Put(ns.Name, r.Checks, entries)
+	r.Ledger.Put(ns.Name, set, entries)
 	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())
 	return verdicts, ns.Recheck
+}
+
+// setFor returns the checks that a namespace is judged by.
+func setFor(c *configuration.Configuration, i *audit.Inventory) *audit.Set {
+	var labels map[string]string
+	if i.Namespace != nil {
+		labels = i.Namespace.Labels
+	}
+	return c.SetFor(i.Name, labels)
 }
 
 // keepWhereUnseen keeps reports of subjects that cannot be seen at the moment: that a kind can no longer be read does not

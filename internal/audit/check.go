@@ -159,6 +159,9 @@ func (s *Set) run(c *Check) {
 	}
 }
 
+// Settings returns how namespaces are judged by the set. They must not be changed.
+func (s *Set) Settings() *Settings { return &s.settings }
+
 // Checks returns the checks, those that are off among them, sorted by id. They must not be changed.
 func (s *Set) Checks() []Check { return s.checks }
 

@@ -93,6 +93,9 @@ func (e *ExceptionRecord) Expired(now time.Time) bool {
 	return e.Expires != nil && !e.Expires.Time().After(now)
 }
 
+// Void says whether nothing at all can match, because what selects is not valid.
+func (e *ExceptionRecord) Void() bool { return len(e.subjects) == 0 || e.namespaces.labels == nil }
+
 // Refusal says why the limits do not let an exception hold in the namespace that they are of, or "".
 func (l *ExceptionLimits) Refusal(e *ExceptionRecord) string {
 	switch {

@@ -31,6 +31,13 @@ const (
 	Nodes                  Resource = "nodes"
 )
 
+// The resources that say how it is judged.
+const (
+	AuditConfigurations       Resource = "auditconfigurations.audit.kubersafe.io"
+	SecurityExceptions        Resource = "securityexceptions.audit.kubersafe.io"
+	ClusterSecurityExceptions Resource = "clustersecurityexceptions.audit.kubersafe.io"
+)
+
 // workloadResources are those that workloads are known from.
 var workloadResources = []Resource{
 	Pods, ReplicationControllers, ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs, CronJobs,

@@ -117,7 +117,7 @@ type Ledger struct {
 	total     sum
 	// sets are the checks in use, and for how many subjects of either sort.
 	sets  map[*audit.Set]subjects
-	onPut func()
+	onPut []func(namespace string)
 }
 
 // judged is what was decided about one namespace.
@@ -133,6 +133,8 @@ type sum struct {
 	// skips is how many subjects skip a check.
 	skips    map[string]int
 	subjects subjects
+	// uses of ClusterSecurityExceptions by name; nil if there are none.
+	uses map[string]Use
 }
 
 type subjects struct {
@@ -150,6 +152,13 @@ func sumOf(entries iter.Seq[*Entry]) sum {
 		for _, skip := range e.Skips {
 			s.skips[skip.Check]++
 		}
+		if e.Exempted != nil {
+			for _, u := range e.Exempted.Uses {
+				if u.Cluster {
+					s.use(u, 1)
+				}
+			}
+		}
 		if e.Kind == audit.KindNamespace {
 			s.subjects.namespaces++
 		} else {
@@ -157,6 +166,20 @@ func sumOf(entries iter.Seq[*Entry]) sum {
 		}
 	}
 	return s
+}
+
+// use counts what an exception does.
+func (s *sum) use(u Use, sign int32) {
+	if s.uses == nil {
+		s.uses = make(map[string]Use)
+	}
+	all := s.uses[u.Name]
+	all.Cluster, all.Name = u.Cluster, u.Name
+	all.Matches += sign * u.Matches
+	all.Denied += sign * u.Denied
+	if s.uses[u.Name] = all; all.Matches == 0 && all.Denied == 0 {
+		delete(s.uses, u.Name)
+	}
 }
 
 // New returns an empty ledger.
@@ -167,22 +190,22 @@ func New() *Ledger {
 	}
 }
 
-// OnPut registers the function that is called after every change. It must not block.
-func (l *Ledger) OnPut(changed func()) {
+// OnPut registers a function that is called after every change, with the namespace that it is about. It must not block.
+func (l *Ledger) OnPut(changed func(namespace string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.onPut = changed
+	l.onPut = append(l.onPut, changed)
 }
 
 // Put replaces what was decided about a namespace, by which checks.
 func (l *Ledger) Put(namespace string, set *audit.Set, entries Entries) {
 	fresh := judged{entries, set, sumOf(maps.Values(entries))}
-	l.change(func() { l.replace(l.namespaces, namespace, fresh) })
+	l.change(namespace, func() { l.replace(l.namespaces, namespace, fresh) })
 }
 
 // Drop forgets a namespace that is gone.
 func (l *Ledger) Drop(namespace string) {
-	l.change(func() { l.remove(l.namespaces, namespace) })
+	l.change(namespace, func() { l.remove(l.namespaces, namespace) })
 }
 
 // PutElsewhere replaces what another shard has decided about a namespace, as far as it is stored; nothing is to forget it.
@@ -206,6 +229,9 @@ func (l *Ledger) replace(in map[string]judged, namespace string, fresh judged) {
 	for check, n := range fresh.sum.skips {
 		l.total.skips[check] += n
 	}
+	for _, u := range fresh.sum.uses {
+		l.total.use(u, 1)
+	}
 	l.use(fresh.set, fresh.sum.subjects, 1)
 }
 
@@ -222,7 +248,32 @@ func (l *Ledger) remove(from map[string]judged, namespace string) {
 			delete(l.total.skips, check)
 		}
 	}
+	for _, u := range old.sum.uses {
+		l.total.use(u, -1)
+	}
 	l.use(old.set, old.sum.subjects, -1)
+}
+
+// Uses returns what is known of the uses of a namespace's SecurityExceptions or, for "", of the ClusterSecurityExceptions of
+// all namespaces, by name.
+func (l *Ledger) Uses(namespace string) map[string]Use {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if namespace == "" {
+		return maps.Clone(l.total.uses)
+	}
+	var own sum
+	for _, e := range l.namespaces[namespace].entries {
+		if e.Exempted == nil {
+			continue
+		}
+		for _, u := range e.Exempted.Uses {
+			if !u.Cluster {
+				own.use(u, 1)
+			}
+		}
+	}
+	return own.uses
 }
 
 // use counts for how many subjects a set is in use.
@@ -235,13 +286,13 @@ func (l *Ledger) use(set *audit.Set, n subjects, sign int) {
 	}
 }
 
-func (l *Ledger) change(change func()) {
+func (l *Ledger) change(namespace string, change func()) {
 	l.mu.Lock()
 	change()
-	changed := l.onPut
+	onPut := l.onPut
 	l.mu.Unlock()
-	if changed != nil {
-		changed()
+	for _, changed := range onPut {
+		changed(namespace)
 	}
 }
 

@@ -221,7 +221,7 @@ func TestTotalsAreTheSameFromStoredReports(t *testing.T) {
 
 func TestOtherShardsTellNobody(t *testing.T) {
 	l := New()
-	l.OnPut(func() { t.Error("told") }) // or the totals would be made for ever
+	l.OnPut(func(string) { t.Error("told") }) // or the totals would be made for ever
 	l.PutElsewhere("a", nil, []*Entry{{Kind: "Pod"}})
 	l.PutElsewhere("a", nil, nil)
 }
@@ -291,7 +291,7 @@ func TestLedger(t *testing.T) {
 	}
 	entries := Entries{"x": {Name: "x"}}
 	l.Put("a", nil, entries) // nobody listens yet
-	l.OnPut(func() { told = append(told, fmt.Sprint(len(l.All()))) })
+	l.OnPut(func(namespace string) { told = append(told, fmt.Sprint(namespace, len(l.All()))) })
 	l.Put("b", nil, nil)
 	if diff := cmp.Diff(entries, l.Get("a"), ignoreInputs); diff != "" {
 		t.Errorf("Get (-put +got):\n%s", diff)
@@ -313,7 +313,7 @@ func TestLedger(t *testing.T) {
 	if l.Get("a") != nil {
 		t.Error("Drop did not drop")
 	}
-	if diff := cmp.Diff([]string{"2", "2", "1", "1"}, told); diff != "" {
+	if diff := cmp.Diff([]string{"b2", "a2", "a1", "never there1"}, told); diff != "" {
 		t.Errorf("told, with that many namespaces in (-want +got):\n%s", diff)
 	}
 }
@@ -343,7 +343,7 @@ func TestLedgerInParallel(t *testing.T) {
 				if n := l.Totals().Tally.Total(); n < 0 || n > 5 {
 					t.Errorf("%d findings", n)
 				}
-				l.OnPut(func() { l.All() })
+				l.OnPut(func(string) { l.All() })
 			}
 		})
 	}

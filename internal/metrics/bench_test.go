@@ -47,7 +47,7 @@ func BenchmarkScrape(b *testing.B) {
 	l := largeLedger()
 	for name, workloads := range map[string]bool{"workloads": true, "namespaces": false} {
 		s := &State{
-			Ledger: l, Checks: set(b), Workloads: workloads, Sources: func() []v1alpha1.SourceStatus { return nil },
+			Ledger: l, Checks: checks(b), Workloads: workloads, Sources: func() []v1alpha1.SourceStatus { return nil },
 			Complete: func() bool { return true }, LastComplete: func() time.Time { return since },
 		}
 		handler := s.Handler(prometheus.NewRegistry())

@@ -44,7 +44,7 @@ func tallyFrom(c counts) report.Tally {
 	return t
 }
 
-func set(t testing.TB) *audit.Set {
+func checks(t testing.TB) func() func(string) *audit.Check {
 	t.Helper()
 	check := func(id string, category audit.Category) audit.Check {
 		return audit.Check{
@@ -58,7 +58,7 @@ func set(t testing.TB) *audit.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return func() func(string) *audit.Check { return s.Check }
 }
 
 // twoNamespaces has everything that state metrics tell apart.
@@ -100,7 +100,7 @@ func twoNamespaces() *ledger.Ledger {
 
 func state(t *testing.T, l *ledger.Ledger) *State {
 	return &State{
-		Ledger: l, Checks: set(t), Workloads: true,
+		Ledger: l, Checks: checks(t), Workloads: true,
 		Sources: func() []v1alpha1.SourceStatus {
 			return []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceSynced}, {Resource: "services", State: v1alpha1.SourceForbidden, Message: "m"}}
 		},

@@ -23,6 +23,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
@@ -80,7 +81,12 @@ func TestTransforms(t *testing.T) {
 		audit.Ingresses:              {s.ingresses.Transformer(), &networkingv1.Ingress{ObjectMeta: metaOf("a")}},
 		audit.Gateways:               {s.gateways.Transformer(), &gatewayv1.Gateway{ObjectMeta: metaOf("a")}},
 		audit.ClusterNetworkPolicies: {s.clusterPolicies.Transformer(), &v1alpha2.ClusterNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
-		audit.HTTPRoutes:             {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
+		audit.AuditConfigurations:    {s.configurations.Transformer(), &v1alpha1.AuditConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "default"}}},
+		audit.SecurityExceptions:     {s.exceptions.Transformer(), &v1alpha1.SecurityException{ObjectMeta: metaOf("a")}},
+		audit.ClusterSecurityExceptions: {
+			s.clusterExceptions.Transformer(), &v1alpha1.ClusterSecurityException{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
+		},
+		audit.HTTPRoutes: {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
 	}
 	for _, w := range s.watchers {
 		tc, ok := transforms[w.resource]

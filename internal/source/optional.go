@@ -18,6 +18,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/shard"
 )
@@ -30,14 +31,21 @@ var (
 
 // Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
 func Optional(r audit.Resource) bool {
-	return r == audit.Gateways || r == audit.HTTPRoutes || r == audit.ClusterNetworkPolicies
+	switch r { //nolint:exhaustive // all others must be
+	case audit.Gateways, audit.HTTPRoutes, audit.ClusterNetworkPolicies,
+		audit.AuditConfigurations, audit.SecurityExceptions, audit.ClusterSecurityExceptions:
+		return true
+	}
+	return false
 }
 
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;httproutes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.networking.k8s.io,resources=clusternetworkpolicies,verbs=get;list;watch
 
-// AddOptional adds the resources to the sources that a cluster need not serve, before Start: those of the Gateway API, and
-// ClusterNetworkPolicies.
+// +kubebuilder:rbac:groups=audit.kubersafe.io,resources=auditconfigurations;securityexceptions;clustersecurityexceptions,verbs=get;list;watch
+
+// AddOptional adds the resources to the sources that a cluster need not serve, before Start: those of the Gateway API,
+// ClusterNetworkPolicies, and what says how all is judged.
 func AddOptional(s *Sources, cfg *rest.Config, client *http.Client) error {
 	gateways, err := customClient(cfg, client, gatewayVersion, gatewayv1.Install)
 	if err != nil {
@@ -47,9 +55,16 @@ func AddOptional(s *Sources, cfg *rest.Config, client *http.Client) error {
 	if err != nil {
 		return err
 	}
+	own, err := customClient(cfg, client, v1alpha1.GroupVersion, v1alpha1.AddToScheme)
+	if err != nil {
+		return err
+	}
 	Add(s, s.shard, audit.Gateways, gateways, "gateways", &gatewayv1.Gateway{}, s.gateways)
 	Add(s, s.shard, audit.HTTPRoutes, gateways, "httproutes", &gatewayv1.HTTPRoute{}, s.httpRoutes)
 	Add(s, shard.Shard{}, audit.ClusterNetworkPolicies, policies, clusterPolicies, &v1alpha2.ClusterNetworkPolicy{}, s.clusterPolicies)
+	Add(s, shard.Shard{}, audit.AuditConfigurations, own, "auditconfigurations", &v1alpha1.AuditConfiguration{}, s.configurations)
+	Add(s, s.shard, audit.SecurityExceptions, own, "securityexceptions", &v1alpha1.SecurityException{}, s.exceptions)
+	Add(s, shard.Shard{}, audit.ClusterSecurityExceptions, own, "clustersecurityexceptions", &v1alpha1.ClusterSecurityException{}, s.clusterExceptions)
 	s.clusterPolicies.notify = func(string) { s.tellOfClusterPolicies() }
 	return nil
 }

@@ -197,7 +197,9 @@ func TestShardsShareWhatConcernsAll(t *testing.T) {
 	stop()
 	<-done
 	for plural, whole := range shared {
-		want := slices.Contains([]string{"daemonsets", "namespaces", "nodes", clusterPolicies}, plural) // namespaces are selected when they are read
+		want := slices.Contains([]string{
+			"daemonsets", "namespaces", "nodes", clusterPolicies, "auditconfigurations", "clustersecurityexceptions", // namespaces are selected when they are read
+		}, plural)
 		if whole != want {
 			t.Errorf("%s: all of them are asked for: %v, want %v", plural, whole, want)
 		}

@@ -52,6 +52,10 @@ type Sources struct {
 	gateways        *Store[*audit.GatewayRecord]
 	httpRoutes      *Store[*audit.HTTPRouteRecord]
 
+	configurations    *Store[*audit.ConfigurationRecord]
+	exceptions        *Store[*audit.ExceptionRecord]
+	clusterExceptions *Store[*audit.ExceptionRecord]
+
 	departed departures
 	version  serverVersion
 
@@ -131,6 +135,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s.nodes = NewStore(nodeRecord)
 	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
+	s.configurations, s.exceptions, s.clusterExceptions = NewStore(configurationRecord), NewStore(exceptionRecord), NewStore(exceptionRecord)
 	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
 	return s
 }
@@ -268,6 +273,10 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	i.Ingresses = known(&i, audit.Ingresses, s.ingresses)
 	i.Gateways = known(&i, audit.Gateways, s.gateways)
 	i.HTTPRoutes = known(&i, audit.HTTPRoutes, s.httpRoutes)
+	i.Exceptions = known(&i, audit.SecurityExceptions, s.exceptions)
+	if i.Missing(audit.ClusterSecurityExceptions) == nil {
+		i.Exceptions = append(i.Exceptions, s.clusterExceptions.List("")...)
+	}
 	for resource, c := range s.controllers {
 		i.Controllers = append(i.Controllers, known(&i, resource, c)...)
 	}

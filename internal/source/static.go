@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -17,6 +18,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
@@ -27,6 +29,7 @@ type Static struct {
 	inventories     map[string]*audit.Inventory
 	clusterPolicies []*audit.ClusterPolicyRecord
 	nodes           []*audit.NodeRecord
+	exceptions      []*audit.ExceptionRecord
 }
 
 // NewStatic returns an empty Static.
@@ -61,12 +64,14 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
 	gatewayVersion.WithKind("Gateway"):                          func() Object { return &gatewayv1.Gateway{} },
 	gatewayVersion.WithKind("HTTPRoute"):                        func() Object { return &gatewayv1.HTTPRoute{} },
+	v1alpha1.GroupVersion.WithKind("SecurityException"):         func() Object { return &v1alpha1.SecurityException{} },
+	v1alpha1.GroupVersion.WithKind("ClusterSecurityException"):  func() Object { return &v1alpha1.ClusterSecurityException{} },
 }
 
 // Namespaced says whether objects of a kind that Static takes in are in a namespace.
 func Namespaced(o runtime.Object) bool {
 	switch o.(type) {
-	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy:
+	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException:
 		return false
 	}
 	return true
@@ -106,6 +111,15 @@ func (s *Static) Add(o runtime.Object) error {
 		return fmt.Errorf("%T is no API object: %w", o, err)
 	}
 	namespace := m.GetNamespace()
+	switch o.(type) {
+	case *v1alpha1.SecurityException, *v1alpha1.ClusterSecurityException:
+		return add(o, exceptionRecord, func(r *audit.ExceptionRecord) {
+			if created := m.GetCreationTimestamp(); created.IsZero() {
+				r.Created = audit.MomentOf(time.Now()) // it is yet to be created
+			}
+			s.exceptions = append(s.exceptions, r)
+		})
+	}
 	// What is not here does not arrive later: no owner reference is given time.
 	m.SetCreationTimestamp(metav1.Time{})
 	switch o := o.(type) {
@@ -156,6 +170,11 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	cni := netpol.SeeCNI(netpol.SeeAgents(s.agent), nodes.CNI)
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI, i.Nodes = concerning(s.clusterPolicies, name, i.Namespace), cni, nodes
+		for _, e := range s.exceptions {
+			if e.Cluster() || e.Namespace == name {
+				i.Exceptions = append(i.Exceptions, e)
+			}
+		}
 	}
 	return s.inventories
 }
