@@ -5,7 +5,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,15 +15,12 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
-	"github.com/kubersafe/kubersafe/internal/ledger"
-	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -60,6 +56,7 @@ const never = "never"
 
 type auditOptions struct {
 	files      []string
+	config     string
 	kubeconfig string
 	output     choice
 	failOn     choice
@@ -82,6 +79,10 @@ check reads are left out unread. What only a cluster knows, such as how much of 
 Without -f it reads the cluster of the current kubeconfig once, with your own permissions. What you may not list and watch
 is reported as skipped. Nothing is written.
 
+The AuditConfiguration of the cluster holds or, of --config, that in a file; without any, and always with -f alone, the built-in
+defaults do. SecurityExceptions and ClusterSecurityExceptions count wherever they are read from, within what the configuration
+allows. Those that exempt nothing are told on standard error.
+
 Exit codes:
   0  no finding is as severe as --fail-on
   1  some finding is as severe as --fail-on, or more
@@ -90,6 +91,7 @@ Exit codes:
   kubersafe audit -f deploy/
   kustomize build config/default | kubersafe audit -f -
   helm template my-release ./chart | kubersafe audit -f - --fail-on medium
+  kubersafe audit -f deploy/ --config auditconfiguration.yaml
 
   # The cluster as it is now
   kubersafe audit
@@ -102,6 +104,7 @@ Exit codes:
 	cmd.SetFlagErrorFunc(usageError)
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
+	f.StringVar(&o.config, "config", "", "File with the AuditConfiguration to audit by.")
 	f.VarP(&o.output, "output", "o", "What to print.")
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to audit. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
@@ -132,28 +135,36 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return &exitError{exitInput, err}
 	}
-	var (
-		reports []*v1alpha1.SecurityReport
-		wrong   int
-	)
+	judge := newJudge(set.Checks())
+	given := cmd.Flags().Changed("config")
+	if given {
+		c, err := readConfiguration(o.config)
+		if err != nil {
+			return &exitError{exitInput, err}
+		}
+		for _, p := range judge.configure(&c.Spec) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Error: %s: %s\n", o.config, p)
+			judge.wrong++
+		}
+	}
 	if cmd.Flags().Changed("filename") {
-		reports, wrong, err = auditManifests(set, o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
+		err = auditManifests(judge, o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
 	} else {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		reports, err = auditCluster(ctx, set, o.kubeconfig, cmd.ErrOrStderr())
+		err = auditCluster(ctx, judge, given, o.kubeconfig, cmd.ErrOrStderr())
 	}
 	if err != nil {
 		return &exitError{exitInput, err}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if err := errors.Join(printReports(out, o.output.value, reports), out.Flush()); err != nil {
+	if err := errors.Join(printReports(out, o.output.value, judge.sorted()), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing reports: %w", err)}
 	}
 	switch {
-	case wrong > 0:
-		return &exitError{exitInput, fmt.Errorf("%s in the input", count(wrong, "error"))}
-	case o.fails(reports):
+	case judge.wrong > 0:
+		return &exitError{exitInput, fmt.Errorf("%s in the input", count(judge.wrong, "error"))}
+	case o.fails(judge.reports):
 		return &exitError{code: exitFindings}
 	}
 	return nil
@@ -177,28 +188,27 @@ func (o *auditOptions) fails(reports []*v1alpha1.SecurityReport) bool {
 	return false
 }
 
-// auditManifests judges what files hold, and returns how many errors they have. Those are told as soon as they are known.
-func auditManifests(
-	set *audit.Set, paths []string, stdin io.Reader, stderr io.Writer,
-) (reports []*v1alpha1.SecurityReport, wrong int, err error) {
+// auditManifests judges what files hold. What is wrong with them is told as soon as it is known.
+func auditManifests(judge *judge, paths []string, stdin io.Reader, stderr io.Writer) error {
 	objects, wrong, err := readManifests(paths, stdin, stderr)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
+	judge.wrong += wrong
 	static := source.NewStatic()
 	for _, o := range objects.All {
 		if err := static.Add(o); err != nil {
-			return nil, 0, err
+			return err
 		}
 	}
-	now := time.Now()
 	for _, inventory := range static.Inventories() {
-		reports = append(reports, judge(set, *inventory, now)...)
+		judge.judge(*inventory)
 	}
+	judge.tellExceptions(static.Exceptions(), stderr)
 	if text := leftOut(objects.LeftOut); text != "" {
 		fmt.Fprintln(stderr, text)
 	}
-	return sorted(reports), wrong, nil
+	return nil
 }
 
 // leftOut tells which kinds were left out.
@@ -217,26 +227,6 @@ func leftOut(kinds map[string]int) string {
 		names = append(names[:most], "…")
 	}
 	return fmt.Sprintf("Left out %s of kinds that no check reads: %s", count(total, "object"), strings.Join(names, ", "))
-}
-
-// judge makes the reports of one namespace.
-func judge(set *audit.Set, inventory audit.Inventory, now time.Time) []*v1alpha1.SecurityReport {
-	verdicts := ledger.Judge(set, audit.Fold(inventory, now), ledger.Previous{}, now)
-	reports := make([]*v1alpha1.SecurityReport, 0, len(verdicts))
-	for _, v := range verdicts {
-		r := v.Build()
-		r.Namespace = report.CleanName(r.Namespace) // in a manifest it is any text
-		reports = append(reports, r)
-	}
-	return reports
-}
-
-// sorted sorts reports as an API server lists them.
-func sorted(reports []*v1alpha1.SecurityReport) []*v1alpha1.SecurityReport {
-	slices.SortFunc(reports, func(a, b *v1alpha1.SecurityReport) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	return reports
 }
 
 // count returns "1 error", "2 errors".

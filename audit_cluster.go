@@ -32,33 +32,33 @@ const (
 	stallTimeout = 2 * time.Minute
 )
 
-// auditCluster reads a cluster once and judges all its namespaces.
-func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr io.Writer) ([]*v1alpha1.SecurityReport, error) {
+// auditCluster reads a cluster once and judges all its namespaces, by the cluster's AuditConfiguration unless one is given.
+func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig string, stderr io.Writer) error {
 	klog.SetLogger(logr.Discard()) // what cannot be read is in the reports
 	cfg, err := restConfig(kubeconfig)
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("there is no kubeconfig, so no cluster to audit: pass --kubeconfig, or manifests with -f")
+		return errors.New("there is no kubeconfig, so no cluster to audit: pass --kubeconfig, or manifests with -f")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return fmt.Errorf("no configuration to reach a cluster: %w", err)
 	}
 	cfg.QPS = -1 // a few requests at once, and then never again
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	client, err := kubernetes.NewForConfigAndClient(protobuf(cfg), httpClient)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := contact(ctx, client); err != nil {
-		return nil, fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
+		return fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	sources := source.New(client)
 	if err := source.AddOptional(sources, cfg, httpClient); err != nil {
-		return nil, err
+		return err
 	}
 	changed := make(chan struct{}, 1)
 	sources.OnEvent(func(e source.Event) {
@@ -76,23 +76,29 @@ func auditCluster(ctx context.Context, set *audit.Set, kubeconfig string, stderr
 	}()
 	defer func() { stop(); <-done }()
 	if err := waitUntilSettled(ctx, sources, changed, stderr); err != nil {
-		return nil, err
+		return err
 	}
 	tellUnread(sources, stderr)
 
-	now := time.Now()
-	var reports []*v1alpha1.SecurityReport
+	if record, ok := sources.Configuration(); ok && !given {
+		for _, p := range judge.configure(record.Spec) {
+			fmt.Fprintf(stderr, "Warning: the cluster's AuditConfiguration: %s\n", p)
+		}
+	}
+	exceptions := sources.Exceptions("")
 	for _, name := range sources.Namespaces() {
 		inventory, exists := sources.Inventory(name)
 		if !exists || inventory.Namespace != nil && inventory.Namespace.Terminating { // where the operator writes nothing either
 			continue
 		}
-		reports = append(reports, judge(set, inventory, now)...)
+		judge.judge(inventory)
+		exceptions = append(exceptions, sources.Exceptions(name)...)
 	}
-	if len(reports) == 0 {
-		return nil, errors.New("nothing in the cluster could be read: nothing was judged")
+	if len(judge.reports) == 0 {
+		return errors.New("nothing in the cluster could be read: nothing was judged")
 	}
-	return sorted(reports), nil
+	judge.tellExceptions(exceptions, stderr)
+	return nil
 }
 
 // contact asks the API server something that everybody may.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -96,7 +97,30 @@ func printNamespace(out io.Writer, reports []*v1alpha1.SecurityReport) error {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d",
 			r.Namespace, r.Name, r.Subject.Kind, s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped))
 	}
-	return cmp.Or(printTable(out, rows), printTable(out, findingRows(reports)), printTable(out, skipRows(reports)))
+	return cmp.Or(printTable(out, rows), printTable(out, findingRows(reports)), printTable(out, exemptionRows(reports)),
+		printTable(out, skipRows(reports)))
+}
+
+// exemptionRows are the findings of a namespace that exceptions exempt.
+func exemptionRows(reports []*v1alpha1.SecurityReport) []string {
+	var rows []string
+	for _, r := range reports {
+		for i := range r.Exemptions {
+			x := &r.Exemptions[i]
+			subject, expires := r.Subject.Kind+"/"+r.Subject.Name, "never"
+			if x.Object != nil {
+				subject = x.Object.Kind + "/" + x.Object.Name
+			}
+			if x.ExpirationTime != nil {
+				expires = x.ExpirationTime.UTC().Format(time.RFC3339)
+			}
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s/%s\t%s\t%s", x.Severity, x.Check, subject, x.ExceptionKind, x.Exception, expires, x.Reason))
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return append([]string{"EXEMPTED\tCHECK\tSUBJECT\tEXCEPTION\tEXPIRES\tREASON"}, rows...)
 }
 
 // findingRows are the findings of a namespace, worst first.
@@ -143,7 +167,13 @@ func skipRows(reports []*v1alpha1.SecurityReport) []string {
 	var order []skip
 	subjects := make(map[skip][]string)
 	for _, r := range reports {
-		for _, s := range r.Skips {
+		for i, s := range r.Skips {
+			if s.Reason == v1alpha1.SkipNamespaceExcluded {
+				if i > 0 {
+					break // one line is enough
+				}
+				s.Check = "all"
+			}
 			key := skip{s.Check, s.Message}
 			if subjects[key] == nil {
 				order = append(order, key)
@@ -186,11 +216,16 @@ func printTable(out io.Writer, rows []string) error {
 // summaryLine sums everything up.
 func summaryLine(reports []*v1alpha1.SecurityReport) string {
 	var (
-		workloads, namespaces, skipped int
-		found                          []string
+		workloads, namespaces, skipped, exempted, excluded int
+		found                                              []string
 	)
 	for _, r := range reports {
+		if len(r.Skips) > 0 && r.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded {
+			excluded++
+			continue
+		}
 		skipped += int(r.Summary.Skipped)
+		exempted += int(r.Summary.Exempted)
 		if r.Subject.Kind == audit.KindNamespace {
 			namespaces++
 		} else {
@@ -205,6 +240,12 @@ func summaryLine(reports []*v1alpha1.SecurityReport) string {
 		found = append(found, fmt.Sprintf("%d %s", n, strings.ToLower(string(severity))))
 	}
 	text := fmt.Sprintf("%s in %s: %s", count(workloads, "workload"), count(namespaces, "namespace"), strings.Join(found, ", "))
+	if exempted > 0 {
+		text += fmt.Sprintf("; %d exempted", exempted)
+	}
+	if excluded > 0 {
+		text += fmt.Sprintf("; %s left out", count(excluded, "namespace"))
+	}
 	if skipped > 0 {
 		text += fmt.Sprintf("; %s skipped", count(skipped, "check"))
 	}

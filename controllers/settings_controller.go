@@ -109,7 +109,7 @@ func (r *SettingsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	}
 	uses := r.Ledger.Uses(req.Namespace)
 	for _, e := range r.Sources.Exceptions(req.Namespace) {
-		errs = append(errs, r.writeException(ctx, e, statusOf(e, &limits, uses[e.Name], current.Check, r.Now())))
+		errs = append(errs, r.writeException(ctx, e, ledger.StateOf(e, &limits, uses[e.Name], current.Check, r.Now())))
 	}
 	err := errors.Join(errs...)
 	r.schedule.end(req, time.Since(begun), err != nil, false)
@@ -154,53 +154,13 @@ func listed(problems []configuration.Problem) string {
 	return strings.TrimSuffix(lines.String(), "\n")
 }
 
-// exceptionState is what became of an exception.
-type exceptionState struct {
-	holds           bool
-	reason, message string
-	matches         int32
-}
-
-// statusOf says what became of an exception.
-func statusOf(
-	e *audit.ExceptionRecord, limits *audit.ExceptionLimits, use ledger.Use, check func(string) *audit.Check, now time.Time,
-) exceptionState {
-	var unknown []string
-	for i, name := range e.Checks {
-		if name != "*" && check(name) == nil {
-			unknown = append(unknown, fmt.Sprintf("spec.checks[%d]: no check is called %q", i, name))
-		}
-	}
-	problems := strings.Join(slices.Concat(unknown, e.Problems), "; ")
-	refusal := limits.Refusal(e)
-	s := exceptionState{matches: use.Matches, message: problems}
-	switch {
-	case e.Expired(now):
-		s.reason, s.message, s.matches = v1alpha1.ReasonExpired, "it ended at "+e.Expires.Time().Format(time.RFC3339), 0
-	case refusal != "":
-		s.reason, s.message, s.matches = v1alpha1.ReasonNotPermitted, refusal, 0
-	case len(unknown) == len(e.Checks) || e.Void():
-		s.reason = v1alpha1.ReasonInvalid
-	case use.Matches > 0:
-		s.holds, s.reason = true, v1alpha1.ReasonMatched
-	case use.Denied > 0:
-		s.reason = v1alpha1.ReasonNotPermitted
-	default:
-		s.holds, s.reason = true, v1alpha1.ReasonUnused
-	}
-	if use.Denied > 0 && (s.reason == v1alpha1.ReasonMatched || s.reason == v1alpha1.ReasonNotPermitted && refusal == "") {
-		s.message = strings.TrimPrefix(problems+"; some findings that it is about are of severities that the AuditConfiguration does not let SecurityExceptions exempt", "; ")
-	}
-	return s
-}
-
-func (r *SettingsReconciler) writeException(ctx context.Context, e *audit.ExceptionRecord, s exceptionState) error {
-	condition := metav1.Condition{Type: v1alpha1.ConditionActive, Status: metav1.ConditionFalse, Reason: s.reason, Message: s.message}
-	if s.holds {
+func (r *SettingsReconciler) writeException(ctx context.Context, e *audit.ExceptionRecord, s ledger.ExceptionState) error {
+	condition := metav1.Condition{Type: v1alpha1.ConditionActive, Status: metav1.ConditionFalse, Reason: s.Reason, Message: s.Message}
+	if s.Holds {
 		condition.Status = metav1.ConditionTrue
 	}
 	status := v1alpha1.ExceptionStatus{
-		ObservedGeneration: e.Generation, Matches: s.matches, Conditions: r.conditions(e.Status.Conditions, condition, e.Generation),
+		ObservedGeneration: e.Generation, Matches: s.Matches, Conditions: r.conditions(e.Status.Conditions, condition, e.Generation),
 	}
 	if equality.Semantic.DeepEqual(status, e.Status) {
 		return nil

@@ -164,6 +164,9 @@ func (s *Static) Add(o runtime.Object) error {
 	return add(o, s.intern.controller, func(r *audit.ControllerRecord) { i.Controllers = append(i.Controllers, r) })
 }
 
+// Exceptions returns the exceptions of all namespaces and of the cluster.
+func (s *Static) Exceptions() []*audit.ExceptionRecord { return s.exceptions }
+
 // Inventories returns what is known of every namespace, by its name.
 func (s *Static) Inventories() map[string]*audit.Inventory {
 	nodes := audit.InfrastructureOf(s.nodes)

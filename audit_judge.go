@@ -1,0 +1,118 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/configuration"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/report"
+)
+
+// judge judges namespaces by one configuration at one moment, and keeps what comes of it.
+type judge struct {
+	builtin []audit.Check
+	now     time.Time
+
+	configuration *configuration.Configuration
+	// wrong is how many errors the input has.
+	wrong   int
+	reports []*v1alpha1.SecurityReport
+	book    *ledger.Ledger
+	// limits of exceptions, by namespace.
+	limits map[string]*audit.ExceptionLimits
+}
+
+// newJudge returns a judge that goes by the built-in defaults until it is configured.
+func newJudge(builtin []audit.Check) *judge {
+	return &judge{
+		builtin: builtin, now: time.Now(), configuration: configuration.New(builtin, nil, nil),
+		book: ledger.New(), limits: make(map[string]*audit.ExceptionLimits),
+	}
+}
+
+// configure makes the judge go by an AuditConfiguration, and returns what is ignored of it.
+func (j *judge) configure(spec *v1alpha1.AuditConfigurationSpec) []configuration.Problem {
+	j.configuration = configuration.New(j.builtin, spec, nil)
+	return j.configuration.Problems
+}
+
+// readConfiguration reads the AuditConfiguration in a file. What its kind does not have is an error.
+func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err // it names the file
+	}
+	var c v1alpha1.AuditConfiguration
+	if err := yaml.UnmarshalStrict(text, &c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if want := v1alpha1.GroupVersion.String(); c.APIVersion != want || c.Kind != "AuditConfiguration" {
+		return nil, fmt.Errorf("%s: must be one AuditConfiguration of %s", path, want)
+	}
+	if c.Name != v1alpha1.AuditConfigurationName {
+		return nil, fmt.Errorf("%s: metadata.name: %q must be %q: no other takes effect in a cluster", path, c.Name, v1alpha1.AuditConfigurationName)
+	}
+	return &c, nil
+}
+
+// judge makes the reports of one namespace.
+func (j *judge) judge(inventory audit.Inventory) {
+	var labels map[string]string
+	if inventory.Namespace != nil {
+		labels = inventory.Namespace.Labels
+	}
+	set := j.configuration.SetFor(inventory.Name, labels)
+	j.limits[inventory.Name] = &set.Settings().Exceptions
+	entries := make(ledger.Entries)
+	for _, v := range ledger.Judge(set, audit.Fold(inventory, j.now), ledger.Previous{}, j.now) {
+		r := v.Build()
+		r.Namespace = report.CleanName(r.Namespace) // in a manifest it is any text
+		j.reports = append(j.reports, r)
+		entries[v.Report] = v.Entry
+	}
+	j.book.Put(inventory.Name, set, entries)
+}
+
+// tellExceptions tells of exceptions that exempt nothing, or not all that they are about.
+func (j *judge) tellExceptions(exceptions []*audit.ExceptionRecord, stderr io.Writer) {
+	for _, e := range exceptions {
+		name, limits := "ClusterSecurityException "+quoted(e.Name), &j.configuration.Settings().Exceptions
+		if !e.Cluster() {
+			name, limits = "SecurityException "+quoted(e.Namespace+"/"+e.Name), j.limits[e.Namespace]
+		}
+		if limits == nil {
+			continue // its namespace was not judged
+		}
+		s := ledger.StateOf(e, limits, j.book.Uses(e.Namespace)[e.Name], j.configuration.Check, j.now)
+		switch {
+		case s.Reason == v1alpha1.ReasonMatched && s.Message == "":
+		case s.Message == "":
+			fmt.Fprintf(stderr, "Warning: %s: %s\n", name, s.Reason)
+		default:
+			fmt.Fprintf(stderr, "Warning: %s: %s: %s\n", name, s.Reason, s.Message)
+		}
+	}
+}
+
+// quoted keeps what is in a manifest from doing anything to a terminal.
+func quoted(name string) string { return fmt.Sprintf("%q", name) }
+
+// sorted returns the reports as an API server lists them.
+func (j *judge) sorted() []*v1alpha1.SecurityReport {
+	slices.SortFunc(j.reports, func(a, b *v1alpha1.SecurityReport) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return j.reports
+}
