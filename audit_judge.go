@@ -5,12 +5,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"time"
 
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -54,8 +56,13 @@ func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
 	if err != nil {
 		return nil, err // it names the file
 	}
+	encoded, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	var c v1alpha1.AuditConfiguration
-	if err := yaml.UnmarshalStrict(text, &c); err != nil {
+	unknown, err := kjson.UnmarshalStrict(encoded, &c)
+	if err := errors.Join(append(unknown, err)...); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if want := v1alpha1.GroupVersion.String(); c.APIVersion != want || c.Kind != "AuditConfiguration" {

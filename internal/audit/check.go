@@ -44,6 +44,10 @@ type Check struct {
 	Needs []Resource
 	// Off leaves the check out of what runs. It is listed and explained like any other.
 	Off bool
+	// Setting says, in a few words, what must be set in the AuditConfiguration for the check to run; "" if nothing must.
+	// Applies says whether it is.
+	Setting string
+	Applies func(*Settings) bool
 	// Regraded says that all findings have the check's Severity, whatever the function says.
 	Regraded bool
 
@@ -129,7 +133,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 			errs = append(errs, fmt.Errorf("check %q: registered twice", c.ID))
 		}
 		s.byID[c.ID] = c
-		if !c.Off {
+		if s.Runs(c) {
 			s.run(c)
 		}
 	}
@@ -139,6 +143,9 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	s.workload = slices.Concat(s.pod, s.image, s.placed, s.connected)
 	return s, nil
 }
+
+// Runs says whether a check of the set is run.
+func (s *Set) Runs(c *Check) bool { return !c.Off && (c.Applies == nil || c.Applies(&s.settings)) }
 
 // run puts a check among those that are run.
 func (s *Set) run(c *Check) {
@@ -196,6 +203,9 @@ func (c *Check) validate() error {
 		if !strings.HasSuffix(text, ".") {
 			errs = append(errs, fmt.Errorf("%s must be a sentence that ends with a period", field))
 		}
+	}
+	if (c.Setting == "") != (c.Applies == nil) {
+		errs = append(errs, errors.New("setting and applies belong together"))
 	}
 	if c.Before == "" || c.After == "" {
 		errs = append(errs, errors.New("before and after must show a piece of a manifest"))

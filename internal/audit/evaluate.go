@@ -73,7 +73,7 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 
 // EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
-	m, live, sensitive := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View), s.settings.sensitive(w)
+	m, live, sensitive := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View), s.settings.IsSensitive(w)
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {

@@ -35,7 +35,7 @@ type Inputs struct {
 func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	i := Inputs{
 		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(ns.Network.View),
-		static: w.Static, around: ns.around, exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.sensitive(w),
+		static: w.Static, around: ns.around, exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.IsSensitive(w),
 		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
 	if w.Template != nil {

@@ -11,36 +11,37 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// QuotaBand is a range of used ÷ hard. Only bands are kept, so that Pods coming and going change nothing until the
-// verdict could change.
-type QuotaBand uint8
+// QuotaLevel is how many percent of a bound are used, at least: a multiple of 5. Only levels are kept, so that Pods coming and
+// going change nothing until a verdict could change.
+type QuotaLevel int8
 
-// The bands, by the lower bound of what is used. Findings rise at 90 % and 100 % and fall below 85 % and 95 %: the
-// bands between keep what was said before, so that a quota that hovers at a bound does not flap.
 const (
 	// QuotaUnknown: the quota controller has not counted the resource yet.
-	QuotaUnknown QuotaBand = iota
-	QuotaBelow85
-	QuotaFrom85
-	QuotaFrom90
-	QuotaFrom95
-	QuotaFull
+	QuotaUnknown QuotaLevel = -1
+	// QuotaLow: so little that nobody asks how much it is.
+	QuotaLow QuotaLevel = 0
+	// QuotaFull: the bound is reached.
+	QuotaFull QuotaLevel = 100
+
+	// quotaLeast is the lowest level that is told from QuotaLow, and quotaStep what is between two.
+	quotaLeast QuotaLevel = 45
+	quotaStep  QuotaLevel = 5
 )
 
 // QuotaUsage is how far one resource of a quota is used.
 type QuotaUsage struct {
 	Resource string
-	Band     QuotaBand
+	Level    QuotaLevel
 }
 
 // QuotaUsages returns the usage of every resource that a quota bounds, sorted by resource. A resource bounded to nothing
-// is a prohibition, which cannot be used up, and is always in the lowest band.
+// is a prohibition, which cannot be used up, and is always at the lowest level.
 func QuotaUsages(q *corev1.ResourceQuota) []QuotaUsage {
 	usages := make([]QuotaUsage, 0, len(q.Spec.Hard))
 	for name, hard := range q.Spec.Hard {
-		usage := QuotaUsage{Resource: string(name)}
+		usage := QuotaUsage{Resource: string(name), Level: QuotaUnknown}
 		if used, ok := q.Status.Used[name]; ok {
-			usage.Band = quotaBand(used, hard)
+			usage.Level = quotaLevel(used, hard)
 		}
 		usages = append(usages, usage)
 	}
@@ -53,19 +54,17 @@ func QuotaUsages(q *corev1.ResourceQuota) []QuotaUsage {
 	return usages
 }
 
-func quotaBand(used, hard resource.Quantity) QuotaBand {
+func quotaLevel(used, hard resource.Quantity) QuotaLevel {
 	if hard.Sign() <= 0 {
-		return QuotaBelow85
+		return QuotaLow
 	}
-	for _, bound := range [...]struct {
-		percent int64
-		band    QuotaBand
-	}{{100, QuotaFull}, {95, QuotaFrom95}, {90, QuotaFrom90}, {85, QuotaFrom85}} {
-		if times(used, 100).Cmp(times(hard, bound.percent)) >= 0 {
-			return bound.band
+	hundredfold := times(used, 100)
+	for level := QuotaFull; level >= quotaLeast; level -= quotaStep {
+		if hundredfold.Cmp(times(hard, int64(level))) >= 0 {
+			return level
 		}
 	}
-	return QuotaBelow85
+	return QuotaLow
 }
 
 // times multiplies exactly: quantities reach from nano-CPUs to exabytes, which no machine number holds.

@@ -11,40 +11,42 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-func TestQuotaBand(t *testing.T) {
+func TestQuotaLevel(t *testing.T) {
 	for name, tc := range map[string]struct {
 		used, hard string
-		want       QuotaBand
+		want       QuotaLevel
 	}{
-		"nothing used":                         {"0", "10", QuotaBelow85},
-		"just below 85 %":                      {"8499m", "10", QuotaBelow85},
-		"85 %":                                 {"8500m", "10", QuotaFrom85},
-		"just below 90 %":                      {"8999m", "10", QuotaFrom85},
-		"90 %":                                 {"9", "10", QuotaFrom90},
-		"just below 95 %":                      {"9499m", "10", QuotaFrom90},
-		"95 %":                                 {"9500m", "10", QuotaFrom95},
-		"just below 100 %":                     {"9999m", "10", QuotaFrom95},
+		"nothing used":                         {"0", "10", QuotaLow},
+		"just below 85 %":                      {"8499m", "10", 80},
+		"85 %":                                 {"8500m", "10", 85},
+		"45 %, the lowest that is told":        {"45", "100", 45},
+		"just below 45 %":                      {"44999m", "100", QuotaLow},
+		"just below 90 %":                      {"8999m", "10", 85},
+		"90 %":                                 {"9", "10", 90},
+		"just below 95 %":                      {"9499m", "10", 90},
+		"95 %":                                 {"9500m", "10", 95},
+		"just below 100 %":                     {"9999m", "10", 95},
 		"100 %":                                {"10", "10", QuotaFull},
 		"more than 100 %, after a bound fell":  {"11", "10", QuotaFull},
 		"the same in other units":              {"10240Mi", "10Gi", QuotaFull},
-		"binary against decimal units":         {"1G", "1Gi", QuotaFrom90},
+		"binary against decimal units":         {"1G", "1Gi", 90},
 		"the least CPU that there is":          {"1n", "1n", QuotaFull},
-		"nano-CPUs below 85 %":                 {"849999999n", "1", QuotaBelow85},
-		"nano-CPUs at 85 %":                    {"850000000n", "1", QuotaFrom85},
-		"exabytes, one byte below 90 %":        {"7199999999999999999", "8E", QuotaFrom85},
-		"exabytes at 90 %":                     {"7200000000000000000", "8E", QuotaFrom90},
-		"exabytes, one byte below 100 %":       {"7999999999999999999", "8E", QuotaFrom95},
+		"nano-CPUs below 85 %":                 {"849999999n", "1", 80},
+		"nano-CPUs at 85 %":                    {"850000000n", "1", 85},
+		"exabytes, one byte below 90 %":        {"7199999999999999999", "8E", 85},
+		"exabytes at 90 %":                     {"7200000000000000000", "8E", 90},
+		"exabytes, one byte below 100 %":       {"7999999999999999999", "8E", 95},
 		"the most bytes that there are, full":  {"7Ei", "7Ei", QuotaFull},
-		"the most bytes that there are, least": {"1", "7Ei", QuotaBelow85},
-		"more than a machine number holds":     {"95000000000000000000", "100000000000000000000", QuotaFrom95},
-		"a nano-CPU of exabytes":               {"1n", "7Ei", QuotaBelow85},
-		"a bound of nothing":                   {"0", "0", QuotaBelow85},
-		"a bound of nothing that is exceeded":  {"5", "0", QuotaBelow85},
-		"a bound below nothing":                {"5", "-1", QuotaBelow85},
+		"the most bytes that there are, least": {"1", "7Ei", QuotaLow},
+		"more than a machine number holds":     {"95000000000000000000", "100000000000000000000", 95},
+		"a nano-CPU of exabytes":               {"1n", "7Ei", QuotaLow},
+		"a bound of nothing":                   {"0", "0", QuotaLow},
+		"a bound of nothing that is exceeded":  {"5", "0", QuotaLow},
+		"a bound below nothing":                {"5", "-1", QuotaLow},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := quotaBand(resource.MustParse(tc.used), resource.MustParse(tc.hard)); got != tc.want {
-				t.Errorf("quotaBand(%s, %s) = %d, want %d", tc.used, tc.hard, got, tc.want)
+			if got := quotaLevel(resource.MustParse(tc.used), resource.MustParse(tc.hard)); got != tc.want {
+				t.Errorf("quotaLevel(%s, %s) = %d, want %d", tc.used, tc.hard, got, tc.want)
 			}
 		})
 	}
@@ -64,10 +66,10 @@ func TestQuotaUsages(t *testing.T) {
 		},
 	}
 	want := []QuotaUsage{
-		{Resource: "count/jobs.batch", Band: QuotaBelow85},
-		{Resource: "limits.cpu", Band: QuotaFrom95},
-		{Resource: "pods", Band: QuotaBelow85},
-		{Resource: "secrets", Band: QuotaUnknown},
+		{Resource: "count/jobs.batch", Level: QuotaLow},
+		{Resource: "limits.cpu", Level: 95},
+		{Resource: "pods", Level: 50},
+		{Resource: "secrets", Level: QuotaUnknown},
 	}
 	before := quota.DeepCopy()
 	if diff := cmp.Diff(want, QuotaUsages(quota)); diff != "" {

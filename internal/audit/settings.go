@@ -19,7 +19,7 @@ type Settings struct {
 	Excluded bool
 	// SystemNamespaces are part of the platform.
 	SystemNamespaces map[string]bool
-	// AllowedRepositories are where images may come from; none: from anywhere.
+	// AllowedRepositories are where images may come from; nil: from anywhere.
 	AllowedRepositories []Repository
 	// RequireDigests says that every image must be named by its digest.
 	RequireDigests bool
@@ -96,8 +96,11 @@ func setOf[T comparable](members ...T) map[T]bool {
 	return set
 }
 
-// sensitive says whether a workload is: by its namespace, or by the labels of any of its Pods.
-func (s *Settings) sensitive(w *Workload) bool {
+// TellSensitive says whether any workload may be sensitive.
+func (s *Settings) TellSensitive() bool { return s.AllSensitive || s.Sensitive != nil }
+
+// IsSensitive says whether a workload is: by its namespace, or by the labels of any of its Pods.
+func (s *Settings) IsSensitive(w *Workload) bool {
 	if s.AllSensitive || s.Sensitive == nil {
 		return s.AllSensitive
 	}

@@ -55,12 +55,24 @@ func Explain(out io.Writer, c *audit.Check) error {
 	return err
 }
 
-// severityOf tells the severity, and whether the check is off.
+// severityOf tells the severity, and whether the check runs by default.
 func severityOf(c *audit.Check) string {
-	if c.Off {
+	defaults := audit.DefaultSettings()
+	if c.Off || c.Applies != nil && !c.Applies(&defaults) {
 		return string(c.Severity) + ", off"
 	}
 	return string(c.Severity)
+}
+
+// runs tells what makes the check run, or "" if it always does.
+func runs(c *audit.Check) string {
+	switch {
+	case c.Off:
+		return "where a rule in spec.checks of the AuditConfiguration enables it"
+	case c.Setting != "":
+		return "while " + c.Setting + " in the AuditConfiguration"
+	}
+	return ""
 }
 
 func controls(c *audit.Check) []string {

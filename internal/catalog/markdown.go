@@ -19,7 +19,8 @@ Every check judges one practice. Checks on Pods judge Pod templates and live Pod
 name the field to change from the root of the object that you would edit. A check that cannot look (a kind that the operator
 may not read, a status that is not there yet) is *skipped*, with the reason; it has not passed.
 
-The severity below is what a check reports unless its finding says otherwise. A check that is *off* is not run.
+The severity below is what a check reports unless its finding says otherwise. A check that is *off* does not run by default;
+its section says what makes it run. [configuration.md](configuration.md) says how.
 
 ## Score
 
@@ -68,6 +69,9 @@ func writeCheck(page *strings.Builder, c *audit.Check) {
 	fmt.Fprintf(page, "\n### %s\n\n**%s.** Severity: %s.\n\n", c.ID, c.Title, severityOf(c))
 	fmt.Fprintf(page, "*Why:* %s\n\n*How to fix:* %s\n", c.Rationale, c.Remediation)
 	fmt.Fprintf(page, "\nBefore:\n\n```yaml\n%s\n```\n\nAfter:\n\n```yaml\n%s\n```\n", c.Before, c.After)
+	if text := runs(c); text != "" {
+		fmt.Fprintf(page, "\n*Runs:* %s.\n", text)
+	}
 	if len(c.Controls) > 0 {
 		fmt.Fprintf(page, "\n*Standards:* %s.\n", strings.Join(controls(c), "; "))
 	}

@@ -340,7 +340,7 @@ func (l *Ledger) Totals() report.Totals {
 			if c.Namespace != nil {
 				judged = using.namespaces
 			}
-			if judged > 0 && !failed[c.ID] && l.total.skips[c.ID] == 0 {
+			if judged > 0 && set.Runs(c) && !failed[c.ID] && l.total.skips[c.ID] == 0 {
 				passed[c.ID] = true
 			}
 		}

@@ -317,7 +317,7 @@ func TestOtherRecords(t *testing.T) {
 				Status: corev1.ResourceQuotaStatus{Used: corev1.ResourceList{"pods": quantity("9")}},
 			},
 			&audit.QuotaRecord{
-				Object: object, Usage: []audit.QuotaUsage{{Resource: "pods", Band: audit.QuotaFrom90}},
+				Object: object, Usage: []audit.QuotaUsage{{Resource: "pods", Level: 90}},
 				Scopes: []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeBestEffort}, ScopeSelector: &corev1.ScopeSelector{},
 			},
 		},
@@ -412,8 +412,8 @@ func TestOtherRecordsDifferOnlyWhereAudited(t *testing.T) {
 			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},
 		})
 	}
-	usage := func(band audit.QuotaBand) []audit.QuotaUsage {
-		return []audit.QuotaUsage{{Resource: "pods", Band: band}}
+	usage := func(level audit.QuotaLevel) []audit.QuotaUsage {
+		return []audit.QuotaUsage{{Resource: "pods", Level: level}}
 	}
 	for name, tc := range map[string]struct{ got, want bool }{
 		"namespaces, another version": {(&audit.NamespaceRecord{Object: id("1")}).Equal(&audit.NamespaceRecord{Object: id("2")}), true},
@@ -423,8 +423,8 @@ func TestOtherRecordsDifferOnlyWhereAudited(t *testing.T) {
 		"namespaces, no labels":       {(&audit.NamespaceRecord{}).Equal(&audit.NamespaceRecord{Labels: map[string]string{}}), true},
 		"quotas, another version":     {(&audit.QuotaRecord{Object: id("1")}).Equal(&audit.QuotaRecord{Object: id("2")}), true},
 		"quotas, another UID":         {(&audit.QuotaRecord{Object: id("1")}).Equal(&audit.QuotaRecord{Object: other}), false},
-		"quotas, the same band":       {(&audit.QuotaRecord{Usage: usage(1)}).Equal(&audit.QuotaRecord{Usage: usage(1)}), true},
-		"quotas, another band":        {(&audit.QuotaRecord{Usage: usage(1)}).Equal(&audit.QuotaRecord{Usage: usage(2)}), false},
+		"quotas, the same level":      {(&audit.QuotaRecord{Usage: usage(1)}).Equal(&audit.QuotaRecord{Usage: usage(1)}), true},
+		"quotas, another level":       {(&audit.QuotaRecord{Usage: usage(1)}).Equal(&audit.QuotaRecord{Usage: usage(2)}), false},
 		"quotas, scopes":              {(&audit.QuotaRecord{}).Equal(&audit.QuotaRecord{Scopes: []corev1.ResourceQuotaScope{"x"}}), false},
 		"quotas, scope selector":      {(&audit.QuotaRecord{}).Equal(&audit.QuotaRecord{ScopeSelector: &corev1.ScopeSelector{}}), false},
 		"limits, another version":     {(&audit.LimitRangeRecord{Object: id("1")}).Equal(&audit.LimitRangeRecord{Object: id("2")}), true},

@@ -11,7 +11,8 @@ import (
 )
 
 // Looks at spec.containers[*].image, init and ephemeral containers likewise. Allowed: a digest. What image-tag-latest finds
-// (no tag, the tag latest, what is no image reference) is left to it.
+// (no tag, the tag latest, what is no image reference) is left to it, unless digests are required: then it is the other way
+// round, and High.
 var _ = register(audit.Check{
 	ID:          "image-not-pinned",
 	Title:       "Images are pinned to a digest",
@@ -31,10 +32,16 @@ var _ = register(audit.Check{
 })
 
 func imageNotPinned(image audit.Image, r *audit.Reporter) {
-	if image.Tag == "" || image.Digest != "" || image.Latest() {
+	required := r.Settings().RequireDigests
+	if image.Registry == "" || image.Digest != "" || image.Latest() && !required {
 		return
 	}
+	var severity v1alpha1.Severity
+	if required {
+		severity = v1alpha1.SeverityHigh
+	}
 	r.Find(audit.Finding{
+		Severity:  severity,
 		Message:   fmt.Sprintf("container %q must pin image %q to a digest", image.Name, image.Image),
 		Container: image.Name,
 		Path:      image.Path("image"),

@@ -32,7 +32,9 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-names",
 		"https://docs.docker.com/docker-hub/image-library/trusted-content/",
 	},
-	Image: imagePublicRegistry,
+	Setting: "spec.images.allowedRepositories is not set", // where it is, image-registry-not-allowed is the stricter
+	Applies: func(s *audit.Settings) bool { return s.AllowedRepositories == nil },
+	Image:   imagePublicRegistry,
 })
 
 // publicRegistries are those where everybody may publish, and the paths in them that are official, or of vendors who publish

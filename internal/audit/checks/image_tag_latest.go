@@ -35,7 +35,7 @@ func imageTagLatest(image audit.Image, r *audit.Reporter) {
 		return // a template may leave it to an admission webhook
 	case image.Registry == "":
 		why = "it is not a valid image reference"
-	case !image.Latest():
+	case !image.Latest() || r.Settings().RequireDigests: // then image-not-pinned is the stricter
 		return
 	case image.Tag == "":
 		why = "without a tag it means latest"

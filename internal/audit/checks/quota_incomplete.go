@@ -14,7 +14,8 @@ import (
 )
 
 // Looks at spec.hard of the ResourceQuotas of namespaces that have workloads and at least one quota. Allowed: all of pods,
-// requests.cpu, requests.memory, limits.cpu and limits.memory, in quotas that together count every Pod.
+// requests.cpu, requests.memory, limits.cpu and limits.memory, or of what is configured, in quotas that together count every
+// Pod.
 var _ = register(audit.Check{
 	ID:          "quota-incomplete",
 	Title:       "ResourceQuotas bound Pods, CPU and memory",
@@ -55,16 +56,13 @@ var scopeClasses = map[corev1.ResourceQuotaScope]podClasses{
 	corev1.ResourceQuotaScopeNotBestEffort:  withResources,
 }
 
-// wantedBounds are the resources to bound, and for which Pods: those that are BestEffort request nothing.
-var wantedBounds = []struct {
-	resource corev1.ResourceName
-	pods     podClasses
-}{
-	{corev1.ResourcePods, allPods},
-	{corev1.ResourceRequestsCPU, withResources},
-	{corev1.ResourceRequestsMemory, withResources},
-	{corev1.ResourceLimitsCPU, withResources},
-	{corev1.ResourceLimitsMemory, withResources},
+// toBound returns for which Pods a resource must be bounded: those that are BestEffort request no CPU or memory.
+func toBound(resource corev1.ResourceName) podClasses {
+	switch resource {
+	case corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory, corev1.ResourceLimitsCPU, corev1.ResourceLimitsMemory:
+		return withResources
+	}
+	return allPods
 }
 
 // sameBound has the other names that a quota may use.
@@ -88,9 +86,9 @@ func quotaIncomplete(ns *audit.Namespace, r *audit.Reporter) {
 		}
 	}
 	var missing []string
-	for _, want := range wantedBounds {
-		if bounded[want.resource]&want.pods != want.pods {
-			missing = append(missing, string(want.resource))
+	for _, resource := range r.Settings().QuotaResources {
+		if pods := toBound(resource); bounded[resource]&pods != pods {
+			missing = append(missing, string(resource))
 		}
 	}
 	if len(missing) > 0 {

@@ -10,9 +10,9 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at status.used against spec.hard of every ResourceQuota. Allowed: below 90 % of what is bounded. What was found
-// at 90 % stays until it falls below 85 %, what was found at 100 % until it falls below 95 %, so that a quota that hovers
-// at a bound does not flap.
+// Looks at status.used against spec.hard of every ResourceQuota. Allowed: below 90 % of what is bounded, or what is
+// configured. What was found there stays until it falls 5 points below, and so does what was found at 100 %, so that a quota
+// that hovers at a bound does not flap.
 var _ = register(audit.Check{
 	ID:          "quota-nearly-exhausted",
 	Title:       "ResourceQuotas leave headroom",
@@ -32,7 +32,7 @@ var _ = register(audit.Check{
 func quotaNearlyExhausted(ns *audit.Namespace, r *audit.Reporter) {
 	for _, quota := range ns.Quotas {
 		for _, usage := range quota.Usage {
-			if usage.Band == audit.QuotaUnknown {
+			if usage.Level == audit.QuotaUnknown {
 				r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("resource quota %q does not say yet how much of %q is used", quota.Name, usage.Resource))
 				continue
 			}
@@ -40,27 +40,31 @@ func quotaNearlyExhausted(ns *audit.Namespace, r *audit.Reporter) {
 				Object: &v1alpha1.ObjectReference{Kind: "ResourceQuota", Name: quota.Name},
 				Path:   "spec.hard[" + usage.Resource + "]",
 			}
-			percent := "90"
-			switch reached(usage.Band, ns.StandingSeverity(r, f)) {
+			percent := r.Settings().QuotaNearlyExhausted
+			switch reached(usage.Level, percent, ns.StandingSeverity(r, f)) {
 			case v1alpha1.SeverityHigh:
-				percent = "100"
+				percent = 100
 				f.Severity = v1alpha1.SeverityHigh
 			case v1alpha1.SeverityMedium:
 			default:
 				continue
 			}
-			f.Message = fmt.Sprintf("resource quota %q must leave headroom: %q has reached %s %% of its bound", quota.Name, usage.Resource, percent)
+			f.Message = fmt.Sprintf("resource quota %q must leave headroom: %q has reached %d %% of its bound", quota.Name, usage.Resource, percent)
 			r.Find(f)
 		}
 	}
 }
 
-// reached returns the severity of a band, given at which severity the finding stands.
-func reached(band audit.QuotaBand, standing v1alpha1.Severity) v1alpha1.Severity {
+// headroom is how many points a usage must fall below what it was found at.
+const headroom = 5
+
+// reached returns the severity of a usage, given from which percentage it is found and at which severity the finding stands.
+func reached(level audit.QuotaLevel, percent int, standing v1alpha1.Severity) v1alpha1.Severity {
+	used := int(level)
 	switch {
-	case band == audit.QuotaFull, band == audit.QuotaFrom95 && standing == v1alpha1.SeverityHigh:
+	case used >= 100, used >= 100-headroom && standing == v1alpha1.SeverityHigh:
 		return v1alpha1.SeverityHigh
-	case band >= audit.QuotaFrom90, band == audit.QuotaFrom85 && standing != "":
+	case used >= percent, used >= percent-headroom && standing != "":
 		return v1alpha1.SeverityMedium
 	}
 	return ""
