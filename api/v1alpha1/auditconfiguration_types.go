@@ -110,7 +110,7 @@ type CheckRule struct {
 
 	// Severity of all their findings, instead of what the checks say.
 	// +optional
-	// +kubebuilder:validation:Enum=Critical;High;Medium;Low
+	// +kubebuilder:validation:XValidation:rule="self != 'None'",message="must be Critical, High, Medium or Low"
 	Severity Severity `json:"severity,omitempty"`
 }
 
@@ -252,7 +252,7 @@ type NamespacedExceptionSettings struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
-	// +kubebuilder:validation:items:Enum=Critical;High;Medium;Low
+	// +kubebuilder:validation:XValidation:rule="!('None' in self)",message="must be of Critical, High, Medium and Low"
 	Severities []Severity `json:"severities,omitempty"`
 
 	// Namespaces in which they hold. Absent: all.
@@ -271,7 +271,7 @@ type CustomCheck struct {
 
 	// Severity of its findings.
 	// +required
-	// +kubebuilder:validation:Enum=Critical;High;Medium;Low
+	// +kubebuilder:validation:XValidation:rule="self != 'None'",message="must be Critical, High, Medium or Low"
 	Severity Severity `json:"severity"`
 
 	// What is wrong with an object of which the expression is false.

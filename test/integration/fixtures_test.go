@@ -30,6 +30,9 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 				if c.EngineOnly != "" {
 					t.Skip(c.EngineOnly)
 				}
+				if c.Configuration != nil {
+					configure(t, c.Configuration)
+				}
 				ns := c.Namespace
 				if ns == "" {
 					ns = newLabelledNamespace(t, c.NamespaceLabels)
