@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -51,7 +52,7 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 				}
 				settle(t, ns)
 				for _, q := range quotas {
-					create(t, q)
+					createCounted(t, q.(*corev1.ResourceQuota)) //nolint:forcetypeassert // that is what they were picked by
 				}
 				var want []string
 				for _, w := range c.Want {
@@ -65,6 +66,28 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// createCounted creates a quota and waits until its controller has counted what the fixture says. That counts once, and only
+// what it has seen by then: if it was behind, it must do so again.
+func createCounted(t *testing.T, quota *corev1.ResourceQuota) {
+	t.Helper()
+	want := quota.Status.Used
+	create(t, quota.DeepCopy())
+	eventually(t, "quota "+quota.Name+" to be counted", func(ctx context.Context) (bool, string) {
+		now := &corev1.ResourceQuota{}
+		if err := admin.Get(ctx, client.ObjectKeyFromObject(quota), now); err != nil {
+			return false, err.Error()
+		}
+		switch used := now.Status.Used; {
+		case equality.Semantic.DeepEqual(used, want):
+			return true, ""
+		case len(used) > 0:
+			remove(t, now)
+			create(t, quota.DeepCopy())
+		}
+		return false, fmt.Sprint(now.Status.Used)
+	})
 }
 
 func isQuota(o client.Object) bool {

@@ -1,0 +1,105 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+func TestStateOf(t *testing.T) {
+	check := func(id string) *audit.Check {
+		if id == "known" {
+			return &audit.Check{}
+		}
+		return nil
+	}
+	badSelector := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Is"}}}
+	exception := func(change func(*v1alpha1.SecurityException)) *audit.ExceptionRecord {
+		e := &v1alpha1.SecurityException{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "e", CreationTimestamp: metav1.NewTime(now)},
+			Spec: v1alpha1.SecurityExceptionSpec{
+				Checks: []string{"known"}, Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}}, ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
+			},
+		}
+		change(e)
+		return audit.ExceptionFrom(e)
+	}
+	plain := exception(func(*v1alpha1.SecurityException) {})
+	limits := audit.DefaultSettings().Exceptions
+	for name, tc := range map[string]struct {
+		exception *audit.ExceptionRecord
+		use       Use
+		later     time.Duration
+		want      ExceptionState
+	}{
+		"matched": {plain, Use{Matches: 2}, 0, ExceptionState{Holds: true, Reason: "Matched", Matches: 2}},
+		"matched in part": {plain, Use{Matches: 2, Denied: 1}, 0, ExceptionState{
+			Holds: true, Reason: "Matched", Matches: 2,
+			Message: "some findings that it is about are of severities that the AuditConfiguration does not let SecurityExceptions exempt",
+		}},
+		"too severe": {plain, Use{Denied: 1}, 0, ExceptionState{
+			Reason:  "NotPermitted",
+			Message: "the findings that it is about are of severities that the AuditConfiguration does not let SecurityExceptions exempt",
+		}},
+		"unused":  {plain, Use{}, 0, ExceptionState{Holds: true, Reason: "Unused"}},
+		"expired": {plain, Use{Matches: 2}, time.Hour, ExceptionState{Reason: "Expired", Message: "it ended at 2026-11-21T13:00:00Z"}},
+		"not permitted": {
+			exception(func(e *v1alpha1.SecurityException) { e.Spec.ExpirationTime = nil }), Use{}, 0, ExceptionState{
+				Reason: "NotPermitted", Message: "it must have an expirationTime: the AuditConfiguration does not set exceptions.allowUnlimited",
+			},
+		},
+		"of an unknown check": {
+			exception(func(e *v1alpha1.SecurityException) { e.Spec.Checks = []string{"a", "b"} }), Use{}, 0,
+			ExceptionState{Reason: "Invalid", Message: `spec.checks[0]: no check is called "a"; spec.checks[1]: no check is called "b"`},
+		},
+		"of an unknown check and a known one": {
+			exception(func(e *v1alpha1.SecurityException) { e.Spec.Checks = []string{"a", "known"} }), Use{Matches: 1}, 0,
+			ExceptionState{Holds: true, Reason: "Matched", Matches: 1, Message: `spec.checks[0]: no check is called "a"`},
+		},
+		"of all checks": {
+			exception(func(e *v1alpha1.SecurityException) { e.Spec.Checks = []string{"*"} }), Use{}, 0, ExceptionState{Holds: true, Reason: "Unused"},
+		},
+		"for nobody": {
+			exception(func(e *v1alpha1.SecurityException) { e.Spec.Subjects[0].Selector = badSelector }), Use{}, 0,
+			ExceptionState{Reason: "Invalid", Message: `spec.subjects[0].selector: "Is" is not a valid label selector operator`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, StateOf(tc.exception, &limits, tc.use, check, now.Add(tc.later))); diff != "" {
+				t.Errorf("state (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestUses: what exceptions do is counted for each of them, however often a namespace is judged and wherever.
+func TestUses(t *testing.T) {
+	l := New()
+	use := func(uses ...Use) *Entry { return &Entry{Kind: "Pod", Exempted: &Exempted{Uses: uses}} }
+	all := func(m, d int32) Use { return Use{Cluster: true, Name: "e", Matches: m, Denied: d} }
+	mine := func(m, d int32) Use { return Use{Name: "e", Matches: m, Denied: d} }
+	l.Put("shop", nil, Entries{"x": use(all(1, 0), mine(5, 1)), "y": use(mine(2, 0)), "z": {Kind: "Pod"}})
+	l.Put("shop", nil, Entries{"x": use(all(1, 0), mine(3, 1)), "y": use(mine(2, 0))})
+	l.Put("blog", nil, Entries{"x": use(all(4, 0))})
+	l.PutElsewhere("other", nil, []*Entry{use(all(10, 0))})
+	if diff := cmp.Diff(map[string]Use{"e": mine(5, 1)}, l.Uses("shop")); diff != "" {
+		t.Errorf("of shop (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]Use{"e": all(15, 0)}, l.Uses("")); diff != "" {
+		t.Errorf("of the cluster (-want +got):\n%s", diff)
+	}
+	l.Drop("blog")
+	l.PutElsewhere("other", nil, nil)
+	l.Put("shop", nil, nil)
+	if uses := len(l.Uses("")) + len(l.Uses("shop")); uses > 0 {
+		t.Errorf("%d uses of what is gone", uses)
+	}
+}
