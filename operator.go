@@ -243,6 +243,10 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		layout := &controllers.Layout{Leases: mgr.GetAPIReader(), Namespace: o.leaderElectionNamespace, Shard: part}
 		namespaces.Await = layout.Await
 	}
+	state := &metrics.State{
+		Ledger: book, Checks: func() func(string) *audit.Check { return live.Current().Check }, Sources: sources.Status,
+		Complete: progress.Complete, LastComplete: progress.LastComplete, Workloads: o.workloadMetrics,
+	}
 	if part.First() {
 		cluster := &controllers.ClusterReconciler{
 			Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Audited: progress, Version: version,
@@ -250,14 +254,10 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		if err := cluster.SetupWithManager(mgr); err != nil {
 			return err
 		}
-		progress.FirstPass = func() { cluster.SumUp(); settings.LookAtCluster() }
+		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
 	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 
-	state := &metrics.State{
-		Ledger: book, Checks: func() func(string) *audit.Check { return live.Current().Check }, Sources: sources.Status, Complete: progress.Complete, LastComplete: progress.LastComplete,
-		Workloads: o.workloadMetrics,
-	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kubersafe_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
 	})

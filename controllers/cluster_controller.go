@@ -38,6 +38,8 @@ type ClusterReconciler struct {
 	schedule *schedule
 
 	mu sync.Mutex
+	// compliance is what the report says of it, or should; nil before the first.
+	compliance []v1alpha1.FrameworkCompliance
 	// stale are the namespaces of other shards that have changed since they were summed up.
 	stale map[string]bool
 }
@@ -124,12 +126,26 @@ func (r *ClusterReconciler) SumUp() {
 	}
 }
 
+// Compliance returns what was summed up last of published standards; nil if nothing was. It must not be changed.
+func (r *ClusterReconciler) Compliance() []v1alpha1.FrameworkCompliance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.compliance
+}
+
 // Reconcile writes the report if it has changed.
 func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.schedule.begin(req)
 	begun := time.Now()
 	r.sumUpElsewhere()
-	summary := report.BuildCluster(r.Ledger.Totals(), r.Sources.Status(), r.Version)
+	current := r.Configuration.Current()
+	whole := report.Cluster{
+		Totals: r.Ledger.Totals(), Checks: current.Checks(), Sources: r.Sources.Status(), Generation: current.Generation(), Version: r.Version,
+	}
+	summary := whole.Build()
+	r.mu.Lock()
+	r.compliance = summary.DeepCopy().Compliance // the client reads the API server's answer into what it has sent
+	r.mu.Unlock()
 	cost := time.Since(begun)
 	err := r.Writer.WriteCluster(ctx, summary)
 	r.schedule.end(req, cost, err != nil, false)

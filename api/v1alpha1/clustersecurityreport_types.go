@@ -67,6 +67,21 @@ type ClusterSecurityReport struct {
 	// +kubebuilder:validation:MaxItems=64
 	Sources []SourceStatus `json:"sources,omitempty"`
 
+	// What has become of the controls of published standards, by the checks that map to them; in the report "cluster" only.
+	// "kubersafe checks --framework cis" lists the controls of one, and which checks map to each.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Compliance []FrameworkCompliance `json:"compliance,omitempty"`
+
+	// Generation of the AuditConfiguration in force; absent while there is none. In the report "cluster" only.
+	// +optional
+	ConfigurationGeneration int64 `json:"configurationGeneration,omitempty"`
+
+	// Whether the AuditConfiguration leaves namespaces out: nothing here is about them. In the report "cluster" only.
+	// +optional
+	NamespacesExcluded bool `json:"namespacesExcluded,omitempty"`
+
 	// Version of the operator that wrote this report; in the report "cluster" only.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -105,6 +120,61 @@ type SourceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
+}
+
+// FrameworkCompliance is what has become of the controls of one published standard. Each of them is in one of the lists.
+type FrameworkCompliance struct {
+	// Short name of the standard: cis, mitre, nsa, owasp or pss.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Framework string `json:"framework"`
+
+	// Name and version of the standard.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Title string `json:"title"`
+
+	// Controls all of whose checks have judged everything, and found nothing.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Passed []string `json:"passed,omitempty"`
+
+	// Controls of which some check has a finding somewhere.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Failed []string `json:"failed,omitempty"`
+
+	// Controls all of whose checks have judged everything, and found only what exceptions exempt.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Exempted []string `json:"exempted,omitempty"`
+
+	// Controls of which nothing is known to fail, and not everything is known.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	NotAssessed []NotAssessed `json:"notAssessed,omitempty"`
+}
+
+// NotAssessed are controls that are not assessed, for one reason.
+type NotAssessed struct {
+	// Why not.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+
+	// The controls.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Controls []string `json:"controls"`
 }
 
 // ClusterSecurityReportList is a list of ClusterSecurityReports.

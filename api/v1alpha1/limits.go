@@ -14,13 +14,17 @@ const (
 	MaxSkips = 256
 	// MaxSources listed in the cluster's report.
 	MaxSources = 64
+	// MaxFrameworks in the cluster's report.
+	MaxFrameworks = 16
+	// MaxControls in one list of a framework.
+	MaxControls = 256
 	// MaxMessage is the longest message or reason.
 	MaxMessage = 1024
 	// MaxPath is the longest field path.
 	MaxPath = 512
 	// MaxName is the longest name of an object.
 	MaxName = 253
-	// MaxKind is the longest name of a kind, check, UID or version.
+	// MaxKind is the longest name of a kind, check, control, UID or version.
 	MaxKind = 63
 	// MaxAPIVersion is a group (253), a slash and a version (63).
 	MaxAPIVersion = 317

@@ -64,6 +64,25 @@ type Check struct {
 	Namespace func(*Namespace, *Reporter)
 }
 
+// JudgesWorkloads says whether workloads are subjects of the check.
+func (c *Check) JudgesWorkloads() bool {
+	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Connected != nil
+}
+
+// JudgesNamespaces says whether namespaces are subjects of the check.
+func (c *Check) JudgesNamespaces() bool { return c.Namespace != nil }
+
+// Subjects returns the resources without which the check does not see all of its subjects. They must not be changed.
+func (c *Check) Subjects() []Resource {
+	switch {
+	case !c.JudgesNamespaces():
+		return workloadResources
+	case !c.JudgesWorkloads():
+		return []Resource{Namespaces}
+	}
+	return append([]Resource{Namespaces}, workloadResources...)
+}
+
 // Control is a control of a published standard.
 type Control struct {
 	Framework Framework
@@ -85,7 +104,7 @@ const (
 	FrameworkNSA Framework = "nsa"
 	// FrameworkOWASP is the OWASP Kubernetes Top Ten of 2022. Its controls are numbers such as "K01".
 	FrameworkOWASP Framework = "owasp"
-	// FrameworkMITRE is the MITRE ATT&CK matrix for Containers. Its controls are techniques such as "T1611".
+	// FrameworkMITRE is the matrix for Containers of MITRE ATT&CK 15. Its controls are techniques such as "T1611".
 	FrameworkMITRE Framework = "mitre"
 )
 

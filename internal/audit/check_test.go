@@ -124,3 +124,27 @@ func TestRank(t *testing.T) {
 		}
 	}
 }
+
+func TestSubjectsOfACheck(t *testing.T) {
+	workload := []Resource{
+		Pods, ReplicationControllers, ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs, CronJobs,
+	}
+	connected, namespace := func(*ConnectedPod, *Reporter) {}, func(*Namespace, *Reporter) {}
+	for name, tc := range map[string]struct {
+		check Check
+		want  []Resource
+	}{
+		"on Pods":                {Check{Pod: func(*Pod, *Reporter) {}}, workload},
+		"on images":              {Check{Image: func(Image, *Reporter) {}}, workload},
+		"on Pods in their place": {Check{Placed: func(*PlacedPod, *Reporter) {}}, workload},
+		"on connections":         {Check{Connected: connected}, workload},
+		"on namespaces":          {Check{Namespace: namespace}, []Resource{Namespaces}},
+		"on connections of both": {Check{Connected: connected, Namespace: namespace}, append([]Resource{Namespaces}, workload...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, tc.check.Subjects()); diff != "" {
+				t.Errorf("subjects (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

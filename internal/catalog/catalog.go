@@ -11,16 +11,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 )
-
-// standards are the full names of the frameworks.
-var standards = map[audit.Framework]string{
-	audit.FrameworkPSS:   "Pod Security Standards",
-	audit.FrameworkCIS:   "CIS Kubernetes Benchmark 1.12",
-	audit.FrameworkNSA:   "NSA/CISA Kubernetes Hardening Guide 1.2",
-	audit.FrameworkOWASP: "OWASP Kubernetes Top Ten 2022",
-	audit.FrameworkMITRE: "MITRE ATT&CK for Containers",
-}
 
 // WriteTable writes a line for each check.
 func WriteTable(out io.Writer, set *audit.Set) error {
@@ -78,7 +70,7 @@ func runs(c *audit.Check) string {
 func controls(c *audit.Check) []string {
 	lines := make([]string, 0, len(c.Controls))
 	for _, control := range c.Controls {
-		lines = append(lines, standards[control.Framework]+", "+control.ID)
+		lines = append(lines, compliance.Find(control.Framework).Title+", "+control.ID)
 	}
 	return lines
 }

@@ -105,8 +105,19 @@ func New(builtin []audit.Check, spec *v1alpha1.AuditConfigurationSpec, previous 
 // Check returns a check by its id, as it is by default, or nil.
 func (c *Configuration) Check(id string) *audit.Check { return c.known[id] }
 
+// Checks returns all checks, as they are by default, sorted by id. They must not be changed.
+func (c *Configuration) Checks() []audit.Check { return c.checks }
+
 // Settings returns the settings of namespaces of which nothing is said in particular. They must not be changed.
 func (c *Configuration) Settings() *audit.Settings { return &c.settings }
+
+// Generation returns the generation of the AuditConfiguration; 0 if there is none.
+func (c *Configuration) Generation() int64 {
+	if c.Of == nil {
+		return 0
+	}
+	return c.Of.Generation
+}
 
 func (c *Configuration) problem(path, format string, args ...any) {
 	c.Problems = append(c.Problems, Problem{path, fmt.Sprintf(format, args...)})

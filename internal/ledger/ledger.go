@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/report"
 )
@@ -34,6 +35,8 @@ type Entry struct {
 	// Passed is a number of checks.
 	Passed     int
 	Remembered report.Remembered
+	// Unlisted is set if it is known from a stored report that does not list all that it counts.
+	Unlisted bool
 }
 
 // Network is what is counted of a namespace's workloads.
@@ -130,27 +133,42 @@ type judged struct {
 // sum is what is counted of many entries. It is kept up to date with every change, so that nobody ever goes through all.
 type sum struct {
 	findings, exempted report.Tally
-	// skips is how many subjects skip a check.
-	skips    map[string]int
-	subjects subjects
+	// skips is how many subjects skip a check for a reason.
+	skips map[skip]int
+	// subjects are all that are judged, and those of them that are Unlisted.
+	subjects, unlisted subjects
+	// excluded is how many namespaces are left out.
+	excluded int
 	// uses of ClusterSecurityExceptions by name; nil if there are none.
 	uses map[string]Use
+}
+
+// skip is what is counted of a skip.
+type skip struct {
+	check  string
+	reason v1alpha1.SkipReason
 }
 
 type subjects struct {
 	workloads, namespaces int
 }
 
+func (s *subjects) add(other subjects, sign int) {
+	s.workloads += sign * other.workloads
+	s.namespaces += sign * other.namespaces
+}
+
 func sumOf(entries iter.Seq[*Entry]) sum {
-	s := sum{skips: make(map[string]int)}
+	s := sum{skips: make(map[skip]int)}
 	for e := range entries {
 		if e.excluded() {
+			s.excluded++
 			continue
 		}
 		s.findings.Add(e.Findings)
 		s.exempted.Add(e.ExemptedFindings())
-		for _, skip := range e.Skips {
-			s.skips[skip.Check]++
+		for _, of := range e.Skips {
+			s.skips[skip{of.Check, of.Reason}]++
 		}
 		if e.Exempted != nil {
 			for _, u := range e.Exempted.Uses {
@@ -159,10 +177,13 @@ func sumOf(entries iter.Seq[*Entry]) sum {
 				}
 			}
 		}
+		one := subjects{workloads: 1}
 		if e.Kind == audit.KindNamespace {
-			s.subjects.namespaces++
-		} else {
-			s.subjects.workloads++
+			one = subjects{namespaces: 1}
+		}
+		s.subjects.add(one, 1)
+		if e.Unlisted {
+			s.unlisted.add(one, 1)
 		}
 	}
 	return s
@@ -186,7 +207,7 @@ func (s *sum) use(u Use, sign int32) {
 func New() *Ledger {
 	return &Ledger{
 		namespaces: make(map[string]judged), elsewhere: make(map[string]judged),
-		total: sum{skips: make(map[string]int)}, sets: make(map[*audit.Set]subjects),
+		total: sum{skips: make(map[skip]int)}, sets: make(map[*audit.Set]subjects),
 	}
 }
 
@@ -226,9 +247,11 @@ func (l *Ledger) replace(in map[string]judged, namespace string, fresh judged) {
 	in[namespace] = fresh
 	l.total.findings.Add(fresh.sum.findings)
 	l.total.exempted.Add(fresh.sum.exempted)
-	for check, n := range fresh.sum.skips {
-		l.total.skips[check] += n
+	for of, n := range fresh.sum.skips {
+		l.total.skips[of] += n
 	}
+	l.total.unlisted.add(fresh.sum.unlisted, 1)
+	l.total.excluded += fresh.sum.excluded
 	for _, u := range fresh.sum.uses {
 		l.total.use(u, 1)
 	}
@@ -243,11 +266,13 @@ func (l *Ledger) remove(from map[string]judged, namespace string) {
 	delete(from, namespace)
 	l.total.findings.Remove(old.sum.findings)
 	l.total.exempted.Remove(old.sum.exempted)
-	for check, n := range old.sum.skips {
-		if l.total.skips[check] -= n; l.total.skips[check] == 0 {
-			delete(l.total.skips, check)
+	for of, n := range old.sum.skips {
+		if l.total.skips[of] -= n; l.total.skips[of] == 0 {
+			delete(l.total.skips, of)
 		}
 	}
+	l.total.unlisted.add(old.sum.unlisted, -1)
+	l.total.excluded -= old.sum.excluded
 	for _, u := range old.sum.uses {
 		l.total.use(u, -1)
 	}
@@ -279,8 +304,7 @@ func (l *Ledger) Uses(namespace string) map[string]Use {
 // use counts for how many subjects a set is in use.
 func (l *Ledger) use(set *audit.Set, n subjects, sign int) {
 	using := l.sets[set]
-	using.workloads += sign * n.workloads
-	using.namespaces += sign * n.namespaces
+	using.add(n, sign)
 	if l.sets[set] = using; using == (subjects{}) {
 		delete(l.sets, set)
 	}
@@ -326,25 +350,66 @@ func (l *Ledger) Totals() report.Totals {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	t := report.Totals{
-		Tally: slices.Clone(l.total.findings), Exempted: l.total.exempted.Total(), Skipped: len(l.total.skips),
+		Tally: slices.Clone(l.total.findings), Exempted: l.total.exempted.Total(), Evidence: l.evidence(), Excludes: l.total.excluded > 0,
 	}
-	failed := make(map[string]bool, len(t.Tally))
-	for _, c := range slices.Concat(t.Tally, l.total.exempted) {
-		failed[c.Check] = true
-	}
-	passed := make(map[string]bool)
-	for set, using := range l.sets {
-		for i := range set.Checks() {
-			c := &set.Checks()[i]
-			judged := using.workloads
-			if c.Namespace != nil {
-				judged = using.namespaces
-			}
-			if judged > 0 && set.Runs(c) && !failed[c.ID] && l.total.skips[c.ID] == 0 {
-				passed[c.ID] = true
-			}
+	for _, e := range t.Evidence {
+		if len(e.Skips) > 0 {
+			t.Skipped++
+		} else if e.Judged && !e.Failed && !e.Exempted {
+			t.Passed++
 		}
 	}
-	t.Passed = len(passed)
 	return t
+}
+
+// evidence returns what is known of every check that is in use or has said anything.
+func (l *Ledger) evidence() map[string]compliance.Evidence {
+	checks := make(map[string]*audit.Check)
+	for set := range l.sets {
+		for i := range set.Checks() {
+			checks[set.Checks()[i].ID] = &set.Checks()[i]
+		}
+	}
+	known := make(map[string]compliance.Evidence, len(checks))
+	for id, c := range checks {
+		var e compliance.Evidence
+		for set, using := range l.sets {
+			n := using.workloads
+			if c.JudgesNamespaces() {
+				n = using.namespaces
+			}
+			if n == 0 {
+				continue
+			}
+			switch in := set.Check(id); {
+			case in == nil || in.Off:
+				e.Off = true
+			case set.Runs(in):
+				e.Judged = true
+			default:
+				e.Unset = true
+			}
+		}
+		e.Unlisted = c.JudgesWorkloads() && l.total.unlisted.workloads > 0 || c.JudgesNamespaces() && l.total.unlisted.namespaces > 0
+		known[id] = e
+	}
+	for _, count := range l.total.findings {
+		e := known[count.Check]
+		e.Failed = true
+		known[count.Check] = e
+	}
+	for _, count := range l.total.exempted {
+		e := known[count.Check]
+		e.Exempted = true
+		known[count.Check] = e
+	}
+	for of := range l.total.skips {
+		e := known[of.check]
+		e.Skips = append(e.Skips, of.reason)
+		known[of.check] = e
+	}
+	for _, e := range known {
+		slices.Sort(e.Skips)
+	}
+	return known
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
@@ -74,6 +75,20 @@ func finding(check string, severity v1alpha1.Severity, path string) audit.Findin
 	return audit.Finding{Check: check, Severity: severity, Path: path, Message: "m"}
 }
 
+// without returns a set of which one check is off.
+func without(t *testing.T, set *audit.Set, check string) *audit.Set {
+	t.Helper()
+	checks := slices.Clone(set.Checks())
+	for i := range checks {
+		checks[i].Off = checks[i].Off || checks[i].ID == check
+	}
+	set, err := audit.NewSet(checks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func TestTotals(t *testing.T) {
 	set, other := setOf(t, "on-pods", "on-namespaces"), setOf(t, "on-pods-too", "on-namespaces")
 	workload, namespace := &Entry{Kind: "Pod"}, &Entry{Kind: "Namespace"}
@@ -120,6 +135,9 @@ func TestTotals(t *testing.T) {
 			namespaces: map[string]put{"a": {set, Entries{"x": workload, "y": namespace}}, "b": {other, Entries{"x": workload, "y": namespace}}},
 			want:       report.Totals{Passed: 3},
 		},
+		"a check that is off has not passed": {
+			namespaces: map[string]put{"a": {without(t, set, "on-pods"), Entries{"x": workload}}},
+		},
 		"a check that fails anywhere has not passed": {
 			namespaces: map[string]put{"a": {set, Entries{"x": workload}}, "b": {set, Entries{"x": fails("on-pods")}}},
 			want:       report.Totals{Tally: fails("on-pods").Findings},
@@ -148,8 +166,98 @@ func TestTotals(t *testing.T) {
 				l.Put(namespace, put.set, put.entries)
 			}
 			l.Drop("gone")
-			if diff := cmp.Diff(tc.want, l.Totals(), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(tc.want, l.Totals(), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(report.Totals{}, "Evidence")); diff != "" {
 				t.Errorf("totals (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEvidence(t *testing.T) {
+	type evidence = map[string]compliance.Evidence
+	set := setOf(t, "on-pods", "on-namespaces")
+	podsOff, namespacesOff, fewer := without(t, set, "on-pods"), without(t, set, "on-namespaces"), setOf(t, "on-pods", "on-namespaces-too")
+	one := func(check string) counts { return counts{{Check: check, Severity: low}: 1} }
+	excluded := &Entry{Kind: "Namespace", Skips: []audit.Skip{{Check: "on-namespaces", Reason: v1alpha1.SkipNamespaceExcluded}}}
+	pod, namespace := &Entry{Kind: "Pod"}, &Entry{Kind: "Namespace"}
+	for name, tc := range map[string]struct {
+		put  func(*Ledger)
+		want evidence
+	}{
+		"of an empty cluster nothing is known": {func(*Ledger) {}, evidence{}},
+		"what there is is judged": {
+			func(l *Ledger) { l.Put("a", set, Entries{"x": pod}) },
+			evidence{"on-pods": {Judged: true}, "on-namespaces": {}},
+		},
+		"another namespace has a check off": {
+			func(l *Ledger) {
+				l.Put("a", set, Entries{"x": pod, "y": namespace})
+				l.Put("b", podsOff, Entries{"x": pod, "y": namespace})
+			},
+			evidence{"on-pods": {Judged: true, Off: true}, "on-namespaces": {Judged: true}},
+		},
+		"another namespace has a check off that it has nothing for": {
+			func(l *Ledger) {
+				l.Put("a", set, Entries{"x": pod, "y": namespace})
+				l.Put("b", podsOff, Entries{"y": namespace})
+				l.Put("c", namespacesOff, nil)
+			},
+			evidence{"on-pods": {Judged: true}, "on-namespaces": {Judged: true}},
+		},
+		"another namespace, of another shard, does not know a check": {
+			func(l *Ledger) {
+				l.Put("a", set, Entries{"x": pod, "y": namespace})
+				l.PutElsewhere("b", fewer, []*Entry{pod, namespace})
+			},
+			evidence{"on-pods": {Judged: true}, "on-namespaces": {Judged: true, Off: true}, "on-namespaces-too": {Judged: true, Off: true}},
+		},
+		"findings, exempted ones and reasons for skips are put together, and what is over leaves nothing": {
+			func(l *Ledger) {
+				l.Put("a", set, Entries{"x": {
+					Kind: "Pod", Findings: tallyFrom(one("f")), Exempted: exempted(one("e")),
+					Skips: []audit.Skip{{Check: "on-pods", Reason: v1alpha1.SkipSourceForbidden, Message: "m"}},
+				}})
+				l.Put("b", set, Entries{
+					"x": {Kind: "Pod", Exempted: exempted(one("f")), Skips: []audit.Skip{{Check: "on-pods", Reason: v1alpha1.SkipCheckFailed, Message: "m"}}},
+					"y": {Kind: "Pod", Skips: []audit.Skip{{Check: "on-pods", Reason: v1alpha1.SkipCheckFailed, Message: "n"}}},
+				})
+				over := &Entry{
+					Kind: "Namespace", Findings: tallyFrom(one("g")), Exempted: exempted(one("g")), Unlisted: true,
+					Skips: []audit.Skip{{Check: "on-pods", Reason: v1alpha1.SkipDataMissing}, {Check: "g", Reason: v1alpha1.SkipDataMissing}},
+				}
+				l.Put("c", set, Entries{"x": over})
+				l.Put("c", set, nil)
+				l.PutElsewhere("d", set, []*Entry{over})
+				l.PutElsewhere("d", set, nil)
+				l.Put("e", set, Entries{"x": excluded})
+				l.Drop("e")
+			},
+			evidence{
+				"on-pods":       {Judged: true, Skips: []v1alpha1.SkipReason{v1alpha1.SkipCheckFailed, v1alpha1.SkipSourceForbidden}},
+				"on-namespaces": {}, "f": {Failed: true, Exempted: true}, "e": {Exempted: true},
+			},
+		},
+		"a namespace that is left out": {
+			func(l *Ledger) {
+				l.Put("a", set, Entries{"x": pod, "y": namespace})
+				l.PutElsewhere("b", set, []*Entry{excluded})
+			},
+			evidence{"on-pods": {Judged: true}, "on-namespaces": {Judged: true}},
+		},
+		"a namespace of another shard whose report leaves findings out": {
+			func(l *Ledger) { l.PutElsewhere("a", set, []*Entry{pod, {Kind: "Namespace", Unlisted: true}}) },
+			evidence{"on-pods": {Judged: true}, "on-namespaces": {Judged: true, Unlisted: true}},
+		},
+		"a workload of another shard whose report leaves findings out": {
+			func(l *Ledger) { l.PutElsewhere("a", set, []*Entry{{Kind: "Other", Unlisted: true}, namespace}) },
+			evidence{"on-pods": {Judged: true, Unlisted: true}, "on-namespaces": {Judged: true}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := New()
+			tc.put(l)
+			if diff := cmp.Diff(tc.want, l.Totals().Evidence); diff != "" {
+				t.Errorf("checks (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -208,7 +316,13 @@ func TestTotalsAreTheSameFromStoredReports(t *testing.T) {
 	if want.Tally.Count(high) != 2*v1alpha1.MaxFindings || want.Exempted != 2 || want.Passed != 1 || want.Skipped != 1 {
 		t.Errorf("the totals are %+v", want)
 	}
-	if diff := cmp.Diff(want, sharded.Totals()); diff != "" {
+	got := sharded.Totals()
+	for _, id := range []string{"on-pods", "on-namespaces"} {
+		if e := got.Evidence[id]; e.Unlisted != (id == "on-pods") {
+			t.Errorf("%s: that a workload has more findings than its report lists is %t", id, e.Unlisted)
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(compliance.Evidence{}, "Unlisted")); diff != "" {
 		t.Errorf("totals of shards (-whole +sharded):\n%s", diff)
 	}
 	if got := sharded.Namespaces(); !slices.Equal(got, []string{"own"}) {
@@ -216,6 +330,52 @@ func TestTotalsAreTheSameFromStoredReports(t *testing.T) {
 	}
 	if all := sharded.All(); len(all) != 1 || all["own"] == nil || sharded.Get("bad") != nil {
 		t.Errorf("the shard shows %v, want its own namespace only", all)
+	}
+}
+
+// TestCountedReports: what a report of another shard does not list is nobody's.
+func TestCountedReports(t *testing.T) {
+	exemption := func(check string, severity v1alpha1.Severity) v1alpha1.Exemption {
+		return v1alpha1.Exemption{Check: check, Severity: severity, Message: "m"}
+	}
+	for name, tc := range map[string]struct {
+		report   v1alpha1.SecurityReport
+		exempted report.Tally
+		unlisted bool
+	}{
+		"a clean one": {},
+		"all is listed": {
+			report: v1alpha1.SecurityReport{
+				Summary:    v1alpha1.Summary{High: 1, Exempted: 3, Skipped: 1},
+				Findings:   []v1alpha1.Finding{{Check: "c", Severity: high}},
+				Exemptions: []v1alpha1.Exemption{exemption("e", high), exemption("e", high), exemption("f", low)},
+				Skips:      []v1alpha1.Skip{{Check: "s", Reason: v1alpha1.SkipDataMissing}},
+			},
+			exempted: tallyFrom(counts{{Check: "e", Severity: high}: 2, {Check: "f", Severity: low}: 1}),
+		},
+		"findings are left out": {
+			report:   v1alpha1.SecurityReport{Summary: v1alpha1.Summary{Low: 1}, OmittedFindings: 1},
+			unlisted: true,
+		},
+		"exemptions are left out": {
+			report:   v1alpha1.SecurityReport{Summary: v1alpha1.Summary{Exempted: 3}, Exemptions: []v1alpha1.Exemption{exemption("e", high)}},
+			exempted: append(tallyFrom(counts{{Check: "e", Severity: high}: 1}), report.Count{N: 2}),
+			unlisted: true,
+		},
+		"skips are left out": {
+			report:   v1alpha1.SecurityReport{Summary: v1alpha1.Summary{Skipped: 1}},
+			unlisted: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := countedReport(&tc.report).Counts
+			if diff := cmp.Diff(tc.exempted, got.ExemptedFindings()); diff != "" {
+				t.Errorf("exempted (-want +got):\n%s", diff)
+			}
+			if got.Unlisted != tc.unlisted {
+				t.Errorf("unlisted is %t", got.Unlisted)
+			}
+		})
 	}
 }
 

@@ -105,8 +105,29 @@ func state(t *testing.T, l *ledger.Ledger) *State {
 			return []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceSynced}, {Resource: "services", State: v1alpha1.SourceForbidden, Message: "m"}}
 		},
 		Complete: func() bool { return true }, LastComplete: func() time.Time { return since },
+		Compliance: func() []v1alpha1.FrameworkCompliance {
+			return []v1alpha1.FrameworkCompliance{
+				{Framework: "cis", Passed: []string{"1", "2", "3"}, Failed: []string{"4"}, Exempted: []string{"5", "6"}, NotAssessed: []v1alpha1.NotAssessed{
+					{Reason: "r", Controls: []string{"7", "8"}}, {Reason: "s", Controls: []string{"9", "10", "11"}},
+				}},
+				{Framework: "pss", Passed: []string{"1"}},
+			}
+		},
 	}
 }
+
+const compliance = `
+# HELP kubersafe_compliance_controls Controls of a published standard by what has become of them in the whole cluster.
+# TYPE kubersafe_compliance_controls gauge
+kubersafe_compliance_controls{framework="cis",state="Exempted"} 2
+kubersafe_compliance_controls{framework="cis",state="Failed"} 1
+kubersafe_compliance_controls{framework="cis",state="NotAssessed"} 5
+kubersafe_compliance_controls{framework="cis",state="Passed"} 3
+kubersafe_compliance_controls{framework="pss",state="Exempted"} 0
+kubersafe_compliance_controls{framework="pss",state="Failed"} 0
+kubersafe_compliance_controls{framework="pss",state="NotAssessed"} 0
+kubersafe_compliance_controls{framework="pss",state="Passed"} 1
+`
 
 const sourceStates = `
 # HELP kubersafe_source_state 1 for the state that the operator's view of a resource is in, 0 for the other states.
@@ -184,8 +205,12 @@ func TestState(t *testing.T) {
 		change func(*State)
 		want   string
 	}{
-		"everything":                        {func(*State) {}, sourceStates + workloads + otherState},
-		"without workloads":                 {func(s *State) { s.Workloads = false }, sourceStates + otherState},
+		"everything":                    {func(*State) {}, sourceStates + workloads + compliance + otherState},
+		"without workloads":             {func(s *State) { s.Workloads = false }, sourceStates + compliance + otherState},
+		"a shard that is not the first": {func(s *State) { s.Compliance = nil }, sourceStates + workloads + otherState},
+		"before the cluster is summed up": {
+			func(s *State) { s.Compliance = func() []v1alpha1.FrameworkCompliance { return nil } }, sourceStates + workloads + otherState,
+		},
 		"before everything has been judged": {func(s *State) { s.Complete = func() bool { return false } }, sourceStates},
 		"a source that has not been read": {func(s *State) {
 			s.Complete = func() bool { return false }
@@ -201,7 +226,7 @@ kubersafe_source_state{resource="pods",state="Synced"} 0
 kubersafe_source_state{resource="pods",state="Syncing"} 1
 `},
 		"nothing to audit": {func(s *State) {
-			s.Ledger = ledger.New()
+			s.Ledger, s.Compliance = ledger.New(), nil
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
 		}, `
 # HELP kubersafe_excluded_namespaces Namespaces that the AuditConfiguration leaves out.
@@ -212,7 +237,7 @@ kubersafe_excluded_namespaces 0
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
 `},
 		"a check that is no longer there": {func(s *State) {
-			s.Ledger, s.Workloads = ledger.New(), false
+			s.Ledger, s.Workloads, s.Compliance = ledger.New(), false, nil
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
 			s.Ledger.Put("", nil, ledger.Entries{"x": {Findings: tallyFrom(counts{{Check: "gone", Severity: low}: 1})}})
 		}, `
@@ -360,7 +385,8 @@ func TestLint(t *testing.T) {
 		}
 	}
 	want := []string{
-		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_evaluation_duration_seconds", "kubersafe_excluded_namespaces", "kubersafe_exempted_violations",
+		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_compliance_controls", "kubersafe_evaluation_duration_seconds",
+		"kubersafe_excluded_namespaces", "kubersafe_exempted_violations",
 		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_network_metadata_reachable_workloads", "kubersafe_network_unisolated_workloads",
 		"kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
 		"kubersafe_report_writes_total", "kubersafe_score", "kubersafe_skipped_checks", "kubersafe_source_state", "kubersafe_subjects",

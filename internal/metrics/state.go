@@ -25,6 +25,8 @@ type State struct {
 	Complete func() bool
 	// LastComplete is the last moment at which every report said what the cluster was like.
 	LastComplete func() time.Time
+	// Compliance is what the cluster's report says of it; nil where another shard writes that.
+	Compliance func() []v1alpha1.FrameworkCompliance
 	// Workloads exports a series for each workload with violations.
 	Workloads bool
 }
@@ -39,12 +41,16 @@ type snapshot struct {
 	lastComplete time.Time
 	// namespaces are there once everything is complete.
 	namespaces map[string]ledger.Entries
+	compliance []v1alpha1.FrameworkCompliance
 }
 
 func (s *State) snapshot() *snapshot {
 	now := &snapshot{State: s, check: s.Checks(), sources: s.Sources(), complete: s.Complete()}
 	if now.complete {
 		now.lastComplete, now.namespaces = s.LastComplete(), s.Ledger.All()
+		if s.Compliance != nil {
+			now.compliance = s.Compliance()
+		}
 	}
 	return now
 }
@@ -110,6 +116,10 @@ var families = []family{
 		"kubersafe_network_metadata_reachable_workloads",
 		"Workloads with Pods that network policies let connect to the metadata endpoint of clouds.",
 		[]string{"namespace"}, inNamespaces(metadataWorkloads),
+	},
+	{
+		"kubersafe_compliance_controls", "Controls of a published standard by what has become of them in the whole cluster.",
+		[]string{"framework", "state"}, complianceControls,
 	},
 	{
 		"kubersafe_last_complete_audit_timestamp_seconds", "Last moment at which every report said what the cluster was like.",
@@ -255,6 +265,20 @@ func excludedNamespaces(s *snapshot, out *samples) {
 		}
 	}
 	out.add(float64(n))
+}
+
+func complianceControls(s *snapshot, out *samples) {
+	for _, f := range s.compliance {
+		notAssessed := 0
+		for _, n := range f.NotAssessed {
+			notAssessed += len(n.Controls)
+		}
+		for state, n := range map[string]int{
+			"Passed": len(f.Passed), "Failed": len(f.Failed), "Exempted": len(f.Exempted), "NotAssessed": notAssessed,
+		} {
+			out.add(float64(n), f.Framework, state)
+		}
+	}
 }
 
 func lastComplete(s *snapshot, out *samples) {

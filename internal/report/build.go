@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 )
 
 // Budgets of a report's lists in bytes of JSON. Together they stay far below etcd's request limit of 1.5 MiB; a report
@@ -71,26 +72,52 @@ type Totals struct {
 	// Passed and Skipped are numbers of checks.
 	Passed  int
 	Skipped int
+	// Evidence is what is known of each check, by id.
+	Evidence map[string]compliance.Evidence
+	// Excludes says that namespaces are left out.
+	Excludes bool
 }
 
-// BuildCluster makes the report that sums up the cluster.
-func BuildCluster(totals Totals, sources []v1alpha1.SourceStatus, version string) *v1alpha1.ClusterSecurityReport {
+// Cluster is what the report that sums up the cluster is made of.
+type Cluster struct {
+	Totals
+	// Checks are all that there are.
+	Checks  []audit.Check
+	Sources []v1alpha1.SourceStatus
+	// Generation of the AuditConfiguration in force; 0 if there is none.
+	Generation int64
+	// Version of the operator.
+	Version string
+}
+
+// Build makes the report.
+func (c *Cluster) Build() *v1alpha1.ClusterSecurityReport {
 	subject := audit.Subject{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: audit.KindCluster, Name: v1alpha1.ClusterReportName,
 	}
 	r := &v1alpha1.ClusterSecurityReport{
-		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ClusterReportName, Labels: labelsOf(subject, totals.Tally)},
-		Subject:    v1alpha1.Subject{Kind: subject.Kind, Name: subject.Name},
-		Summary:    summaryOf(totals.Tally, totals.Passed, 0, totals.Skipped),
-		Version:    clean(version, v1alpha1.MaxKind),
+		ObjectMeta:              metav1.ObjectMeta{Name: v1alpha1.ClusterReportName, Labels: labelsOf(subject, c.Tally)},
+		Subject:                 v1alpha1.Subject{Kind: subject.Kind, Name: subject.Name},
+		Summary:                 summaryOf(c.Tally, c.Passed, 0, c.Skipped),
+		ConfigurationGeneration: c.Generation,
+		NamespacesExcluded:      c.Excludes,
+		Version:                 clean(c.Version, v1alpha1.MaxKind),
 	}
-	r.Summary.Exempted = totals.Exempted
-	for _, s := range sources {
+	r.Summary.Exempted = c.Exempted
+	for _, s := range c.Sources {
 		r.Sources = append(r.Sources, v1alpha1.SourceStatus{
 			Resource: s.Resource, State: s.State, Message: clean(s.Message, v1alpha1.MaxMessage),
 		})
 	}
 	r.Sources = r.Sources[:fit(r.Sources, v1alpha1.MaxSources, skipsBudget)]
+	// Controls are the frameworks' own, and a test says that they fit; how many checks a reason names is not known.
+	r.Compliance = compliance.Assess(c.Checks, c.Evidence, c.Sources)
+	for i := range r.Compliance {
+		for j := range r.Compliance[i].NotAssessed {
+			n := &r.Compliance[i].NotAssessed[j]
+			n.Reason = clean(n.Reason, v1alpha1.MaxMessage)
+		}
+	}
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 )
 
 var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -429,9 +431,19 @@ func TestFit(t *testing.T) {
 }
 
 func TestBuildCluster(t *testing.T) {
+	var many []audit.Check // on one control, which bounds no list
+	for i := range 50 {
+		many = append(many, audit.Check{
+			ID: fmt.Sprintf("check-with-a-rather-long-id-%02d", i), Title: "Title", Severity: v1alpha1.SeverityLow, Category: audit.CategoryImages,
+			Rationale: "R.", Remediation: "R.", Before: "b", After: "a", Controls: []audit.Control{{Framework: audit.FrameworkOWASP, ID: "K01"}},
+			Pod: func(*audit.Pod, *audit.Reporter) {},
+		})
+	}
+	many[0].Controls[0].ID = "K02"
 	totals := Totals{
 		Tally:    tallyFrom(counts{{"a", v1alpha1.SeverityHigh}: 7, {"b", v1alpha1.SeverityLow}: 2}),
-		Exempted: 5, Passed: 3, Skipped: 1,
+		Exempted: 5, Passed: 3, Skipped: 1, Excludes: true,
+		Evidence: map[string]compliance.Evidence{many[0].ID: {Judged: true, Failed: true}},
 	}
 	sources := []v1alpha1.SourceStatus{
 		{Resource: "pods", State: v1alpha1.SourceSynced},
@@ -447,17 +459,28 @@ func TestBuildCluster(t *testing.T) {
 			{Resource: "pods", State: v1alpha1.SourceSynced},
 			{Resource: "services", State: v1alpha1.SourceForbidden, Message: strings.Repeat("x", 1023) + "…"},
 		},
-		Version: "v1",
+		ConfigurationGeneration: 3, NamespacesExcluded: true, Version: "v1",
 	}
-	if diff := cmp.Diff(want, BuildCluster(totals, sources, "v1")); diff != "" {
+	whole := Cluster{Totals: totals, Checks: many, Sources: sources, Generation: 3, Version: "v1"}
+	got := whole.Build()
+	want.Compliance = compliance.Assess(many, totals.Evidence, sources)
+	i := slices.IndexFunc(want.Compliance, func(f v1alpha1.FrameworkCompliance) bool { return f.Framework == "owasp" })
+	owasp := &want.Compliance[i]
+	reason := &owasp.NotAssessed[0].Reason
+	if !slices.Equal(owasp.Failed, []string{"K02"}) || len(*reason) <= v1alpha1.MaxMessage {
+		t.Fatalf("compliance %+v", owasp)
+	}
+	*reason = (*reason)[:v1alpha1.MaxMessage-1] + "…"
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
-	many := BuildCluster(Totals{}, make([]v1alpha1.SourceStatus, 100), strings.Repeat("v", 100))
-	if len(many.Sources) != v1alpha1.MaxSources || len(many.Version) > v1alpha1.MaxKind+2 {
-		t.Errorf("%d sources, version %q", len(many.Sources), many.Version)
+	large := Cluster{Checks: many, Sources: make([]v1alpha1.SourceStatus, 100), Version: strings.Repeat("v", 100)}
+	over := large.Build()
+	if len(over.Sources) != v1alpha1.MaxSources || len(over.Version) > v1alpha1.MaxKind+2 {
+		t.Errorf("%d sources, version %q", len(over.Sources), over.Version)
 	}
-	if many.Summary.Worst != v1alpha1.SeverityNone || many.Summary.Score != 100 {
-		t.Errorf("summary of nothing %+v", many.Summary)
+	if over.Summary.Worst != v1alpha1.SeverityNone || over.Summary.Score != 100 {
+		t.Errorf("summary of nothing %+v", over.Summary)
 	}
 }
 

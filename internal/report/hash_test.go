@@ -53,7 +53,11 @@ func fullCluster() *v1alpha1.ClusterSecurityReport {
 		ObjectMeta: r.ObjectMeta, Subject: r.Subject, Summary: r.Summary, Findings: r.Findings, Exemptions: r.Exemptions, Skips: r.Skips,
 		OmittedFindings: 8,
 		Sources:         []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceForbidden, Message: "m"}},
-		Version:         "v1",
+		Compliance: []v1alpha1.FrameworkCompliance{{
+			Framework: "f", Title: "t", Passed: []string{"1"}, Failed: []string{"2"}, Exempted: []string{"3"},
+			NotAssessed: []v1alpha1.NotAssessed{{Reason: "r", Controls: []string{"4", "5"}}},
+		}},
+		ConfigurationGeneration: 3, NamespacesExcluded: true, Version: "v1",
 	}
 }
 
@@ -128,7 +132,7 @@ func TestHashTellsEveryDifference(t *testing.T) {
 		}) {
 			r := fullCluster()
 			c.report, c.hash = r, func() Hash { return HashOfCluster(r) }
-			c.fields = []string{"Subject", "Summary", "Findings", "Exemptions", "Skips", "OmittedFindings", "Sources", "Version"}
+			c.fields = []string{"Subject", "Summary", "Findings", "Exemptions", "Skips", "OmittedFindings", "Sources", "Compliance", "ConfigurationGeneration", "NamespacesExcluded", "Version"}
 			return c
 		}(),
 	} {

@@ -33,20 +33,26 @@ type schema struct {
 
 // bounds lists what bounds the strings and arrays below, by path.
 func (s *schema) bounds(path string, into map[string]string) {
+	note := func(path, bound string) { // an array of strings has two of them
+		if into[path] != "" {
+			bound = into[path] + ", " + bound
+		}
+		into[path] = bound
+	}
 	switch {
 	case s.Type == "array":
-		into[path+"[]"] = bound("maxItems", s.MaxItems)
+		note(path+"[]", bound("maxItems", s.MaxItems))
 		if s.Items == nil {
-			into[path+"[]"] = "an array of anything"
+			note(path+"[]", "of anything")
 			return
 		}
 		s.Items.bounds(path+"[]", into)
 	case s.Type == "string" && len(s.Enum) > 0:
-		into[path] = "enum"
+		note(path, "enum")
 	case s.Type == "string" && s.Format != "":
-		into[path] = s.Format
+		note(path, s.Format)
 	case s.Type == "string":
-		into[path] = bound("maxLength", s.MaxLength)
+		note(path, bound("maxLength", s.MaxLength))
 	}
 	if s.Additional != nil {
 		into[path] = "a map without bounds"
@@ -110,12 +116,20 @@ func TestLimitsAreThoseOfTheSchema(t *testing.T) {
 		namespaced[field] = "enum"
 	}
 	maps.Copy(cluster, map[string]string{
-		".sources[]":          items(v1alpha1.MaxSources),
-		".sources[].resource": length(v1alpha1.MaxAPIVersion),
-		".sources[].state":    "enum",
-		".sources[].message":  length(v1alpha1.MaxMessage),
-		".version":            length(v1alpha1.MaxKind),
+		".sources[]":                         items(v1alpha1.MaxSources),
+		".sources[].resource":                length(v1alpha1.MaxAPIVersion),
+		".sources[].state":                   "enum",
+		".sources[].message":                 length(v1alpha1.MaxMessage),
+		".compliance[]":                      items(v1alpha1.MaxFrameworks),
+		".compliance[].framework":            length(v1alpha1.MaxKind),
+		".compliance[].title":                length(v1alpha1.MaxName),
+		".compliance[].notAssessed[]":        items(v1alpha1.MaxControls),
+		".compliance[].notAssessed[].reason": length(v1alpha1.MaxMessage),
+		".version":                           length(v1alpha1.MaxKind),
 	})
+	for _, list := range []string{"passed[]", "failed[]", "exempted[]", "notAssessed[].controls[]"} {
+		cluster[".compliance[]."+list] = items(v1alpha1.MaxControls) + ", " + length(v1alpha1.MaxKind)
+	}
 	got := make(map[string]map[string]string)
 	for kind, s := range crds(t) {
 		if !strings.HasSuffix(kind, "Report") {

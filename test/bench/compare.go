@@ -139,7 +139,8 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	if err := b.client.Get(ctx, client.ObjectKey{Name: v1alpha1.ClusterReportName}, own); err != nil {
 		return nil, 0, client.IgnoreNotFound(err) // not written yet: the comparison will tell
 	}
-	reports[own.Name] = canonical(report.BuildCluster(book.Totals(), own.Sources, own.Version))
+	whole := report.Cluster{Totals: book.Totals(), Checks: set.Checks(), Sources: own.Sources, Version: own.Version}
+	reports[own.Name] = canonical(whole.Build())
 	return reports, pods, nil
 }
 

@@ -73,7 +73,8 @@ func stateOf(t *testing.T, replicas ...*operator.Operator) map[string]string {
 	for _, o := range replicas {
 		for _, line := range scrapeOf(t, o) {
 			series, value, _ := strings.Cut(line, "} ")
-			if !strings.HasPrefix(line, "kubersafe_") || !strings.Contains(line, "namespace=") && !strings.HasPrefix(line, "kubersafe_cluster_") {
+			if !strings.HasPrefix(line, "kubersafe_") || !strings.Contains(line, "namespace=") &&
+				!strings.HasPrefix(line, "kubersafe_cluster_") && !strings.HasPrefix(line, "kubersafe_compliance_") {
 				continue
 			}
 			if _, ok := state[series]; ok {
@@ -130,6 +131,12 @@ func TestShards(t *testing.T) {
 	quiet(t)
 	whole, want, mark := replica, stateOf(t, replica), len(allWrites(t))
 	report := waitForClusterReport(t, func(*v1alpha1.ClusterSecurityReport) bool { return true })
+	pss := slices.IndexFunc(report.Compliance, func(f v1alpha1.FrameworkCompliance) bool { return f.Framework == "pss" })
+	if pss < 0 || !slices.Contains(report.Compliance[pss].Failed, "Baseline: Privileged Containers") || len(report.Compliance[pss].Passed) == 0 {
+		t.Errorf("the cluster's report says of compliance %+v", report.Compliance)
+	} else if n := want[`kubersafe_compliance_controls{framework="pss",state="Failed"`]; n != fmt.Sprint(len(report.Compliance[pss].Failed)) {
+		t.Errorf("the metrics count %q failed controls, the report has %v", n, report.Compliance[pss].Failed)
+	}
 	unchanged := func(when string, replicas ...*operator.Operator) {
 		t.Helper()
 		if w := allWrites(t)[mark:]; len(w) > 0 {
