@@ -1,8 +1,8 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command checks writes what is generated around the checks: docs/checks.md and, with -new, the two files that a new
-// check consists of.
+// Command checks writes what is generated around the checks: docs/checks.md, docs/compliance.md and, with -new,
+// the two files that a new check consists of.
 package main
 
 import (
@@ -41,7 +41,14 @@ func run(file, id string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile("docs/checks.md", []byte(catalog.Markdown(set)), 0o644) //nolint:gosec // G306: a page of the docs
+	for path, page := range map[string]string{
+		"docs/checks.md": catalog.Markdown(set), "docs/compliance.md": catalog.ComplianceMarkdown(set),
+	} {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil { //nolint:gosec // G306: a page of the docs
+			return err
+		}
+	}
+	return nil
 }
 
 var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress)_[a-z0-9]+(_[a-z0-9]+)*$`)
