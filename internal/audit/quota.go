@@ -16,11 +16,11 @@ import (
 type QuotaLevel int8
 
 const (
-	// QuotaUnknown: the quota controller has not counted the resource yet.
+	// QuotaUnknown says that the quota controller has not counted the resource yet.
 	QuotaUnknown QuotaLevel = -1
-	// QuotaLow: so little that nobody asks how much it is.
+	// QuotaLow is so little that nobody asks how much it is.
 	QuotaLow QuotaLevel = 0
-	// QuotaFull: the bound is reached.
+	// QuotaFull is the bound itself, or more.
 	QuotaFull QuotaLevel = 100
 
 	// quotaLeast is the lowest level that is told from QuotaLow, and quotaStep what is between two.

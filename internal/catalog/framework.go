@@ -63,6 +63,8 @@ of it in the whole cluster:
 | ` + "`exempted`" + ` | every check that maps to it has judged everything, and all that was found is exempted by exceptions |
 | ` + "`notAssessed`" + ` | none has a finding, but not everything is known: the reason says why |
 
+Namespaces that the AuditConfiguration leaves out count for nothing; the field namespacesExcluded says that there are some.
+
 *Passed* means by the checks that map to the control. Most controls ask for more than checks can see, such as a review by
 people. A control that no check judges is never passed.
 
@@ -70,7 +72,7 @@ people. A control that no check judges is never passed.
 |---|---|
 | no check judges it | nothing maps to the control |
 | off | the check is off, in some namespace at least |
-| a namespace is left out | the AuditConfiguration leaves a namespace out, and what is not judged has not passed; exceptions say what is known and accepted |
+| not configured | the checks run only once the AuditConfiguration gives them something to go by, such as which workloads are sensitive |
 | not everything is seen | the operator cannot read a kind of objects that may hold more to judge |
 | skipped | the check could not look somewhere; the words behind it are those of the reports' ` + "`skips`" + ` |
 | there is nothing to judge | the cluster has nothing that the check is about |
