@@ -29,7 +29,7 @@ type Check struct {
 	Severity v1alpha1.Severity
 	// Category groups it with related checks.
 	Category Category
-	// Rationale is what an attacker gains, in one sentence.
+	// Rationale is what an attacker gains, in one sentence. Custom checks have neither it nor the next three.
 	Rationale string
 	// Remediation is what to type, in one sentence.
 	Remediation string
@@ -51,13 +51,16 @@ type Check struct {
 	// Regraded says that all findings have the check's Severity, whatever the function says.
 	Regraded bool
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. Exactly one of Pod, Image, Placed,
-	// Connected and Namespace is set, but for Connected beside Namespace: then workloads are judged by what sets them apart.
+	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed and Connected is set, or
+	// Namespace, or Namespace beside Connected: then workloads are judged by what sets them apart. In custom checks Namespace
+	// may stand beside Pod or Placed too.
 	Pod func(*Pod, *Reporter)
 	// Image judges the image of each container of a Pod.
 	Image func(Image, *Reporter)
 	// Placed judges a Pod where what it may do depends on its namespace.
 	Placed func(*PlacedPod, *Reporter)
+	// Labelled says that Placed looks at the labels of the Pod or of its namespace.
+	Labelled bool
 	// Connected judges whom a Pod can connect to and who to it.
 	Connected func(*ConnectedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
@@ -120,9 +123,10 @@ type Set struct {
 	pod       []*Check
 	image     []*Check
 	placed    []*Check
+	labelled  []*Check
 	connected []*Check
 	namespace []*Check
-	// workload are pod, image, placed and connected.
+	// workload are pod, image, placed, labelled and connected.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
 	verdicts *lru.Cache
@@ -145,7 +149,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	var errs []error
 	for i := range s.checks {
 		c := &s.checks[i]
-		if err := c.validate(); err != nil {
+		if err := c.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("check %q: %w", c.ID, err))
 		}
 		if s.byID[c.ID] != nil {
@@ -159,7 +163,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.image, s.placed, s.connected)
+	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.connected)
 	return s, nil
 }
 
@@ -174,7 +178,9 @@ func (s *Set) run(c *Check) {
 	if c.Image != nil {
 		s.image = append(s.image, c)
 	}
-	if c.Placed != nil {
+	if c.Placed != nil && c.Labelled {
+		s.labelled = append(s.labelled, c)
+	} else if c.Placed != nil {
 		s.placed = append(s.placed, c)
 	}
 	if c.Connected != nil {
@@ -204,7 +210,8 @@ func ValidateID(id string) error {
 	return nil
 }
 
-func (c *Check) validate() error {
+// Validate says everything that is not complete about the check.
+func (c *Check) Validate() error {
 	var errs []error
 	if err := ValidateID(c.ID); err != nil {
 		errs = append(errs, err)
@@ -218,16 +225,11 @@ func (c *Check) validate() error {
 	if !categories[c.Category] {
 		errs = append(errs, fmt.Errorf("category %q is unknown", c.Category))
 	}
-	for field, text := range map[string]string{"rationale": c.Rationale, "remediation": c.Remediation} {
-		if !strings.HasSuffix(text, ".") {
-			errs = append(errs, fmt.Errorf("%s must be a sentence that ends with a period", field))
-		}
-	}
 	if (c.Setting == "") != (c.Applies == nil) {
 		errs = append(errs, errors.New("setting and applies belong together"))
 	}
-	if c.Before == "" || c.After == "" {
-		errs = append(errs, errors.New("before and after must show a piece of a manifest"))
+	if c.Category != CategoryCustom {
+		errs = append(errs, c.validateTexts()...)
 	}
 	for _, control := range c.Controls {
 		if !frameworks[control.Framework] || control.ID == "" {
@@ -239,14 +241,41 @@ func (c *Check) validate() error {
 			errs = append(errs, fmt.Errorf("reference %q must start with https://", r))
 		}
 	}
+	if err := c.validateFunctions(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// validateTexts says what is missing for users of a check that is ours.
+func (c *Check) validateTexts() []error {
+	var errs []error
+	for field, text := range map[string]string{"rationale": c.Rationale, "remediation": c.Remediation} {
+		if !strings.HasSuffix(text, ".") {
+			errs = append(errs, fmt.Errorf("%s must be a sentence that ends with a period", field))
+		}
+	}
+	if c.Before == "" || c.After == "" {
+		errs = append(errs, errors.New("before and after must show a piece of a manifest"))
+	}
+	return errs
+}
+
+func (c *Check) validateFunctions() error {
 	functions := 0
-	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Connected != nil || c.Namespace != nil} {
+	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Connected != nil} {
 		if set {
 			functions++
 		}
 	}
-	if functions != 1 {
-		errs = append(errs, errors.New("exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together"))
+	if c.Namespace != nil && c.Connected == nil && (c.Category != CategoryCustom || functions == 0) {
+		functions++
 	}
-	return errors.Join(errs...)
+	if functions != 1 {
+		return errors.New("exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together")
+	}
+	if c.Labelled && c.Placed == nil {
+		return errors.New("what looks at labels must be Placed")
+	}
+	return nil
 }

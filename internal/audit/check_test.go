@@ -42,6 +42,7 @@ func TestNewSetNamesFaults(t *testing.T) {
 		"three functions":             {func(c *Check) { c.Namespace, c.Placed = func(*Namespace, *Reporter) {}, func(*PlacedPod, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
 		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
 		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together`},
+		"labels of what has no place": {func(c *Check) { c.Labelled = true }, `check "faulty": what looks at labels must be Placed`},
 		"an id that is there already": {func(c *Check) { c.ID = "good" }, `check "good": registered twice`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,6 +57,28 @@ func TestNewSetNamesFaults(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestCustomChecks may judge Pods and what is in a namespace, and are explained by nobody.
+func TestCustomChecks(t *testing.T) {
+	onPod, onPlaced, onNamespace := func(*Pod, *Reporter) {}, func(*PlacedPod, *Reporter) {}, func(*Namespace, *Reporter) {}
+	for name, tc := range map[string]struct {
+		check Check
+		valid bool
+	}{
+		"a Pod":                            {Check{Pod: onPod}, true},
+		"a Pod in its place":               {Check{Placed: onPlaced, Labelled: true}, true},
+		"a namespace":                      {Check{Namespace: onNamespace}, true},
+		"a Pod and a namespace":            {Check{Pod: onPod, Namespace: onNamespace}, true},
+		"a Pod in its place and all of it": {Check{Placed: onPlaced, Namespace: onNamespace}, true},
+		"a Pod twice":                      {Check{Pod: onPod, Placed: onPlaced, Namespace: onNamespace}, false},
+		"nothing":                          {Check{}, false},
+	} {
+		tc.check.ID, tc.check.Title, tc.check.Severity, tc.check.Category = "own", "Own", v1alpha1.SeverityLow, CategoryCustom
+		if _, err := NewSet([]Check{tc.check}); (err == nil) != tc.valid {
+			t.Errorf("%s: error %v, want valid %v", name, err, tc.valid)
+		}
 	}
 }
 

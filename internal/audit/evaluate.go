@@ -73,19 +73,20 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 
 // EvaluateWorkload judges a workload of a namespace. What it says depends on nothing but the workload's Inputs.
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
-	m, live, sensitive := merger{prefix: w.pathPrefix()}, w.variants(ns.Network.View), s.settings.IsSensitive(w)
+	lens, sensitive := s.lens(ns), s.settings.IsSensitive(w)
+	m, live := merger{prefix: w.pathPrefix()}, w.variants(lens)
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
 		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject, Sensitive: sensitive})
-		s.judgeConnected(&m, variantOf(ns.Network.View, w.Template, w.TemplateLabels), pod, seenIn, ns)
+		s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns)
 		m.ofTemplate = len(m.findings)
 	}
 	var (
 		shape *Shape
-		pod   *Pod
+		pod   *PlacedPod
 	)
 	for _, v := range live {
 		seenIn := v1alpha1.SeenInPods
@@ -95,7 +96,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		if v.shape != shape {
 			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
 		}
-		s.judgeConnected(&m, v, pod, seenIn, ns)
+		s.judgeVariant(&m, lens, v, pod, seenIn, ns)
 	}
 	if u := ns.Missing(Pods); u != nil {
 		r := Reporter{settings: &s.settings}
@@ -112,17 +113,23 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 }
 
 // judge adds what is to be said of one shape in its place, and returns the Pod.
-func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) *Pod {
+func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespace, placed PlacedPod) *PlacedPod {
 	placed.Pod, placed.Around = shape.Pod(), &ns.Surroundings
 	m.merge(s.judgePod(shape, placed.Pod), seenIn)
 	r := s.runIn(ns, s.placed, func(c *Check, r *Reporter) { c.Placed(&placed, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
-	return placed.Pod
+	return &placed
 }
 
-// judgeConnected adds what is to be said of one variant's connections.
-func (s *Set) judgeConnected(m *merger, v variant, pod *Pod, seenIn v1alpha1.SeenIn, ns *Namespace) {
-	connected := ns.connected(v, pod)
+// judgeVariant adds what is to be said of one variant's labels and connections.
+func (s *Set) judgeVariant(m *merger, l lens, v variant, placed *PlacedPod, seenIn v1alpha1.SeenIn, ns *Namespace) {
+	if l.labelled {
+		labelled := *placed
+		labelled.Labels, labelled.NamespaceLabels = LabelsOf(v.own), l.namespace
+		r := s.runIn(ns, s.labelled, func(c *Check, r *Reporter) { c.Placed(&labelled, r) })
+		m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
+	}
+	connected := ns.connected(v, placed.Pod)
 	r := s.runIn(ns, s.connected, func(c *Check, r *Reporter) { c.Connected(connected, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 }

@@ -19,7 +19,7 @@ type Inputs struct {
 	template     *Shape
 	templateHash string
 	live         []variant
-	// ofTemplate is the template with the labels that policies select by.
+	// ofTemplate is the template with the labels that policies select by and checks look at.
 	ofTemplate variant
 	static     bool
 	// exceptions stands for those that may exempt its findings.
@@ -27,19 +27,23 @@ type Inputs struct {
 	sensitive  bool
 	// mixed: the namespace has Pods that are isolated, by direction.
 	mixed [2]bool
+	// namespace are the labels of the namespace, if checks look at them and it has been seen.
+	namespace *Labels
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
 }
 
 // InputsOf returns the inputs of a workload's verdict.
 func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
+	lens := s.lens(ns)
 	i := Inputs{
-		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(ns.Network.View),
-		static: w.Static, around: ns.around, exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.IsSensitive(w),
+		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(lens),
+		static: w.Static, namespace: lens.namespace, around: ns.around,
+		exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.IsSensitive(w),
 		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
 	if w.Template != nil {
-		i.ofTemplate = variantOf(ns.Network.View, w.Template, w.TemplateLabels)
+		i.ofTemplate = lens.variantOf(w.Template, w.TemplateLabels)
 	}
 	return i
 }
@@ -47,8 +51,8 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 // Equal says whether the verdict must be the same.
 func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
-		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed && i.around == j.around &&
-		i.exceptions == j.exceptions && i.sensitive == j.sensitive
+		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed &&
+		i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions && i.sensitive == j.sensitive
 }
 
 // Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an

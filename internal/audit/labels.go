@@ -136,5 +136,50 @@ func (l *Labels) Get(key string) string {
 	return value
 }
 
+// Map returns the labels as a map.
+func (l *Labels) Map() map[string]string { return maps.Collect(l.All()) }
+
+func (l *Labels) equal(m *Labels) bool {
+	return l == m || l != nil && m != nil && *l == *m
+}
+
+// ReplicaLabel says whether controllers, or the node that a Pod comes to, decide the value of a label. It differs between
+// the Pods of a workload, or between them and the template.
+func ReplicaLabel(key string) bool { return replicaLabels[key] }
+
+var replicaLabels = map[string]bool{
+	"apps.kubernetes.io/pod-index":             true,
+	"batch.kubernetes.io/controller-uid":       true,
+	"batch.kubernetes.io/job-completion-index": true,
+	"batch.kubernetes.io/job-name":             true,
+	"controller-revision-hash":                 true,
+	"controller-uid":                           true,
+	"job-name":                                 true,
+	"pod-template-generation":                  true,
+	"pod-template-hash":                        true,
+	"statefulset.kubernetes.io/pod-name":       true,
+	"topology.kubernetes.io/region":            true,
+	"topology.kubernetes.io/zone":              true,
+}
+
+// common returns the labels without ReplicaLabels, encoded.
+func (l *Labels) common() string {
+	set, left := make(map[string]string), false
+	for key, value := range l.All() {
+		if replicaLabels[key] {
+			left = true
+		} else {
+			set[key] = value
+		}
+	}
+	switch {
+	case left:
+		return EncodeLabels(set)
+	case l == nil:
+		return ""
+	}
+	return l.encoded
+}
+
 // Selector returns the selector that matches what has all the labels.
 func (l *Labels) Selector() labels.Selector { return labels.SelectorFromSet(maps.Collect(l.All())) }

@@ -101,7 +101,7 @@ func (n *Namespace) look() {
 	open, endpoints := network.View.FromEverywhere(network.Unselected()), make(map[netpol.Metadata]bool)
 	for _, w := range n.Workloads {
 		reaches, isolated, unisolated := false, make(map[netpol.Direction]bool), make(map[netpol.Direction]bool)
-		for _, v := range w.sides(network.View) {
+		for _, v := range w.sides(lens{view: network.View}) {
 			pod := n.pod(v)
 			for _, m := range network.View.Reached(pod, network.Endpoints) {
 				reaches, endpoints[m] = true, true
@@ -148,15 +148,37 @@ type variant struct {
 	shape *Shape
 	// labels that some policy selects by, encoded.
 	labels string
+	// own are all labels that replicas have in common, encoded, where some check looks at them.
+	own string
 }
 
 func compareVariants(a, b variant) int {
-	return cmp.Or(cmp.Compare(a.shape.id, b.shape.id), strings.Compare(a.labels, b.labels))
+	return cmp.Or(cmp.Compare(a.shape.id, b.shape.id), strings.Compare(a.labels, b.labels), strings.Compare(a.own, b.own))
+}
+
+// lens is what tells Pods of the same shape apart.
+type lens struct {
+	view *netpol.View
+	// labelled: there are checks that look at labels.
+	labelled bool
+	// namespace are the labels of the namespace, if checks look at them and it has been seen.
+	namespace *Labels
+}
+
+func (s *Set) lens(ns *Namespace) lens {
+	l := lens{view: ns.Network.View, labelled: len(s.labelled) > 0}
+	if l.labelled && ns.Namespace != nil {
+		l.namespace = NewLabels(ns.Namespace.Labels)
+	}
+	return l
 }
 
 // variantOf returns the variant of a Pod or template.
-func variantOf(view *netpol.View, shape *Shape, labels *Labels) variant {
-	v := variant{shape: shape}
+func (l lens) variantOf(shape *Shape, labels *Labels) variant {
+	v, view := variant{shape: shape}, l.view
+	if l.labelled {
+		v.own = labels.common()
+	}
 	if !view.Selects() {
 		return v
 	}
@@ -171,27 +193,27 @@ func variantOf(view *netpol.View, shape *Shape, labels *Labels) variant {
 }
 
 // sides returns the variants of a workload's template and Pods.
-func (w *Workload) sides(view *netpol.View) []variant {
-	variants := w.variants(view)
+func (w *Workload) sides(l lens) []variant {
+	variants := w.variants(l)
 	if w.Template != nil {
-		variants = append(slices.Clone(variants), variantOf(view, w.Template, w.TemplateLabels))
+		variants = append(slices.Clone(variants), l.variantOf(w.Template, w.TemplateLabels))
 	}
 	return variants
 }
 
 // variants returns those that are live or about to be, of a workload's Pods and of what it owns, each once, in an order that
 // is the same whenever they are. Of what it owns, the template itself is left out.
-func (w *Workload) variants(view *netpol.View) []variant {
+func (w *Workload) variants(l lens) []variant {
 	var variants []variant
 	for _, p := range w.Pods {
-		v := variantOf(view, p.Shape, p.Labels)
+		v := l.variantOf(p.Shape, p.Labels)
 		if n := len(variants); n == 0 || variants[n-1] != v {
 			variants = append(variants, v)
 		}
 	}
 	for _, owned := range w.Owned {
-		v := variantOf(view, owned.Shape, owned.Labels)
-		if w.Template == nil || v != variantOf(view, w.Template, w.TemplateLabels) {
+		v := l.variantOf(owned.Shape, owned.Labels)
+		if w.Template == nil || v != l.variantOf(w.Template, w.TemplateLabels) {
 			variants = append(variants, v)
 		}
 	}

@@ -29,8 +29,11 @@ type PlacedPod struct {
 	Static bool
 	// Sensitive says that the settings call the workload sensitive.
 	Sensitive bool
-	// Around is what is around it. What is not in there cannot change its verdict.
+	// Around is what is around it. What is not in here cannot change its verdict.
 	Around *Surroundings
+	// Labels are the Pod's own without ReplicaLabels, and NamespaceLabels those of its namespace, nil where that has not been
+	// seen. Only checks that are Labelled see them.
+	Labels, NamespaceLabels *Labels
 }
 
 // Container is one container of a Pod, of whatever sort.

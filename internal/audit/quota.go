@@ -5,6 +5,7 @@ package audit
 
 import (
 	"slices"
+	"unique"
 
 	"gopkg.in/inf.v0"
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,9 @@ const (
 // QuotaUsage is how far one resource of a quota is used.
 type QuotaUsage struct {
 	Resource string
-	Level    QuotaLevel
+	// Hard is the bound, as a quantity.
+	Hard  string
+	Level QuotaLevel
 }
 
 // QuotaUsages returns the usage of every resource that a quota bounds, sorted by resource. A resource bounded to nothing
@@ -39,7 +42,7 @@ type QuotaUsage struct {
 func QuotaUsages(q *corev1.ResourceQuota) []QuotaUsage {
 	usages := make([]QuotaUsage, 0, len(q.Spec.Hard))
 	for name, hard := range q.Spec.Hard {
-		usage := QuotaUsage{Resource: string(name), Level: QuotaUnknown}
+		usage := QuotaUsage{Resource: string(name), Hard: unique.Make(hard.String()).Value(), Level: QuotaUnknown}
 		if used, ok := q.Status.Used[name]; ok {
 			usage.Level = quotaLevel(used, hard)
 		}

@@ -66,10 +66,10 @@ func TestQuotaUsages(t *testing.T) {
 		},
 	}
 	want := []QuotaUsage{
-		{Resource: "count/jobs.batch", Level: QuotaLow},
-		{Resource: "limits.cpu", Level: 95},
-		{Resource: "pods", Level: 50},
-		{Resource: "secrets", Level: QuotaUnknown},
+		{Resource: "count/jobs.batch", Hard: "0", Level: QuotaLow},
+		{Resource: "limits.cpu", Hard: "2", Level: 95},
+		{Resource: "pods", Hard: "10", Level: 50},
+		{Resource: "secrets", Hard: "1", Level: QuotaUnknown},
 	}
 	before := quota.DeepCopy()
 	if diff := cmp.Diff(want, QuotaUsages(quota)); diff != "" {

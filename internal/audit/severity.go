@@ -34,9 +34,12 @@ const (
 	CategorySecrets        Category = "secrets"
 	CategoryAvailability   Category = "availability"
 	CategoryInfrastructure Category = "infrastructure"
+	// CategoryCustom is that of the checks in an AuditConfiguration. Nobody but their message explains them.
+	CategoryCustom Category = "custom"
 )
 
 var categories = map[Category]bool{
 	CategoryPodSecurity: true, CategoryImages: true, CategoryResources: true, CategoryNetwork: true, CategoryNamespaces: true,
 	CategoryAccess: true, CategorySecrets: true, CategoryAvailability: true, CategoryInfrastructure: true,
+	CategoryCustom: true,
 }
