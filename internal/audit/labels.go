@@ -147,6 +147,9 @@ func (l *Labels) equal(m *Labels) bool {
 // the Pods of a workload, or between them and the template.
 func ReplicaLabel(key string) bool { return replicaLabels[key] }
 
+// ReplicaLabels returns all of them, sorted.
+func ReplicaLabels() []string { return slices.Sorted(maps.Keys(replicaLabels)) }
+
 var replicaLabels = map[string]bool{
 	"apps.kubernetes.io/pod-index":             true,
 	"batch.kubernetes.io/controller-uid":       true,
