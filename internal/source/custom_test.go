@@ -96,7 +96,7 @@ func fill(v reflect.Value, path string, fields *[]string) {
 	case *metav1.TypeMeta:
 		return // as the API server sets it
 	case *metav1.FieldsV1:
-		set.Raw = []byte("{}")
+		*set = *metav1.NewFieldsV1("{}")
 		return
 	}
 	switch v.Kind() {
