@@ -26,7 +26,7 @@ func TestExamplesInDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := make(map[string]int)
-	for _, page := range []string{"docs/configuration.md", "docs/exceptions.md"} {
+	for _, page := range []string{"docs/configuration.md", "docs/exceptions.md", "docs/custom-checks.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

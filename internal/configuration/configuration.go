@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/audit/custom"
 )
 
 // Configuration is a compiled AuditConfiguration. It is safe for concurrent use.
@@ -76,7 +77,7 @@ type override struct {
 // Namespaces of which the previous configuration, which may be nil, said the same keep their set, and so their verdicts.
 func New(builtin []audit.Check, spec *v1alpha1.AuditConfigurationSpec, previous *Configuration) *Configuration {
 	c := &Configuration{
-		checks: builtin, known: make(map[string]*audit.Check), settings: audit.DefaultSettings(),
+		checks: slices.Clone(builtin), known: make(map[string]*audit.Check), settings: audit.DefaultSettings(),
 		sets: make(map[string]builtSet), before: make(map[string]*audit.Set),
 	}
 	if spec != nil {
@@ -93,6 +94,7 @@ func New(builtin []audit.Check, spec *v1alpha1.AuditConfigurationSpec, previous 
 		c.known[c.checks[i].ID] = &c.checks[i]
 	}
 	c.exempting, _ = audit.NewNamespaceSelector(nil)
+	c.compileCustom()
 	c.compileRules()
 	c.compileNamespaces()
 	c.compileImages()
@@ -121,6 +123,29 @@ func (c *Configuration) Generation() int64 {
 
 func (c *Configuration) problem(path, format string, args ...any) {
 	c.Problems = append(c.Problems, Problem{path, fmt.Sprintf(format, args...)})
+}
+
+// compileCustom adds the checks of the users' own, ahead of the rules, which may name them.
+func (c *Configuration) compileCustom() {
+	compiled := make([]audit.Check, 0, len(c.spec.CustomChecks))
+	for i := range c.spec.CustomChecks {
+		of := &c.spec.CustomChecks[i]
+		path := fmt.Sprintf("spec.customChecks[%d]", i)
+		if slices.ContainsFunc(compiled, func(d audit.Check) bool { return d.ID == of.ID }) || c.known[of.ID] != nil {
+			c.problem(path+".id", "there is a check called %q already", of.ID)
+			continue
+		}
+		check, err := custom.Compile(of)
+		if err != nil {
+			c.problem(path, "check %q: %v", of.ID, err)
+			continue
+		}
+		compiled = append(compiled, check)
+	}
+	c.checks = append(c.checks, compiled...)
+	for i := range compiled {
+		c.known[compiled[i].ID] = &compiled[i]
+	}
 }
 
 func (c *Configuration) compileRules() {

@@ -120,6 +120,39 @@ exceptions: {namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [sh
 	}
 }
 
+// TestCustomChecks: they run beside the built-in ones, and rules may name them.
+func TestCustomChecks(t *testing.T) {
+	c := New(builtin(t), spec(t, `
+customChecks:
+- {id: team, severity: Medium, message: must have a team., kinds: [Namespace], expression: "has(object.metadata.labels) && 'team' in object.metadata.labels"}
+checks:
+- {names: [team], severity: High, namespaces: {names: [shop]}}
+- {names: [team], state: Disabled, namespaces: {names: [blog]}}
+`), nil)
+	if len(c.Problems) > 0 {
+		t.Fatal(c.Problems)
+	}
+	for namespace, want := range map[string]string{"default": "Medium", "shop": "High!", "blog": "off"} {
+		set := c.SetFor(namespace, nil)
+		if got := how(set, "team"); got != want || how(set, "host-pid") != "High" {
+			t.Errorf("in %s it is %s, want %s", namespace, got, want)
+		}
+	}
+	if c.Check("team") == nil || len(c.Checks()) != len(builtin(t))+1 {
+		t.Error("it is not among the checks")
+	}
+	found := func(labels map[string]string) bool {
+		ns := audit.Fold(audit.Inventory{
+			Surroundings: audit.Surroundings{Name: "default"}, Namespace: &audit.NamespaceRecord{Object: audit.Object{Name: "default"}, Labels: labels},
+		}, time.Now())
+		result := c.SetFor("default", labels).EvaluateNamespace(ns)
+		return slices.ContainsFunc(result.Findings, func(f audit.Finding) bool { return f.Check == "team" && f.Message == "must have a team." })
+	}
+	if !found(nil) || found(map[string]string{"team": "a"}) {
+		t.Error("it finds the wrong namespaces")
+	}
+}
+
 // TestDefaults: no configuration, an empty one, and none of what there is say the same.
 func TestDefaults(t *testing.T) {
 	none := New(builtin(t), nil, nil)
@@ -198,6 +231,21 @@ func TestProblems(t *testing.T) {
 		"a percentage": {
 			"quotas: {nearlyExhaustedPercent: 77}", "spec.quotas.nearlyExhaustedPercent: 77 must be a multiple of 5 from 50 to 95",
 			func(s *audit.Set) bool { return s.Settings().QuotaNearlyExhausted == 90 },
+		},
+		"a custom check of a built-in one's name": {
+			"customChecks: [{id: host-pid, severity: Low, message: m, kinds: [Pod], expression: 'true'}]",
+			`spec.customChecks[0].id: there is a check called "host-pid" already`,
+			func(s *audit.Set) bool { return how(s, "host-pid") == "High" },
+		},
+		"a custom check twice": {
+			"customChecks: [{id: a, severity: Low, message: m, kinds: [Pod], expression: 'true'}, {id: a, severity: High, message: m, kinds: [Pod], expression: 'true'}]",
+			`spec.customChecks[1].id: there is a check called "a" already`,
+			func(s *audit.Set) bool { return how(s, "a") == "Low" },
+		},
+		"an expression": {
+			"customChecks: [{id: a, severity: Low, message: m, kinds: [Pod], expression: 'object.spec.nodeName == \"\"'}, {id: b, severity: Low, message: m, kinds: [Pod], expression: 'true'}]",
+			`spec.customChecks[0]: check "a": line 1, column 12: the audit does not keep the field "object.spec.nodeName"`,
+			func(s *audit.Set) bool { return s.Check("a") == nil && how(s, "b") == "Low" },
 		},
 		"days": {
 			"exceptions: {namespaced: {maxDays: 0}}", "spec.exceptions.namespaced.maxDays: 0 must be at least 1; no SecurityException holds",
