@@ -6,6 +6,8 @@ package checks
 import (
 	"fmt"
 	"path"
+	"strconv"
+	"strings"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -51,7 +53,11 @@ func imageDeprecatedRegistry(image audit.Image, r *audit.Reporter) {
 		if shut.successor != "" {
 			message += ", and its images are at " + shut.successor
 		}
-		r.Find(audit.Finding{Message: message, Container: image.Name, Path: image.Path("image")})
+		f := audit.Finding{Message: message, Container: image.Name, Path: image.Path("image")}
+		if name, ok := strings.CutPrefix(image.Image, "k8s.gcr.io/"); ok { // of the others, not all images are there, or not under that name
+			f.Suggested = strconv.Quote("registry.k8s.io/" + name)
+		}
+		r.Find(f)
 		return
 	}
 }

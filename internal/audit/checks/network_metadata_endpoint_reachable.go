@@ -63,9 +63,10 @@ func podReachesMetadata(pod *audit.ConnectedPod, r *audit.Reporter) {
 	case len(more) == 0:
 	case pod.HostNetwork:
 		r.Find(audit.Finding{
-			Message:  fmt.Sprintf("\"hostNetwork\" must not be true: no policy keeps the Pod from the metadata %s", endpoints(more)),
-			Path:     "spec.hostNetwork",
-			Severity: metadataSeverity(n),
+			Message:   fmt.Sprintf("\"hostNetwork\" must not be true: no policy keeps the Pod from the metadata %s", endpoints(more)),
+			Path:      "spec.hostNetwork",
+			Severity:  metadataSeverity(n),
+			Suggested: "false",
 		})
 	default:
 		r.Find(audit.Finding{

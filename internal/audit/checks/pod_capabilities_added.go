@@ -4,6 +4,7 @@
 package checks
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,12 +56,22 @@ func capabilitiesAdded(d *denial) {
 			Message:   p.message("must not add " + quoteCapabilities(denied)),
 			Container: p.name(),
 			Path:      p.path("securityContext.capabilities.add"),
+			Suggested: without(p.Capabilities.Add, denied),
 		}
 		if slices.ContainsFunc(denied, isCriticalCapability) {
 			f.Severity = v1alpha1.SeverityCritical
 		}
 		d.find(f)
 	}
+}
+
+// without returns the list, as JSON, that is left without some values.
+func without[T comparable](values, taken []T) string {
+	rest, err := json.Marshal(slices.DeleteFunc(slices.Clone(values), func(v T) bool { return slices.Contains(taken, v) }))
+	if err != nil {
+		return "" // strings and numbers can be encoded
+	}
+	return string(rest)
 }
 
 // isCriticalCapability compares as container runtimes do, which take any case, and some of them the prefix.

@@ -42,7 +42,7 @@ func capabilitiesNotDropped(d *denial) {
 			d.findAt(p, "securityContext.capabilities.drop", `must drop capability "ALL"`, `["ALL"]`)
 		}
 		if denied := deniedCapabilities(d.ask, p.Capabilities); len(denied) > 0 {
-			d.findAt(p, "securityContext.capabilities.add", "must not add "+quoteCapabilities(denied), "")
+			d.findAt(p, "securityContext.capabilities.add", "must not add "+quoteCapabilities(denied), without(p.Capabilities.Add, denied))
 		}
 	}
 }

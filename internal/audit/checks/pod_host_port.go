@@ -46,6 +46,9 @@ func hostPort(d *denial) {
 			if port.HostPort == 22 {
 				f.Severity = v1alpha1.SeverityHigh
 			}
+			if !d.Spec.HostNetwork { // or it would be the containerPort again
+				f.Suggested = "0"
+			}
 			d.find(f)
 		}
 	}

@@ -37,6 +37,35 @@ var _ = register(audit.Check{
 
 func nonRootNotEnforced(d *denial) {
 	for p := range d.places(&corev1.PodSecurityContext{RunAsNonRoot: new(true)}) {
-		d.findAt(p, "securityContext.runAsNonRoot", "must set runAsNonRoot to true", "true")
+		suggested := "true"
+		if d.setsRoot(p) {
+			suggested = "" // no node would start it: runAsUser must change first, and to what is not known
+		}
+		d.findAt(p, "securityContext.runAsNonRoot", "must set runAsNonRoot to true", suggested)
 	}
+}
+
+// setsRoot says whether a container that a securityContext is for is to run as UID 0.
+func (d *denial) setsRoot(p place) bool {
+	if p.container.Container != nil {
+		return isRoot(d.userOf(p.SecurityContext))
+	}
+	for c := range d.Containers() {
+		sc := c.SecurityContext
+		if sc == nil {
+			sc = &noSecurityContext
+		}
+		if sc.RunAsNonRoot == nil && isRoot(d.userOf(sc)) {
+			return true
+		}
+	}
+	return false
+}
+
+// userOf returns the user that a container with that securityContext is to run as, or nil where the image decides.
+func (d *denial) userOf(sc *corev1.SecurityContext) *int64 {
+	if sc.RunAsUser == nil && d.Spec.SecurityContext != nil {
+		return d.Spec.SecurityContext.RunAsUser
+	}
+	return sc.RunAsUser
 }

@@ -48,8 +48,9 @@ func rootGroup(pod *audit.Pod, r *audit.Reporter) {
 		}
 		if slices.Contains(sc.SupplementalGroups, 0) {
 			r.Find(audit.Finding{
-				Message: `"spec.securityContext" must not have 0, the root group, in supplementalGroups`,
-				Path:    "spec.securityContext.supplementalGroups",
+				Message:   `"spec.securityContext" must not have 0, the root group, in supplementalGroups`,
+				Path:      "spec.securityContext.supplementalGroups",
+				Suggested: without(sc.SupplementalGroups, []int64{0}),
 			})
 		}
 	}

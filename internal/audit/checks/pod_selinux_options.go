@@ -43,9 +43,13 @@ func seLinuxOptions(d *denial) {
 		for field, alone := range map[string]corev1.SELinuxOptions{
 			"type": {Type: p.SELinuxOptions.Type}, "user": {User: p.SELinuxOptions.User}, "role": {Role: p.SELinuxOptions.Role},
 		} {
+			suggested := `""`
+			if field == "type" {
+				suggested = `"container_t"`
+			}
 			if d.denies(&corev1.PodSpec{SecurityContext: &corev1.PodSecurityContext{SELinuxOptions: &alone}}) {
 				field = "seLinuxOptions." + field
-				d.findAt(p, "securityContext."+field, fmt.Sprintf("must not set %s to %q", field, alone.Type+alone.User+alone.Role), "")
+				d.findAt(p, "securityContext."+field, fmt.Sprintf("must not set %s to %q", field, alone.Type+alone.User+alone.Role), suggested)
 			}
 		}
 	}

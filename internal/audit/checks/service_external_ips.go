@@ -32,9 +32,10 @@ func serviceExternalIPs(ns *audit.Namespace, r *audit.Reporter) {
 	for _, s := range ns.Services {
 		if len(s.ExternalIPs) > 0 {
 			r.Find(audit.Finding{
-				Message: fmt.Sprintf("service %q must not claim externalIPs %q", s.Name, s.ExternalIPs),
-				Object:  &v1alpha1.ObjectReference{Kind: "Service", Name: s.Name},
-				Path:    "spec.externalIPs",
+				Message:   fmt.Sprintf("service %q must not claim externalIPs %q", s.Name, s.ExternalIPs),
+				Object:    &v1alpha1.ObjectReference{Kind: "Service", Name: s.Name},
+				Path:      "spec.externalIPs",
+				Suggested: "[]",
 			})
 		}
 	}
