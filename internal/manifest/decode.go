@@ -35,6 +35,8 @@ type placed struct {
 	source.Object
 	document, line int
 	file           string
+	// at is its path in the document.
+	at []any
 }
 
 // maxNesting of Lists in Lists. kubectl makes one.
@@ -228,7 +230,7 @@ func (out *decoded) typed(d *document, at []any, text []byte, gvk schema.GroupVe
 	}
 	o.GetObjectKind().SetGroupVersionKind(gvk) // items of typed lists do not say it
 	out.items++
-	out.objects = append(out.objects, placed{Object: o, file: d.file, document: d.number, line: d.line})
+	out.objects = append(out.objects, placed{Object: o, file: d.file, document: d.number, line: d.line, at: at})
 }
 
 // passOver leaves an object of a kind that no check reads out, and says so of one that no API server would know. It

@@ -7,15 +7,12 @@ package manifest
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,15 +42,20 @@ type Problem struct {
 // Stdin stands for the standard input, as a path and in problems.
 const Stdin = "-"
 
+// QuoteFile returns what a file is called in a message.
+func QuoteFile(path string) string {
+	if path == Stdin {
+		return "standard input"
+	}
+	return strconv.Quote(path)
+}
+
 // maxProblem is how much of a problem is shown; it may quote the input.
 const maxProblem = 1024
 
 // String tells the problem in one line that is fit for a terminal.
 func (p Problem) String() string {
-	text := fmt.Sprintf("%q", p.File)
-	if p.File == Stdin {
-		text = "standard input"
-	}
+	text := QuoteFile(p.File)
 	if p.Document > 0 {
 		text += fmt.Sprintf(", document %d, line %d", p.Document, p.Line)
 	}
@@ -78,6 +80,8 @@ type Objects struct {
 	// All objects of kinds that some check reads, each once and as an API server would store it; and, behind them, what every
 	// namespace has although no manifest says so.
 	All []source.Object
+	// Places of the objects that manifests describe, which are the first of All.
+	Places []Place
 	// Found is how many objects the input holds, those that are left out or wrong included.
 	Found int
 	// LeftOut counts the objects of kinds that no check reads, by kind. Apart from their kind nothing of them was looked at,
@@ -87,130 +91,48 @@ type Objects struct {
 	Problems []Problem
 }
 
+// Place is where an object stands.
+type Place struct {
+	File string
+	// Document is the number of the document in the input, from 0.
+	Document int
+	// Path of the object in the document: nil if it is all of it, else keys and indices ("items", 0).
+	Path []any
+}
+
 // Read reads files, folders and, for Stdin, the standard input. What cannot be read is a problem; the rest is read all the
 // same.
 func Read(paths []string, stdin io.Reader) *Objects {
-	r := reader{stdin: stdin, Objects: Objects{LeftOut: make(map[string]int)}}
-	for _, path := range paths {
-		r.path(path)
-	}
-	r.collect()
-	r.complete()
-	return &r.Objects
+	in := Load(paths, stdin)
+	documents := in.documents
+	in.files, in.documents = nil, nil // so that texts can go while objects come
+	return objectsOf(documents, in.problems)
 }
 
-type reader struct {
-	Objects
-	stdin     io.Reader
-	stdinRead bool
-	documents []document
-	// problems of files, by the number of documents before them.
-	problems map[int][]Problem
+// objectsOf decodes documents, which it gives up.
+func objectsOf(documents []document, problems map[int][]Problem) *Objects {
+	o := Objects{LeftOut: make(map[string]int)}
+	o.collect(documents, problems)
+	o.complete()
+	return &o
 }
 
-func (r *reader) problem(p Problem) {
-	if r.problems == nil {
-		r.problems = make(map[int][]Problem)
-	}
-	r.problems[len(r.documents)] = append(r.problems[len(r.documents)], p)
-}
-
-func (r *reader) path(path string) {
-	if path == Stdin {
-		if r.stdinRead {
-			r.problem(Problem{File: Stdin, Message: "can be read only once"})
-			return
-		}
-		r.stdinRead = true
-		content, err := io.ReadAll(r.stdin)
-		r.file(Stdin, content, err)
-		return
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		if strings.HasPrefix(path, "http://") || strings.HasPrefix(path, "https://") {
-			err = errors.New("is an address, and only files are read: curl -sSL ADDRESS | kubersafe audit -f -")
-		}
-		r.file(path, nil, err)
-	case info.IsDir():
-		r.folder(path)
-	default:
-		content, err := os.ReadFile(path) //nolint:gosec // G304: what the user asks for
-		r.file(path, content, err)
-	}
-}
-
-// folder reads what kubectl apply --recursive would.
-func (r *reader) folder(folder string) {
-	found := false
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			r.file(path, nil, err)
-			if entry != nil && entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir():
-			return nil
-		}
-		isManifest := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path))
-		if entry.Type()&fs.ModeSymlink != 0 {
-			if info, err := os.Stat(path); err == nil && info.IsDir() {
-				r.problem(Problem{File: path, Warning: true, Message: "is a link to a folder and not followed"})
-				return nil
-			}
-		}
-		if isManifest {
-			found = true
-			content, err := os.ReadFile(path) //nolint:gosec // G304, G122: what the user asks for
-			r.file(path, content, err)
-		}
-		return nil
-	})
-	if err != nil {
-		r.file(folder, nil, err)
-	} else if !found {
-		r.problem(Problem{File: folder, Message: "is a folder without any .yaml, .yml or .json file"})
-	}
-}
-
-func (r *reader) file(path string, content []byte, err error) {
-	if err != nil {
-		if e := (*fs.PathError)(nil); errors.As(err, &e) {
-			err = e.Err // the path is named anyway
-		}
-		r.problem(Problem{File: path, Message: err.Error()})
-		return
-	}
-	if len(content) >= 2 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff) {
-		r.problem(Problem{File: path, Message: "is UTF-16: save it as UTF-8"})
-		return
-	}
-	documents := split(path, content)
-	if len(documents) == 0 {
-		r.problem(Problem{File: path, Warning: true, Message: "is empty"})
-	}
-	r.documents = append(r.documents, documents...)
-}
-
-// collect decodes the documents and puts them together, in their order.
-func (r *reader) collect() {
-	out := make([]decoded, len(r.documents))
+// collect decodes documents and puts them together, in their order.
+func (o *Objects) collect(documents []document, problems map[int][]Problem) {
+	out := make([]decoded, len(documents))
 	var (
 		wg   sync.WaitGroup
 		next atomic.Int64
 	)
-	for range min(runtime.GOMAXPROCS(0), len(r.documents)) {
+	for range min(runtime.GOMAXPROCS(0), len(documents)) {
 		wg.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(r.documents) {
+				if i >= len(documents) {
 					return
 				}
-				out[i] = r.documents[i].decode()
-				r.documents[i].text = nil
+				out[i] = documents[i].decode()
+				documents[i].text = nil
 			}
 		})
 	}
@@ -219,32 +141,32 @@ func (r *reader) collect() {
 	at := make(map[string]int) // index in All
 	places := make(map[string]placed)
 	for i := range out {
-		r.Problems = append(r.Problems, r.problems[i]...)
+		o.Problems = append(o.Problems, problems[i]...)
 		d := &out[i]
-		r.Found += d.items
-		r.Problems = append(r.Problems, d.problems...)
+		o.Found += d.items
+		o.Problems = append(o.Problems, d.problems...)
 		for _, kind := range d.leftOut {
-			r.LeftOut[kind]++
+			o.LeftOut[kind]++
 		}
-		for _, o := range d.objects {
-			identify(o.Object, r.Found+len(r.All))
-			key := kindOf(o.Object) + "\x00" + o.GetNamespace() + "\x00" + o.GetName()
+		for _, p := range d.objects {
+			identify(p.Object, o.Found+len(o.All))
+			key := kindOf(p.Object) + "\x00" + p.GetNamespace() + "\x00" + p.GetName()
 			if j, again := at[key]; again {
 				before := places[key]
-				r.Problems = append(r.Problems, Problem{
-					File: o.file, Document: o.document, Line: o.line, Warning: true,
-					Object:  fmt.Sprintf("%s %q", kindOf(o.Object), nameOf(o.Object)),
+				o.Problems = append(o.Problems, Problem{
+					File: p.file, Document: p.document, Line: p.line, Warning: true,
+					Object:  fmt.Sprintf("%s %q", kindOf(p.Object), nameOf(p.Object)),
 					Message: fmt.Sprintf("takes the place of the one in %q, document %d, line %d", before.file, before.document, before.line),
 				})
-				r.All[j] = o.Object
+				o.All[j], o.Places[j] = p.Object, Place{p.file, i, p.at}
 			} else {
-				at[key] = len(r.All)
-				r.All = append(r.All, o.Object)
+				at[key] = len(o.All)
+				o.All, o.Places = append(o.All, p.Object), append(o.Places, Place{p.file, i, p.at})
 			}
-			places[key] = o
+			places[key] = p
 		}
 	}
-	r.Problems = append(r.Problems, r.problems[len(out)]...)
+	o.Problems = append(o.Problems, problems[len(out)]...)
 }
 
 // identify gives an object the namespace and name that an API server would.

@@ -14,8 +14,10 @@ type document struct {
 	file string
 	// number of the document in its file, and the lines at which its text and the first content in it begin; from 1.
 	number, start, line int
-	text                []byte
-	isJSON              bool
+	// text of the document, and from where to where it stands in the file.
+	text        []byte
+	offset, end int
+	isJSON      bool
 	// apiVersion and kind as they stand at the document's top; "" where it takes a parser to tell.
 	apiVersion, kind string
 }
@@ -30,12 +32,15 @@ func split(file string, text []byte) []document {
 		d.file, d.number = file, len(documents)+1
 		documents = append(documents, d)
 	}
-	number, chunkLine, chunkStart := 1, 1, 0
-	cut := func(end int) {
-		splitChunk(text[chunkStart:end], chunkLine, add)
+	begin := 0
+	if bytes.HasPrefix(text, byteOrderMark) {
+		begin = len(byteOrderMark)
 	}
-	text = bytes.TrimPrefix(text, byteOrderMark)
-	for offset := 0; offset < len(text); number++ {
+	number, chunkLine, chunkStart := 1, 1, begin
+	cut := func(end int) {
+		splitChunk(text[:end], chunkStart, chunkLine, add)
+	}
+	for offset := begin; offset < len(text); number++ {
 		next := len(text)
 		if end := bytes.IndexByte(text[offset:], '\n'); end >= 0 {
 			next = offset + end + 1
@@ -59,14 +64,16 @@ func isMarker(line []byte, marker string) bool {
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-// splitChunk adds what stands between two markers: a YAML document, or any number of JSON ones.
-func splitChunk(chunk []byte, line int, add func(document)) {
+// splitChunk adds what stands between two markers, from an offset to the end of a text: a YAML document, or any number of
+// JSON ones.
+func splitChunk(text []byte, start, line int, add func(document)) {
+	chunk := text[start:]
 	first, offset := content(chunk, line)
 	if offset < 0 {
 		return
 	}
 	if chunk[offset] != '{' || bytes.HasPrefix(chunk[offset:], template) {
-		d := document{start: line, line: first, text: chunk}
+		d := document{start: line, line: first, text: chunk, offset: start, end: len(text)}
 		d.apiVersion, d.kind = typeAtTop(chunk)
 		add(d)
 		return
@@ -82,7 +89,8 @@ func splitChunk(chunk []byte, line int, add func(document)) {
 				length = next + 2
 			}
 		}
-		add(document{start: line, line: line, text: rest[:length], isJSON: isJSON})
+		at := len(text) - len(rest)
+		add(document{start: line, line: line, text: rest[:length], offset: at, end: at + length, isJSON: isJSON})
 		next, skipped := content(rest[length:], line+bytes.Count(rest[:length], []byte("\n")))
 		if skipped < 0 {
 			return
