@@ -21,7 +21,6 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
-	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // Exit codes of "kubersafe audit", apart from 0.
@@ -60,6 +59,7 @@ type auditOptions struct {
 	kubeconfig string
 	output     choice
 	failOn     choice
+	fix        bool
 }
 
 func newAuditCommand() *cobra.Command {
@@ -83,6 +83,11 @@ The AuditConfiguration of the cluster holds or, of --config, that in a file; wit
 defaults do. SecurityExceptions and ClusterSecurityExceptions count wherever they are read from, within what the configuration
 allows. Those that exempt nothing are told on standard error.
 
+With -f and --fix it prints the manifests instead, all of them in their order, and sets every field for which a finding has
+just one right value. No other line is changed: comments, order, blank lines and quotes stay, and JSON stays JSON. What was
+fixed, and what remains to be done by hand, it tells on standard error; the exit code is about what remains. Try the result:
+a workload may need what it may not do any more.
+
 Exit codes:
   0  no finding is as severe as --fail-on
   1  some finding is as severe as --fail-on, or more
@@ -92,6 +97,7 @@ Exit codes:
   kustomize build config/default | kubersafe audit -f -
   helm template my-release ./chart | kubersafe audit -f - --fail-on medium
   kubersafe audit -f deploy/ --config auditconfiguration.yaml
+  kubersafe audit -f deploy/ --fix > fixed.yaml
 
   # The cluster as it is now
   kubersafe audit
@@ -107,6 +113,7 @@ Exit codes:
 	f.StringVar(&o.config, "config", "", "File with the AuditConfiguration to audit by.")
 	f.VarP(&o.output, "output", "o", "What to print.")
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
+	f.BoolVar(&o.fix, "fix", false, "Print the manifests with what can be fixed fixed. Needs --filename.")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to audit. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
 	for name, c := range map[string]*choice{"output": &o.output, "fail-on": &o.failOn} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -147,6 +154,9 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 			judge.wrong++
 		}
 	}
+	if o.fix {
+		return o.runFix(cmd, judge)
+	}
 	if cmd.Flags().Changed("filename") {
 		err = auditManifests(judge, o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
 	} else {
@@ -161,6 +171,11 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 	if err := errors.Join(printReports(out, o.output.value, judge.sorted()), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing reports: %w", err)}
 	}
+	return o.verdict(judge)
+}
+
+// verdict is how the command ends.
+func (o *auditOptions) verdict(judge *judge) error {
 	switch {
 	case judge.wrong > 0:
 		return &exitError{exitInput, fmt.Errorf("%s in the input", count(judge.wrong, "error"))}
@@ -195,16 +210,11 @@ func auditManifests(judge *judge, paths []string, stdin io.Reader, stderr io.Wri
 		return err
 	}
 	judge.wrong += wrong
-	static := source.NewStatic()
-	for _, o := range objects.All {
-		if err := static.Add(o); err != nil {
-			return err
-		}
+	exceptions, err := judge.manifests(objects)
+	if err != nil {
+		return err
 	}
-	for _, inventory := range static.Inventories() {
-		judge.judge(*inventory)
-	}
-	judge.tellExceptions(static.Exceptions(), stderr)
+	judge.tellExceptions(exceptions, stderr)
 	if text := leftOut(objects.LeftOut); text != "" {
 		fmt.Fprintln(stderr, text)
 	}

@@ -19,7 +19,9 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // judge judges namespaces by one configuration at one moment, and keeps what comes of it.
@@ -72,6 +74,22 @@ func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
 		return nil, fmt.Errorf("%s: metadata.name: %q must be %q: no other takes effect in a cluster", path, c.Name, v1alpha1.AuditConfigurationName)
 	}
 	return &c, nil
+}
+
+// manifests judges the objects of manifests, which are given up, and nothing else that was judged before. It returns the
+// exceptions among them.
+func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, error) {
+	j.reports, j.book, j.limits = nil, ledger.New(), make(map[string]*audit.ExceptionLimits)
+	static := source.NewStatic()
+	for _, o := range objects.All {
+		if err := static.Add(o); err != nil {
+			return nil, err
+		}
+	}
+	for _, inventory := range static.Inventories() {
+		j.judge(*inventory)
+	}
+	return static.Exceptions(), nil
 }
 
 // judge makes the reports of one namespace.

@@ -15,6 +15,12 @@ import (
 // known. It is an error if there is nothing in them.
 func readManifests(paths []string, stdin io.Reader, stderr io.Writer) (objects *manifest.Objects, wrong int, err error) {
 	objects = manifest.Read(paths, stdin)
+	wrong, err = tellProblems(objects, stderr)
+	return objects, wrong, err
+}
+
+// tellProblems tells what is wrong with the input, and returns how many errors there are. It is an error if there is nothing in it.
+func tellProblems(objects *manifest.Objects, stderr io.Writer) (wrong int, err error) {
 	for _, p := range objects.Problems {
 		if p.Warning {
 			fmt.Fprintln(stderr, "Warning:", p)
@@ -24,7 +30,7 @@ func readManifests(paths []string, stdin io.Reader, stderr io.Writer) (objects *
 		fmt.Fprintln(stderr, "Error:", p)
 	}
 	if objects.Found == 0 {
-		return nil, 0, errors.New("no Kubernetes object in the input: nothing was judged")
+		return 0, errors.New("no Kubernetes object in the input: nothing was judged")
 	}
-	return objects, wrong, nil
+	return wrong, nil
 }
