@@ -173,6 +173,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	cni := netpol.SeeCNI(netpol.SeeAgents(s.agent), nodes.CNI)
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI, i.Nodes = concerning(s.clusterPolicies, name, i.Namespace), cni, nodes
+		i.Exceptions = nil
 		for _, e := range s.exceptions {
 			if e.Cluster() || e.Namespace == name {
 				i.Exceptions = append(i.Exceptions, e)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/test/bench/load"
 )
 
@@ -306,4 +308,33 @@ func (b *bench) everyTick(ctx context.Context, perSecond int, do func(context.Co
 		}
 	}
 	return group.Wait()
+}
+
+// configure disables a check in one namespace of the load. Its reports, and no others, have one passed check less.
+func configure(ctx context.Context, b *bench) error {
+	quiet, err := b.oneOfEach(ctx)
+	if err != nil {
+		return err
+	}
+	namespace := quiet[0].Namespace
+	reports := 0
+	err = b.each(ctx, &v1alpha1.SecurityReportList{}, func(o client.Object) error {
+		if o.GetNamespace() == namespace {
+			reports++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c := &v1alpha1.AuditConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.AuditConfigurationName},
+		Spec: v1alpha1.AuditConfigurationSpec{Checks: []v1alpha1.CheckRule{{
+			// One on workloads, in which the load never fails, and one on namespaces.
+			Names: []string{"windows-host-process", "service-external-ips"}, State: v1alpha1.CheckDisabled,
+			Namespaces: &v1alpha1.NamespaceSelector{Names: []string{namespace}},
+		}}},
+	}
+	err = b.measure(ctx, "configuration", func() (int, error) { return reports, b.client.Create(ctx, c) })
+	return errors.Join(err, b.client.Delete(ctx, c), b.settle(ctx))
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
@@ -108,6 +109,10 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	current, err := b.configuration(ctx, set.Checks())
+	if err != nil {
+		return nil, 0, err
+	}
 	static, pods := source.NewStatic(), 0
 	for _, list := range []client.ObjectList{
 		&corev1.NamespaceList{}, &corev1.PodList{}, &corev1.ReplicationControllerList{}, &corev1.ResourceQuotaList{},
@@ -126,6 +131,7 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	}
 	reports, book, now := make(map[string]string), ledger.New(), time.Now()
 	for name, inventory := range static.Inventories() {
+		set := current.SetFor(name, inventory.Namespace.Labels)
 		verdicts := ledger.Judge(set, audit.Fold(*inventory, now), ledger.Previous{}, now)
 		entries := make(ledger.Entries, len(verdicts))
 		for _, v := range verdicts {
@@ -139,9 +145,23 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	if err := b.client.Get(ctx, client.ObjectKey{Name: v1alpha1.ClusterReportName}, own); err != nil {
 		return nil, 0, client.IgnoreNotFound(err) // not written yet: the comparison will tell
 	}
-	whole := report.Cluster{Totals: book.Totals(), Checks: set.Checks(), Sources: own.Sources, Version: own.Version}
+	whole := report.Cluster{
+		Totals: book.Totals(), Checks: current.Checks(), Sources: own.Sources, Generation: current.Generation(), Version: own.Version,
+	}
 	reports[own.Name] = canonical(whole.Build())
 	return reports, pods, nil
+}
+
+// configuration returns the one in force.
+func (b *bench) configuration(ctx context.Context, builtin []audit.Check) (*configuration.Configuration, error) {
+	var stored v1alpha1.AuditConfiguration
+	err := b.client.Get(ctx, client.ObjectKey{Name: v1alpha1.AuditConfigurationName}, &stored)
+	if err != nil {
+		return configuration.New(builtin, nil, nil), client.IgnoreNotFound(err)
+	}
+	current := configuration.New(builtin, &stored.Spec, nil)
+	current.Of = &audit.ConfigurationRecord{Generation: stored.Generation}
+	return current, nil
 }
 
 // each calls do for every object of the kind of an empty list. do may keep the objects.

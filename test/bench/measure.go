@@ -100,6 +100,8 @@ func (m *measurement) end(ctx context.Context, changes int, l *latencies) error 
 		case e.User != operator.User:
 		case e.Resource == "leases" || e.Resource == "events" || strings.HasSuffix(e.Resource, "reviews") || e.Resource == "":
 			r.values["other"]++ // being leader and telling so, its callers' permissions, discovery
+		case e.Resource == "auditconfigurations" && e.Verb == "patch":
+			r.values["other"]++ // telling in its status what is made of it
 		case e.Code == http.StatusNotFound && (e.Verb == "list" || e.Verb == "watch"):
 			r.values["other"]++ // asking whether the Gateway API and the like are served by now
 		case slices.Contains([]string{"list", "watch", "get"}, e.Verb):

@@ -36,6 +36,7 @@ var scenarios = []scenario{
 	{"status", "1,000 updates of the status of Pods", false, statusUpdates},
 	{"rollout", "a rollout of 500 Pods of one Deployment", false, rollout},
 	{"labels", "labels of a namespace that many network policies name", false, labelFlips},
+	{"configuration", "an AuditConfiguration that says something of one namespace", false, configure},
 	{"churn", "50 Pods created and deleted a second in one namespace, changes in others", false, churn},
 	{"steady", "100 changes a second", false, steady},
 }
