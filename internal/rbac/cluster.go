@@ -1,0 +1,389 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Cluster holds all roles and bindings, and what else decides who can become cluster-admin, and follows their changes one by
+// one. Everything can be set in any order, and again. What is handed in must not be changed afterwards. All methods may be
+// called from several goroutines.
+type Cluster struct {
+	mu sync.Mutex
+	// aggregates says that rules of aggregated ClusterRoles are put together here.
+	aggregates bool
+	// stale: those rules are not those of the ClusterRoles any more.
+	stale bool
+
+	// roles by namespace, those of the cluster under "", and by name; bindings sorted by name.
+	roles    map[string]map[string]*role
+	bindings map[string][]*binding
+	// Bindings by whom and what they bind, sorted.
+	bySubject map[Subject][]*binding
+	byRole    map[RoleKey][]*binding
+	// Lists of rules are kept once, by their text: roles of many namespaces have the same.
+	sets map[string]*ruleSet
+
+	// namespaces that are known, and whether Pods in them may mount folders of their node.
+	namespaces map[string]bool
+	accounts   map[string]map[string]*Account
+	// controlPlaneOnNodes says that Pods can be put on the nodes of the control plane.
+	controlPlaneOnNodes bool
+
+	// reaches are what subjects reach in one step, as far as it has been asked and nothing it depends on has changed.
+	reaches map[Subject]*reach
+	// derived counts how often that was found out.
+	derived int
+	// graph is nil if anything has changed since it was made.
+	graph *graph
+}
+
+type role struct {
+	RoleKey
+	// labels and stored are only kept where roles are aggregated here.
+	labels      map[string]string
+	stored      *ruleSet
+	aggregation []metav1.LabelSelector
+	// rules that count.
+	rules *ruleSet
+	// standard says that it is one of Kubernetes' own, as it was made.
+	standard bool
+}
+
+type binding struct {
+	BindingKey
+	role     RoleKey
+	subjects []Subject
+	standard bool
+}
+
+// ruleSet is a list of rules, which several roles may have.
+type ruleSet struct {
+	list   []rbacv1.PolicyRule
+	powers powers
+	text   string
+	uses   int
+}
+
+// allow says whether any of the rules allows a request.
+func (s *ruleSet) allow(r *Request) bool {
+	for i := range s.list {
+		if allows(&s.list[i], r) {
+			return true
+		}
+	}
+	return false
+}
+
+// NewCluster returns an empty cluster. aggregate says to put the rules of aggregated ClusterRoles together, as the
+// controller manager does in a live cluster; otherwise they have the rules that they come with.
+func NewCluster(aggregate bool) *Cluster {
+	return &Cluster{
+		aggregates: aggregate,
+		roles:      make(map[string]map[string]*role), bindings: make(map[string][]*binding),
+		bySubject: make(map[Subject][]*binding), byRole: make(map[RoleKey][]*binding), sets: make(map[string]*ruleSet),
+		namespaces: make(map[string]bool), accounts: make(map[string]map[string]*Account), reaches: make(map[Subject]*reach),
+	}
+}
+
+func (r *Role) key() RoleKey { return RoleKey{r.Namespace, r.Name} }
+
+// SetRole adds a role, or takes it in place of the one of that name.
+func (c *Cluster) SetRole(r *Role) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key, rules := r.key(), c.intern(r.Rules)
+	old := c.role(key)
+	fresh := &role{RoleKey: key, rules: rules, aggregation: r.Aggregation, standard: isDefaultRole(r)}
+	if c.aggregates && key.Namespace == "" {
+		fresh.labels, fresh.stored = r.Labels, rules
+		rules.uses++
+		c.stale = true
+	}
+	if old == nil {
+		if c.roles[key.Namespace] == nil {
+			c.roles[key.Namespace] = make(map[string]*role)
+		}
+	} else {
+		c.drop(old)
+	}
+	c.roles[key.Namespace][key.Name] = fresh
+	if old == nil || old.rules != fresh.rules || old.standard != fresh.standard {
+		c.roleChanged(key)
+	}
+}
+
+// DeleteRole removes a role.
+func (c *Cluster) DeleteRole(key RoleKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.role(key)
+	if old == nil {
+		return
+	}
+	c.drop(old)
+	delete(c.roles[key.Namespace], key.Name)
+	if len(c.roles[key.Namespace]) == 0 {
+		delete(c.roles, key.Namespace)
+	}
+	c.stale = c.stale || c.aggregates && key.Namespace == ""
+	c.roleChanged(key)
+}
+
+func (c *Cluster) role(key RoleKey) *role { return c.roles[key.Namespace][key.Name] }
+
+func (c *Cluster) drop(r *role) {
+	c.release(r.rules)
+	if r.stored != nil {
+		c.release(r.stored)
+	}
+}
+
+// intern returns the list of rules as it is kept, and counts one more use.
+func (c *Cluster) intern(rules []rbacv1.PolicyRule) *ruleSet {
+	var text strings.Builder
+	for i := range rules {
+		for _, list := range [][]string{rules[i].Verbs, rules[i].APIGroups, rules[i].Resources, rules[i].ResourceNames, rules[i].NonResourceURLs} {
+			for _, s := range list {
+				text.WriteString(s)
+				text.WriteByte(0)
+			}
+			text.WriteByte(1)
+		}
+	}
+	set := c.sets[text.String()]
+	if set == nil {
+		set = &ruleSet{list: rules, powers: powersOf(rules), text: text.String()}
+		c.sets[set.text] = set
+	}
+	set.uses++
+	return set
+}
+
+func (c *Cluster) release(set *ruleSet) {
+	if set.uses--; set.uses == 0 {
+		delete(c.sets, set.text)
+	}
+}
+
+// SetBinding adds a binding, or takes it in place of the one of that name.
+func (c *Cluster) SetBinding(b *Binding) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := &binding{BindingKey: b.key(), role: b.Role, subjects: b.Subjects, standard: isDefaultBinding(b)}
+	if old := find(c.bindings[b.Namespace], fresh.BindingKey); old != nil {
+		if old.role == fresh.role && old.standard == fresh.standard && slices.Equal(old.subjects, fresh.subjects) {
+			return
+		}
+		c.deleteBinding(old)
+	}
+	c.bindings[b.Namespace] = insert(c.bindings[b.Namespace], fresh)
+	if fresh.role != (RoleKey{}) {
+		c.byRole[fresh.role] = insert(c.byRole[fresh.role], fresh)
+	}
+	for _, s := range fresh.subjects {
+		c.bySubject[s] = insert(c.bySubject[s], fresh)
+	}
+	c.bindingChanged(fresh)
+}
+
+// DeleteBinding removes a binding.
+func (c *Cluster) DeleteBinding(key BindingKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := find(c.bindings[key.Namespace], key); old != nil {
+		c.deleteBinding(old)
+	}
+}
+
+func (c *Cluster) deleteBinding(b *binding) {
+	remove(c.bindings, b.Namespace, b)
+	remove(c.byRole, b.role, b)
+	for _, s := range b.subjects {
+		remove(c.bySubject, s, b)
+	}
+	c.bindingChanged(b)
+}
+
+func locate(list []*binding, key BindingKey) (int, bool) {
+	return slices.BinarySearchFunc(list, key, func(b *binding, key BindingKey) int { return b.compare(key) })
+}
+
+func find(list []*binding, key BindingKey) *binding {
+	if i, found := locate(list, key); found {
+		return list[i]
+	}
+	return nil
+}
+
+func insert(list []*binding, b *binding) []*binding {
+	i, _ := locate(list, b.BindingKey)
+	return slices.Insert(list, i, b)
+}
+
+func remove[K comparable](lists map[K][]*binding, key K, b *binding) {
+	i, found := locate(lists[key], b.BindingKey)
+	if !found {
+		return
+	}
+	if lists[key] = slices.Delete(lists[key], i, i+1); len(lists[key]) == 0 {
+		delete(lists, key)
+	}
+}
+
+// SetNamespace makes a namespace known, and whether Pod Security lets its Pods mount folders of their node.
+func (c *Cluster) SetNamespace(name string, hostPathAllowed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, known := c.namespaces[name]; !known || old != hostPathAllowed {
+		c.namespaces[name] = hostPathAllowed
+		c.graph = nil
+	}
+}
+
+// DeleteNamespace makes a namespace unknown. What is in it stays until it is deleted itself.
+func (c *Cluster) DeleteNamespace(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.namespaces, name)
+	c.graph = nil
+}
+
+// SetAccount adds a ServiceAccount, or takes it in place of the one of that name.
+func (c *Cluster) SetAccount(namespace, name string, a Account) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.accounts[namespace] == nil {
+		c.accounts[namespace] = make(map[string]*Account)
+	}
+	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && slices.Equal(old.TokenSecrets, a.TokenSecrets) {
+		return
+	}
+	c.accounts[namespace][name] = &a
+	c.graph = nil
+}
+
+// DeleteAccount removes a ServiceAccount.
+func (c *Cluster) DeleteAccount(namespace, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.accounts[namespace], name)
+	if len(c.accounts[namespace]) == 0 {
+		delete(c.accounts, namespace)
+	}
+	c.graph = nil
+}
+
+// SetControlPlaneOnNodes says whether the control plane runs on nodes of the cluster, so that a Pod can be put beside it.
+func (c *Cluster) SetControlPlaneOnNodes(is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.controlPlaneOnNodes = is
+	c.graph = nil
+}
+
+// bindingChanged forgets what depended on a binding.
+func (c *Cluster) bindingChanged(b *binding) {
+	c.graph = nil
+	for _, s := range b.subjects {
+		delete(c.reaches, s)
+		// What a group that others are in by being what they are may do adds to what those do.
+		if s == Group(unauthenticated) || s == Group(authenticated) || s == Group(serviceAccounts) ||
+			s.Kind == rbacv1.GroupKind && strings.HasPrefix(s.Name, accountsPrefix) {
+			clear(c.reaches)
+			return
+		}
+	}
+}
+
+func (c *Cluster) roleChanged(key RoleKey) {
+	c.graph = nil // it knows which roles there are
+	for _, b := range c.byRole[key] {
+		c.bindingChanged(b)
+	}
+}
+
+// settle puts the rules of aggregated ClusterRoles together, if any may have changed.
+func (c *Cluster) settle() {
+	if !c.stale {
+		return
+	}
+	c.stale = false
+	names := slices.Sorted(maps.Keys(c.roles[""]))
+	for _, name := range names {
+		r := c.roles[""][name]
+		if r.aggregation == nil {
+			continue
+		}
+		rules := c.intern(c.aggregated(r, names)) // before the old ones go, which may be the same
+		old := r.rules
+		r.rules = rules
+		c.release(old)
+		if old != rules {
+			c.roleChanged(r.RoleKey)
+		}
+	}
+}
+
+// aggregated returns the rules that the controller manager gives a ClusterRole in the end: those of all that it selects, each
+// once. An aggregated role among them adds those that it selects. A role with a selector that is not valid stays as it is.
+func (c *Cluster) aggregated(r *role, names []string) []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	seen := make(map[*role]bool)
+	var collect func(r *role)
+	collect = func(r *role) {
+		seen[r] = true
+		selectors, ok := r.selectors()
+		if !ok {
+			rules = add(rules, r.stored.list)
+			return
+		}
+		for _, selector := range selectors {
+			for _, name := range names {
+				if other := c.roles[""][name]; !seen[other] && selector.Matches(labels.Set(other.labels)) {
+					collect(other)
+				}
+			}
+		}
+	}
+	collect(r)
+	return rules
+}
+
+// selectors returns false if the role's rules are its own, or one of its selectors is not valid.
+func (r *role) selectors() ([]labels.Selector, bool) {
+	selectors := make([]labels.Selector, 0, len(r.aggregation))
+	for i := range r.aggregation {
+		s, err := metav1.LabelSelectorAsSelector(&r.aggregation[i])
+		if err != nil {
+			return nil, false
+		}
+		selectors = append(selectors, s)
+	}
+	return selectors, r.aggregation != nil
+}
+
+// add adds rules that are not there yet.
+func add(rules, more []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	for i := range more {
+		if !slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(r, more[i]) }) {
+			rules = append(rules, more[i])
+		}
+	}
+	return rules
+}
+
+func (c *Cluster) isStandard(b *binding) bool {
+	r := c.role(b.role)
+	return r != nil && r.standard && b.standard
+}

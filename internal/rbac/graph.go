@@ -1,0 +1,318 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"maps"
+	"slices"
+)
+
+// graph has how far every place is from cluster-admin.
+type graph struct {
+	at     map[place]int32
+	places []place
+	out    [][]arc
+	// far is how many steps it takes, or unreachable.
+	far []int32
+}
+
+type arc struct {
+	to int32
+	// cost is 0 for what is no step of its own.
+	cost int32
+	step *step
+}
+
+const unreachable = 1 << 30
+
+// paths returns the graph of the cluster as it is.
+func (c *Cluster) paths() *graph {
+	c.settle()
+	if c.graph != nil {
+		return c.graph
+	}
+	g := &graph{at: make(map[place]int32)}
+	g.place(place{kind: asAdmin})
+	for _, s := range c.subjects() {
+		g.place(place{kind: asSubject, of: s})
+	}
+	for i := 0; i < len(g.places); i++ { // places are added while they are gone through
+		c.connect(g, int32(i))
+	}
+	g.measure()
+	c.graph = g
+	return g
+}
+
+// subjects returns everybody who is known, sorted.
+func (c *Cluster) subjects() []Subject {
+	all := make([]Subject, 0, len(c.bySubject)+len(c.accounts))
+	for s := range c.bySubject {
+		all = append(all, s)
+	}
+	for namespace, accounts := range c.accounts {
+		for name := range accounts {
+			if s := ServiceAccount(namespace, name); c.bySubject[s] == nil {
+				all = append(all, s)
+			}
+		}
+	}
+	slices.SortFunc(all, Subject.compare)
+	return all
+}
+
+func (g *graph) place(p place) int32 {
+	i, ok := g.at[p]
+	if !ok {
+		i = int32(len(g.places)) //nolint:gosec // G115: there are not that many
+		g.at[p] = i
+		g.places = append(g.places, p)
+		g.out = append(g.out, nil)
+	}
+	return i
+}
+
+// connect adds where one gets from a place.
+func (c *Cluster) connect(g *graph, from int32) {
+	p := g.places[from]
+	take := func(steps []step) {
+		for i := range steps {
+			cost := int32(1)
+			if steps[i].by == byMembership {
+				cost = 0
+			}
+			g.out[from] = append(g.out[from], arc{g.place(steps[i].to), cost, &steps[i]})
+		}
+	}
+	lead := func(to place) { g.out[from] = append(g.out[from], arc{to: g.place(to)}) }
+	switch p.kind {
+	case asAdmin:
+	case asSubject:
+		take(c.reach(p.of).steps)
+	case onNode:
+		take([]step{{by: byNode, to: place{kind: toControlPlane}}, {by: byNode, to: place{kind: toMounted}}})
+	case inNamespace:
+		if p.scope == anyNamespace {
+			c.eachNamespace(p.scope, func(name string) { lead(place{kind: inNamespace, scope: name}) })
+			return
+		}
+		take([]step{{by: byNamespace, to: place{kind: toAccounts, scope: p.scope}}, {by: byNamespace, to: place{kind: onNode}}})
+	case withRole:
+		if p.scope == anyNamespace {
+			c.eachNamespace(p.scope, func(name string) { lead(roleAt(p.role(), name)) })
+			return
+		}
+		if r := c.role(p.role()); r != nil {
+			var v view
+			v.add(r, p.scope)
+			take(v.steps())
+		}
+	default:
+		c.cross(p, lead)
+	}
+}
+
+// cross leads from a crossing to what can be reached from it.
+func (c *Cluster) cross(p place, lead func(place)) {
+	switch p.kind {
+	case toPods:
+		lead(place{kind: toAccounts, scope: p.scope})
+		if c.hostPathIn(p.scope) != "" {
+			lead(place{kind: onNode})
+		}
+	case toTemplates:
+		c.eachAccount(p.scope, func(s Subject, _ *Account) {
+			if c.runs(s.Namespace) {
+				lead(place{kind: asSubject, of: s})
+			}
+		})
+		c.eachNamespace(p.scope, func(name string) {
+			if c.namespaces[name] && c.runs(name) {
+				lead(place{kind: onNode})
+			}
+		})
+	case toAccounts, toMounted, toSecrets:
+		c.eachAccount(p.scope, func(s Subject, a *Account) {
+			named := p.of.Name == ""
+			switch p.kind {
+			case toMounted:
+				named = a.Mounted
+			case toSecrets:
+				named = named && len(a.TokenSecrets) > 0 || slices.Contains(a.TokenSecrets, p.of.Name)
+			default:
+				named = named || p.of.Name == s.Name
+			}
+			if named {
+				lead(place{kind: asSubject, of: s})
+			}
+		})
+	case toUsers, toGroups:
+		kind := User("").Kind
+		if p.kind == toGroups {
+			kind = Group("").Kind
+		}
+		for _, s := range c.subjects() {
+			if s.Kind == kind && s != Group(Masters) {
+				lead(place{kind: asSubject, of: s})
+			}
+		}
+	case toRoles:
+		for _, namespace := range slices.Sorted(maps.Keys(c.roles)) {
+			if namespace == "" || p.scope != anyNamespace && p.scope != namespace {
+				continue
+			}
+			for _, name := range slices.Sorted(maps.Keys(c.roles[namespace])) {
+				if p.of.Name == "" || p.of.Name == name {
+					lead(roleAt(RoleKey{namespace, name}, namespace))
+				}
+			}
+		}
+	case toClusterRoles:
+		switch {
+		case c.fullRole() == "": // somebody has deleted cluster-admin
+			for _, name := range slices.Sorted(maps.Keys(c.roles[""])) {
+				lead(roleAt(RoleKey{Name: name}, p.scope))
+			}
+		case p.scope == "":
+			lead(place{kind: asAdmin})
+		default:
+			lead(place{kind: inNamespace, scope: p.scope})
+		}
+	case toControlPlane:
+		if c.controlPlaneOnNodes {
+			lead(place{kind: asAdmin})
+		}
+	}
+}
+
+// eachNamespace goes through the namespaces of a scope, as they are sorted.
+func (c *Cluster) eachNamespace(scope string, use func(string)) {
+	names := []string{scope}
+	if scope == "" || scope == anyNamespace {
+		names = slices.Sorted(maps.Keys(c.namespaces))
+	}
+	for _, name := range names {
+		use(name)
+	}
+}
+
+// eachAccount goes through the ServiceAccounts of a namespace, or all, as they are sorted.
+func (c *Cluster) eachAccount(namespace string, use func(Subject, *Account)) {
+	namespaces := []string{namespace}
+	if namespace == "" {
+		namespaces = slices.Sorted(maps.Keys(c.accounts))
+	}
+	for _, namespace := range namespaces {
+		for _, name := range slices.Sorted(maps.Keys(c.accounts[namespace])) {
+			use(ServiceAccount(namespace, name), c.accounts[namespace][name])
+		}
+	}
+}
+
+// runs says whether some Pod of a namespace is known.
+func (c *Cluster) runs(namespace string) bool {
+	for _, a := range c.accounts[namespace] {
+		if a.Mounted {
+			return true
+		}
+	}
+	return false
+}
+
+// hostPathIn returns the first namespace of a scope in which Pods may mount the files of their node, or "".
+func (c *Cluster) hostPathIn(scope string) string {
+	first := ""
+	c.eachNamespace(scope, func(name string) {
+		if first == "" && c.namespaces[name] {
+			first = name
+		}
+	})
+	return first
+}
+
+// fullRole returns a ClusterRole that allows everything, or "".
+func (c *Cluster) fullRole() string {
+	first := ""
+	for name, r := range c.roles[""] {
+		if r.rules.powers.has(everything) && (first == "" || name == "cluster-admin" || first != "cluster-admin" && name < first) {
+			first = name
+		}
+	}
+	return first
+}
+
+// measure finds out how far every place is, from cluster-admin backwards.
+func (g *graph) measure() {
+	back := make([][]arc, len(g.places))
+	g.far = make([]int32, len(g.places))
+	for from, arcs := range g.out {
+		g.far[from] = unreachable
+		for _, a := range arcs {
+			back[a.to] = append(back[a.to], arc{to: int32(from), cost: a.cost}) //nolint:gosec // G115: an index of places
+		}
+	}
+	g.far[0] = 0
+	for near, next := []int32{0}, []int32(nil); len(near) > 0; near, next = next, nil {
+		for i := 0; i < len(near); i++ { // what is just as near is added
+			at := near[i]
+			for _, a := range back[at] {
+				if far := g.far[at] + a.cost; far < g.far[a.to] {
+					g.far[a.to] = far
+					if a.cost == 0 {
+						near = append(near, a.to)
+					} else {
+						next = append(next, a.to)
+					}
+				}
+			}
+		}
+	}
+}
+
+// way is a chain of steps. Each leads to the place that the next one begins at.
+type way []leg
+
+type leg struct {
+	from, to place
+	step     *step
+}
+
+// shortest returns the shortest way that begins with one of the steps, the first of several.
+func (g *graph) shortest(from place, steps []step) way {
+	var first *step
+	far := int32(unreachable)
+	for i := range steps {
+		to, known := g.at[steps[i].to]
+		if !known {
+			continue
+		}
+		cost := int32(1)
+		if steps[i].by == byMembership {
+			cost = 0
+		}
+		if g.far[to]+cost < far {
+			first, far = &steps[i], g.far[to]+cost
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	w := way{{from: from, step: first}}
+	at := g.at[first.to]
+	for {
+		p := g.places[at]
+		if p.kind < toPods && p.scope != anyNamespace { // no crossing
+			w[len(w)-1].to = p
+		}
+		if at == 0 {
+			return w
+		}
+		i := slices.IndexFunc(g.out[at], func(a arc) bool { return g.far[a.to]+a.cost == g.far[at] })
+		a := g.out[at][i]
+		if a.step != nil {
+			w = append(w, leg{from: p, step: a.step})
+		}
+		at = a.to
+	}
+}
