@@ -40,10 +40,12 @@ type Cluster struct {
 	// controlPlaneOnNodes says that Pods can be put on the nodes of the control plane.
 	controlPlaneOnNodes bool
 
-	// reaches are what subjects reach in one step, as far as it has been asked and nothing it depends on has changed.
-	reaches map[Subject]*reach
-	// derived counts how often that was found out.
-	derived int
+	// reaches has where subjects get in one step, without those that get nowhere. changed are those of whom it has to be found
+	// out again; all of them if allChanged. derived counts how often it was.
+	reaches    map[Subject][]step
+	changed    map[Subject]bool
+	allChanged bool
+	derived    int
 	// graph is nil if anything has changed since it was made.
 	graph *graph
 }
@@ -92,7 +94,8 @@ func NewCluster(aggregate bool) *Cluster {
 		aggregates: aggregate,
 		roles:      make(map[string]map[string]*role), bindings: make(map[string][]*binding),
 		bySubject: make(map[Subject][]*binding), byRole: make(map[RoleKey][]*binding), sets: make(map[string]*ruleSet),
-		namespaces: make(map[string]bool), accounts: make(map[string]map[string]*Account), reaches: make(map[Subject]*reach),
+		namespaces: make(map[string]bool), accounts: make(map[string]map[string]*Account), reaches: make(map[Subject][]step),
+		changed: make(map[Subject]bool),
 	}
 }
 
@@ -296,12 +299,11 @@ func (c *Cluster) SetControlPlaneOnNodes(is bool) {
 func (c *Cluster) bindingChanged(b *binding) {
 	c.graph = nil
 	for _, s := range b.subjects {
-		delete(c.reaches, s)
+		c.changed[s] = true
 		// What a group that others are in by being what they are may do adds to what those do.
 		if s == Group(unauthenticated) || s == Group(authenticated) || s == Group(serviceAccounts) ||
 			s.Kind == rbacv1.GroupKind && strings.HasPrefix(s.Name, accountsPrefix) {
-			clear(c.reaches)
-			return
+			c.allChanged = true
 		}
 	}
 }

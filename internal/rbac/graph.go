@@ -15,6 +15,8 @@ type graph struct {
 	out    [][]arc
 	// far is how many steps it takes, or unreachable.
 	far []int32
+	// accounts are the ServiceAccounts that lead somewhere, sorted, those of all namespaces under "".
+	accounts map[string][]Subject
 }
 
 type arc struct {
@@ -32,9 +34,10 @@ func (c *Cluster) paths() *graph {
 	if c.graph != nil {
 		return c.graph
 	}
-	g := &graph{at: make(map[place]int32)}
+	c.reach()
+	g := &graph{at: make(map[place]int32), accounts: c.leading()}
 	g.place(place{kind: asAdmin})
-	for _, s := range c.subjects() {
+	for s := range c.reaches {
 		g.place(place{kind: asSubject, of: s})
 	}
 	for i := 0; i < len(g.places); i++ { // places are added while they are gone through
@@ -45,21 +48,27 @@ func (c *Cluster) paths() *graph {
 	return g
 }
 
-// subjects returns everybody who is known, sorted.
+// subjects returns everybody who gets somewhere by roles of his own, sorted.
 func (c *Cluster) subjects() []Subject {
-	all := make([]Subject, 0, len(c.bySubject)+len(c.accounts))
-	for s := range c.bySubject {
-		all = append(all, s)
-	}
+	return slices.SortedFunc(maps.Keys(c.reaches), Subject.compare)
+}
+
+// leading returns the ServiceAccounts that lead somewhere, sorted, by namespace; and under "" those of all.
+func (c *Cluster) leading() map[string][]Subject {
+	leads := func(s Subject) bool { return c.reaches[s] != nil }
+	out := make(map[string][]Subject)
 	for namespace, accounts := range c.accounts {
+		all := slices.ContainsFunc(ServiceAccount(namespace, "").Groups(), leads)
 		for name := range accounts {
-			if s := ServiceAccount(namespace, name); c.bySubject[s] == nil {
-				all = append(all, s)
+			if s := ServiceAccount(namespace, name); all || leads(s) {
+				out[""], out[namespace] = append(out[""], s), append(out[namespace], s)
 			}
 		}
 	}
-	slices.SortFunc(all, Subject.compare)
-	return all
+	for _, list := range out {
+		slices.SortFunc(list, Subject.compare)
+	}
+	return out
 }
 
 func (g *graph) place(p place) int32 {
@@ -82,14 +91,18 @@ func (c *Cluster) connect(g *graph, from int32) {
 			if steps[i].by == byMembership {
 				cost = 0
 			}
-			g.out[from] = append(g.out[from], arc{g.place(steps[i].to), cost, &steps[i]})
+			to := g.place(steps[i].to)
+			g.out[from] = append(g.out[from], arc{to, cost, &steps[i]})
 		}
 	}
-	lead := func(to place) { g.out[from] = append(g.out[from], arc{to: g.place(to)}) }
+	lead := func(p place) {
+		to := g.place(p)
+		g.out[from] = append(g.out[from], arc{to: to})
+	}
 	switch p.kind {
 	case asAdmin:
 	case asSubject:
-		take(c.reach(p.of).steps)
+		take(c.stepsOf(p.of))
 	case onNode:
 		take([]step{{by: byNode, to: place{kind: toControlPlane}}, {by: byNode, to: place{kind: toMounted}}})
 	case inNamespace:
@@ -109,12 +122,12 @@ func (c *Cluster) connect(g *graph, from int32) {
 			take(v.steps())
 		}
 	default:
-		c.cross(p, lead)
+		c.cross(g, p, lead)
 	}
 }
 
 // cross leads from a crossing to what can be reached from it.
-func (c *Cluster) cross(p place, lead func(place)) {
+func (c *Cluster) cross(g *graph, p place, lead func(place)) {
 	switch p.kind {
 	case toPods:
 		lead(place{kind: toAccounts, scope: p.scope})
@@ -122,38 +135,31 @@ func (c *Cluster) cross(p place, lead func(place)) {
 			lead(place{kind: onNode})
 		}
 	case toTemplates:
-		c.eachAccount(p.scope, func(s Subject, _ *Account) {
+		for _, s := range g.accounts[p.scope] {
 			if c.runs(s.Namespace) {
 				lead(place{kind: asSubject, of: s})
 			}
-		})
+		}
 		c.eachNamespace(p.scope, func(name string) {
 			if c.namespaces[name] && c.runs(name) {
 				lead(place{kind: onNode})
 			}
 		})
 	case toAccounts, toMounted, toSecrets:
-		c.eachAccount(p.scope, func(s Subject, a *Account) {
-			named := p.of.Name == ""
-			switch p.kind {
-			case toMounted:
-				named = a.Mounted
-			case toSecrets:
-				named = named && len(a.TokenSecrets) > 0 || slices.Contains(a.TokenSecrets, p.of.Name)
-			default:
-				named = named || p.of.Name == s.Name
-			}
-			if named {
+		for _, s := range g.accounts[p.scope] {
+			if a := c.accounts[s.Namespace][s.Name]; p.kind == toMounted && a.Mounted ||
+				p.kind == toAccounts && (p.of.Name == "" || p.of.Name == s.Name) ||
+				p.kind == toSecrets && (p.of.Name == "" && len(a.TokenSecrets) > 0 || slices.Contains(a.TokenSecrets, p.of.Name)) {
 				lead(place{kind: asSubject, of: s})
 			}
-		})
+		}
 	case toUsers, toGroups:
 		kind := User("").Kind
 		if p.kind == toGroups {
 			kind = Group("").Kind
 		}
 		for _, s := range c.subjects() {
-			if s.Kind == kind && s != Group(Masters) {
+			if s.Kind == kind {
 				lead(place{kind: asSubject, of: s})
 			}
 		}
@@ -194,19 +200,6 @@ func (c *Cluster) eachNamespace(scope string, use func(string)) {
 	}
 	for _, name := range names {
 		use(name)
-	}
-}
-
-// eachAccount goes through the ServiceAccounts of a namespace, or all, as they are sorted.
-func (c *Cluster) eachAccount(namespace string, use func(Subject, *Account)) {
-	namespaces := []string{namespace}
-	if namespace == "" {
-		namespaces = slices.Sorted(maps.Keys(c.accounts))
-	}
-	for _, namespace := range namespaces {
-		for _, name := range slices.Sorted(maps.Keys(c.accounts[namespace])) {
-			use(ServiceAccount(namespace, name), c.accounts[namespace][name])
-		}
 	}
 }
 

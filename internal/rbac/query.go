@@ -194,7 +194,7 @@ func (c *Cluster) Path(s Subject) (Path, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.paths()
-	return c.tell(s, g.shortest(place{kind: asSubject, of: s}, c.reach(s).steps))
+	return c.tell(s, g.shortest(place{kind: asSubject, of: s}, c.stepsOf(s)))
 }
 
 // Paths returns how all those become cluster-admin who do so by a binding of their own that is not as Kubernetes made it,
@@ -205,10 +205,7 @@ func (c *Cluster) Paths() []Path {
 	g := c.paths()
 	var paths []Path
 	for _, s := range c.subjects() {
-		if c.bySubject[s] == nil {
-			continue
-		}
-		own := slices.DeleteFunc(slices.Clone(c.reach(s).steps), func(s step) bool { return !s.own })
+		own := slices.DeleteFunc(slices.Clone(c.reaches[s]), func(s step) bool { return !s.own })
 		if p, ok := c.tell(s, g.shortest(place{kind: asSubject, of: s}, own)); ok {
 			paths = append(paths, p)
 		}

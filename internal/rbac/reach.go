@@ -97,9 +97,6 @@ type need struct {
 	name  string
 }
 
-// reach is where a subject can get in one step.
-type reach struct{ steps []step }
-
 // held is a role that one has in a scope.
 type held struct {
 	role  RoleKey
@@ -131,22 +128,32 @@ func (v *view) add(r *role, scope string) {
 	v.in[scope] = p
 }
 
-// reach returns where a subject can get in one step.
-func (c *Cluster) reach(s Subject) *reach {
-	r := c.reaches[s]
-	if r == nil {
-		c.derived++
-		r = c.deriveReach(s)
-		c.reaches[s] = r
+// reach finds out where subjects get in one step, of whom it is not known.
+func (c *Cluster) reach() {
+	if c.allChanged {
+		clear(c.reaches)
+		for s := range c.bySubject {
+			c.changed[s] = true
+		}
+		c.allChanged = false
 	}
-	return r
+	for s := range c.changed {
+		c.derived++
+		if steps := c.deriveReach(s); len(steps) > 0 {
+			c.reaches[s] = steps
+		} else {
+			delete(c.reaches, s)
+		}
+	}
+	clear(c.changed)
 }
 
-func (c *Cluster) deriveReach(s Subject) *reach {
+// deriveReach returns where a subject gets in one step by roles of its own. What it may do as a member of groups counts as far
+// as it adds to that.
+func (c *Cluster) deriveReach(s Subject) []step {
 	if s == Group(Masters) {
-		return &reach{[]step{{by: byMasters, to: place{kind: asAdmin}}}}
+		return nil // see stepsOf
 	}
-	groups := s.Groups()
 	var own, common view
 	for _, b := range c.bySubject[s] {
 		if r := c.role(b.role); r != nil {
@@ -156,19 +163,29 @@ func (c *Cluster) deriveReach(s Subject) *reach {
 			}
 		}
 	}
-	r := &reach{}
-	if len(own.held) > 0 {
-		c.withGroups(groups, &own, &common)
-		r.steps = own.steps()
-		taken := common.steps()
-		for i := range r.steps {
-			r.steps[i].own = !slices.ContainsFunc(taken, func(t step) bool { return t.by == r.steps[i].by && t.to == r.steps[i].to })
+	if len(own.held) == 0 {
+		return nil
+	}
+	c.withGroups(s.Groups(), &own, &common)
+	steps, taken := own.steps(), common.steps()
+	for i := range steps {
+		steps[i].own = !slices.ContainsFunc(taken, func(t step) bool { return t.by == steps[i].by && t.to == steps[i].to })
+	}
+	return steps
+}
+
+// stepsOf returns where a subject gets in one step, or without one as a member of a group.
+func (c *Cluster) stepsOf(s Subject) []step {
+	if s == Group(Masters) {
+		return []step{{by: byMasters, to: place{kind: asAdmin}}}
+	}
+	steps := slices.Clip(c.reaches[s])
+	for _, g := range s.Groups() {
+		if c.reaches[g] != nil {
+			steps = append(steps, step{by: byMembership, to: place{kind: asSubject, of: g}})
 		}
 	}
-	for _, g := range groups {
-		r.steps = append(r.steps, step{by: byMembership, to: place{kind: asSubject, of: g}})
-	}
-	return r
+	return steps
 }
 
 // withGroups adds what groups may do where it could add to what somebody has of his own: in the cluster, and in the namespaces
@@ -366,14 +383,16 @@ func (d *deriver) inScope(scope string) {
 			can(by, place{kind: kind, scope: scope, of: Subject{Name: name}}, need{power: which, name: name})
 		}
 	}
-	each(byTokens, createTokens, toAccounts)
-	each(byImpersonation, impersonateAccounts, toAccounts)
 	can(byPods, place{kind: toPods, scope: scope}, need{power: createPods})
-	can(byExec, place{kind: toMounted, scope: scope}, need{power: execInPods})
-	can(byPodChange, place{kind: toMounted, scope: scope}, need{power: changePods})
-	can(byTemplates, place{kind: toTemplates, scope: scope}, need{power: changeWorkloads})
-	can(byNewSecret, place{kind: toAccounts, scope: scope}, need{power: createSecrets}, need{power: readSecrets})
-	each(bySecret, readSecrets, toSecrets)
+	if !p.has(createPods) { // all these lead to no more
+		each(byTokens, createTokens, toAccounts)
+		each(byImpersonation, impersonateAccounts, toAccounts)
+		can(byExec, place{kind: toMounted, scope: scope}, need{power: execInPods})
+		can(byPodChange, place{kind: toMounted, scope: scope}, need{power: changePods})
+		can(byTemplates, place{kind: toTemplates, scope: scope}, need{power: changeWorkloads})
+		can(byNewSecret, place{kind: toAccounts, scope: scope}, need{power: createSecrets}, need{power: readSecrets})
+		each(bySecret, readSecrets, toSecrets)
+	}
 	can(byPodsInSpite, place{kind: onNode}, need{power: changeNamespaces, name: scope}, need{power: createPods})
 	if d.cluster.has(createVolumes) {
 		can(byVolumes, place{kind: onNode}, need{power: createVolumes}, need{power: createClaims}, need{power: createPods})

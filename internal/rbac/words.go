@@ -27,21 +27,33 @@ func (c *Cluster) tell(s Subject, w way) (Path, bool) {
 				step.From = w[j].from.String()
 			}
 		}
-		parts := make([]string, 0, len(l.step.needs))
 		for _, n := range l.step.needs {
-			permission := c.witness(&l.from, n)
-			step.Permissions = append(step.Permissions, permission)
-			parts = append(parts, permission.String())
+			step.Permissions = append(step.Permissions, c.witness(&l.from, n))
 		}
 		step.Text = step.From + as
-		if len(parts) > 0 {
-			step.Text += " may " + strings.Join(parts, ", and ")
+		if len(step.Permissions) > 0 {
+			step.Text += " may " + sentence(step.Permissions)
 		}
 		step.Text += c.consequence(l)
 		as = ""
 		p.Steps = append(p.Steps, step)
 	}
 	return p, len(p.Steps) > 0
+}
+
+// sentence tells permissions. What several of them come by is told once.
+func sentence(permissions []Permission) string {
+	var text strings.Builder
+	for i, p := range permissions {
+		if i > 0 {
+			text.WriteString(" and ")
+		}
+		text.WriteString(p.Request.String())
+		if by := p.By.String(); i+1 == len(permissions) || permissions[i+1].By.String() != by {
+			text.WriteString(" (" + by + ")")
+		}
+	}
+	return text.String()
 }
 
 func quoted(noun, name string) string { return fmt.Sprintf("%s %q", noun, name) }
@@ -101,9 +113,9 @@ func (c *Cluster) consequence(l *leg) string {
 		return ", and so act as " + to
 	case byEscalation:
 		if l.to.kind == inNamespace {
-			return fmt.Sprintf(", and so give itself every permission in namespace %q by a role that it has", l.to.scope)
+			return fmt.Sprintf(", and so add every permission to that role, which it has in namespace %q", l.to.scope)
 		}
-		return ", and so give itself every permission by a role that it has"
+		return ", and so add every permission to that role, which it has"
 	case byNewRole:
 		return fmt.Sprintf(", and so give itself every permission in namespace %q by a new role", l.to.scope)
 	case byBinding:
@@ -174,11 +186,6 @@ func (c *Cluster) witness(who *place, n need) Permission {
 	return Permission{Request: requests[n.power].any[0]} // cannot be: the power came from there
 }
 
-// String tells a permission: `create pods in namespace "shop" (RoleBinding "shop/ci", ClusterRole "edit")`.
-func (p Permission) String() string {
-	return p.Request.String() + " (" + p.By.String() + ")"
-}
-
 // String tells a request: `create deployments.apps in namespace "shop"`.
 func (r Request) String() string {
 	if r.Path != "" {
@@ -197,8 +204,11 @@ func (r Request) String() string {
 	if r.Name != "" {
 		text += fmt.Sprintf(" %q", r.Name)
 	}
-	if r.Namespace != "" {
+	switch {
+	case r.Namespace != "" && r.Resource != "namespaces":
 		text += fmt.Sprintf(" in namespace %q", r.Namespace)
+	case r.Namespace == "" && r.namespaced():
+		text += " in all namespaces"
 	}
 	return text
 }
