@@ -50,6 +50,10 @@ generate: bin/controller-gen ## Generate the DeepCopy methods of the API, docs/c
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	go run ./hack/checks
 
+.PHONY: rbac-data
+rbac-data: ## Regenerate what internal/rbac has from the sources of Kubernetes: default roles, resources, verdicts. Downloads several versions.
+	go -C hack/controlplane/kubernetes run ./rbac $(CURDIR)/internal/rbac
+
 .PHONY: new-check
 new-check: ## Write the two files of a new check: make new-check FILE=pod_host_aliases [ID=host-aliases].
 	@go run ./hack/checks -new "$(FILE)" -id "$(ID)"

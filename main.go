@@ -60,7 +60,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAuditCommand(), newNetworkCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
+	root.AddCommand(newAuditCommand(), newNetworkCommand(), newRBACCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
 	return root
 }
 

@@ -9,12 +9,15 @@ import (
 	"io"
 
 	"github.com/kubersafe/kubersafe/internal/manifest"
+	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // readManifests reads files, and returns what is in them and how many errors they have. Those are told as soon as they are
-// known. It is an error if there is nothing in them.
-func readManifests(paths []string, stdin io.Reader, stderr io.Writer) (objects *manifest.Objects, wrong int, err error) {
-	objects = manifest.Read(paths, stdin)
+// known. more are kinds that are read beside those of the checks. It is an error if there is nothing in them.
+func readManifests(
+	paths []string, stdin io.Reader, stderr io.Writer, more ...func() source.Object,
+) (objects *manifest.Objects, wrong int, err error) {
+	objects = manifest.Read(paths, stdin, more...)
 	wrong, err = tellProblems(objects, stderr)
 	return objects, wrong, err
 }

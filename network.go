@@ -22,13 +22,14 @@ import (
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
 
-type networkOptions struct {
+// inputOptions say what to read: manifests, or a cluster once.
+type inputOptions struct {
 	files      []string
 	kubeconfig string
 	namespace  string
 }
 
-func (o *networkOptions) addFlags(cmd *cobra.Command) {
+func (o *inputOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to read. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
@@ -37,28 +38,19 @@ func (o *networkOptions) addFlags(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(usageError)
 }
 
-// read reads the network and calls use with it and a writer to standard output.
-func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writer) error) error {
+// answer reads the input by load, which returns how many errors are in it, and calls use with a writer to standard output.
+func (o *inputOptions) answer(cmd *cobra.Command, load func(context.Context) (wrong int, err error), use func(*bufio.Writer) error) error {
 	if cmd.Flags().Changed("filename") && o.kubeconfig != "" {
 		return usageError(cmd, errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	n, wrong, err := o.load(ctx, cmd)
+	wrong, err := load(ctx)
 	if err != nil {
 		return &exitError{exitInput, err}
 	}
-	for _, p := range n.problems {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", p)
-	}
-	if live := len(o.files) == 0; n.cni.Enforces == netpol.NotEnforced || live && n.cni.Enforces != netpol.Enforced { // manifests seldom have it
-		fmt.Fprintln(cmd.ErrOrStderr(), "Warning: policies are not enforced as far as can be seen:", whyNotEnforced(n.cni))
-	}
-	if o.namespace != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace) {
-		return &exitError{exitInput, fmt.Errorf("there is no namespace %q", o.namespace)}
-	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	err = use(n, out)
+	err = use(out)
 	if e := (*exitError)(nil); err != nil && !errors.As(err, &e) {
 		err = &exitError{exitInput, err}
 	}
@@ -69,6 +61,28 @@ func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writ
 		err = &exitError{exitInput, fmt.Errorf("%s in the input", count(wrong, "error"))}
 	}
 	return err
+}
+
+type networkOptions struct{ inputOptions }
+
+// read reads the network and calls use with it and a writer to standard output.
+func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writer) error) error {
+	var n *network
+	return o.answer(cmd, func(ctx context.Context) (wrong int, err error) {
+		if n, wrong, err = o.load(ctx, cmd); err != nil {
+			return 0, err
+		}
+		for _, p := range n.problems {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", p)
+		}
+		if live := len(o.files) == 0; n.cni.Enforces == netpol.NotEnforced || live && n.cni.Enforces != netpol.Enforced { // manifests seldom have it
+			fmt.Fprintln(cmd.ErrOrStderr(), "Warning: policies are not enforced as far as can be seen:", whyNotEnforced(n.cni))
+		}
+		if o.namespace != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace) {
+			return 0, fmt.Errorf("there is no namespace %q", o.namespace)
+		}
+		return wrong, nil
+	}, func(out *bufio.Writer) error { return use(n, out) })
 }
 
 // whyNotEnforced says why nobody can rely on policies.

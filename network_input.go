@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -77,29 +78,38 @@ func networkOfManifests(paths []string, stdin io.Reader, stderr io.Writer) (n *n
 // pageSize bounds how much of a list is in memory at once.
 const pageSize = 500
 
-// networkOfCluster lists a cluster once.
-func networkOfCluster(ctx context.Context, kubeconfig string) (*network, error) {
+// connect returns what it takes to read a cluster, which answers.
+func connect(ctx context.Context, kubeconfig string) (*rest.Config, *http.Client, *kubernetes.Clientset, error) {
 	cfg, err := restConfig(kubeconfig)
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("there is no kubeconfig, so no cluster to read: pass --kubeconfig, or manifests with -f")
+		return nil, nil, nil, errors.New("there is no kubeconfig, so no cluster to read: pass --kubeconfig, or manifests with -f")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return nil, nil, nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
 	}
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	client, err := kubernetes.NewForConfigAndClient(protobuf(cfg), httpClient)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := contact(ctx, client); err != nil {
+		return nil, nil, nil, fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
+	}
+	return cfg, httpClient, client, nil
+}
+
+// networkOfCluster lists a cluster once.
+func networkOfCluster(ctx context.Context, kubeconfig string) (*network, error) {
+	cfg, httpClient, client, err := connect(ctx, kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	clusterPolicies, err := source.ClusterPolicyClient(cfg, httpClient)
 	if err != nil {
 		return nil, err
-	}
-	if err := contact(ctx, client); err != nil {
-		return nil, fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
 	}
 	b := newNetworkBuilder()
 	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()

@@ -195,7 +195,7 @@ func (out *decoded) object(d *document, at []any, text []byte, kind schema.Group
 
 // typed decodes an object of a kind that is read.
 func (out *decoded) typed(d *document, at []any, text []byte, gvk schema.GroupVersionKind, fail func(Problem)) {
-	o := source.NewObject(gvk)
+	o := d.kinds.object(gvk)
 	unknown, err := kjson.UnmarshalStrict(text, o)
 	name := gvk.Kind + " " + strconv.Quote(nameOf(o))
 	if err != nil {
@@ -236,11 +236,11 @@ func (out *decoded) typed(d *document, at []any, text []byte, gvk schema.GroupVe
 // passOver leaves an object of a kind that no check reads out, and says so of one that no API server would know. It
 // returns false for kinds that are read.
 func (out *decoded) passOver(d *document, gvk schema.GroupVersionKind) bool {
-	if source.NewObject(gvk) != nil {
+	if d.kinds.object(gvk) != nil {
 		return false
 	}
 	version := gvk.GroupVersion().String()
-	switch current := currentVersion(gvk.GroupKind()); {
+	switch current := d.currentVersion(gvk.GroupKind()); {
 	case current != "" && current != version:
 		out.fail(d, Problem{Message: fmt.Sprintf("apiVersion %q of kind %q is not served: use %q", version, gvk.Kind, current)})
 	case !strings.Contains(gvk.Group, ".") && !scheme.Scheme.Recognizes(gvk),
@@ -254,13 +254,13 @@ func (out *decoded) passOver(d *document, gvk schema.GroupVersionKind) bool {
 }
 
 // currentVersion returns the API version in which a kind is read, or "" if it is not.
-func currentVersion(gk schema.GroupKind) string {
+func (d *document) currentVersion(gk schema.GroupKind) string {
 	groups := []string{gk.Group}
 	if gk.Group == "extensions" { // where they were until Kubernetes 1.16
 		groups = []string{"apps", "networking.k8s.io"}
 	}
 	for _, group := range groups {
-		if v := source.VersionOf(schema.GroupKind{Group: group, Kind: gk.Kind}); v != "" {
+		if v := d.kinds.version(schema.GroupKind{Group: group, Kind: gk.Kind}); v != "" {
 			return schema.GroupVersion{Group: group, Version: v}.String()
 		}
 	}

@@ -14,8 +14,6 @@ import (
 	yamlv3 "go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
-
-	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // locate returns the field at which decoding an object fails, and its line in the file. Decoders do not tell, or tell it
@@ -28,7 +26,7 @@ func (d *document) locate(at []any, text []byte, gvk schema.GroupVersionKind) (f
 	}
 	path := culprit(root, func(part any) bool {
 		encoded, err := json.Marshal(part)
-		return err != nil || kjson.UnmarshalCaseSensitivePreserveInts(encoded, source.NewObject(gvk)) != nil
+		return err != nil || kjson.UnmarshalCaseSensitivePreserveInts(encoded, d.kinds.object(gvk)) != nil
 	})
 	return pathString(path), d.lineOf(append(slices.Clone(at), path...))
 }

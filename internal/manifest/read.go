@@ -20,8 +20,12 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apicontent "k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -101,12 +105,56 @@ type Place struct {
 }
 
 // Read reads files, folders and, for Stdin, the standard input. What cannot be read is a problem; the rest is read all the
-// same.
-func Read(paths []string, stdin io.Reader) *Objects {
+// same. more are kinds that are read beside those of the checks: functions that return an empty object, of types that
+// client-go's scheme knows.
+func Read(paths []string, stdin io.Reader, more ...func() source.Object) *Objects {
 	in := Load(paths, stdin)
 	documents := in.documents
+	also := make(kinds)
+	for _, fresh := range more {
+		known, _, _ := scheme.Scheme.ObjectKinds(fresh()) // none for a type that is not known
+		for _, gvk := range known {
+			also[gvk] = fresh
+		}
+	}
+	for i := range documents {
+		documents[i].kinds = also
+	}
 	in.files, in.documents = nil, nil // so that texts can go while objects come
 	return objectsOf(documents, in.problems)
+}
+
+// kinds are read beside those of the checks.
+type kinds map[schema.GroupVersionKind]func() source.Object
+
+// object returns an empty object of a kind, or nil if it is not read.
+func (k kinds) object(gvk schema.GroupVersionKind) source.Object {
+	if o := source.NewObject(gvk); o != nil {
+		return o
+	}
+	if fresh := k[gvk]; fresh != nil {
+		return fresh()
+	}
+	return nil
+}
+
+// version returns the version in which a kind is read, or "" if it is not.
+func (k kinds) version(gk schema.GroupKind) string {
+	for gvk := range k {
+		if gvk.GroupKind() == gk {
+			return gvk.Version
+		}
+	}
+	return source.VersionOf(gk)
+}
+
+// namespaced says whether objects of a kind that is read are in a namespace.
+func namespaced(o source.Object) bool {
+	switch o.(type) {
+	case *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
+		return false
+	}
+	return source.Namespaced(o)
 }
 
 // objectsOf decodes documents, which it gives up.
@@ -171,7 +219,7 @@ func (o *Objects) collect(documents []document, problems map[int][]Problem) {
 
 // identify gives an object the namespace and name that an API server would.
 func identify(o source.Object, number int) {
-	if !source.Namespaced(o) {
+	if !namespaced(o) {
 		o.SetNamespace("")
 	} else if o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)
@@ -202,7 +250,12 @@ func misnamed(o source.Object) []string {
 	if name == "" {
 		name, field = o.GetGenerateName()+"x", "metadata.generateName"
 	}
-	if errs := validation.IsDNS1123Subdomain(name); len(errs) > 0 {
+	errs := validation.IsDNS1123Subdomain(name)
+	switch o.(type) {
+	case *rbacv1.Role, *rbacv1.ClusterRole, *rbacv1.RoleBinding, *rbacv1.ClusterRoleBinding: // such as system:node
+		errs = apicontent.IsPathSegmentName(name)
+	}
+	if len(errs) > 0 {
 		wrong = append(wrong, field+": "+errs[0])
 	}
 	if namespace := o.GetNamespace(); namespace != "" {
@@ -231,7 +284,7 @@ func (o *Objects) complete() {
 		setDefaults(object)
 		if _, ok := object.(*corev1.Namespace); ok {
 			namespaces[object.GetName()] = true
-		} else if source.Namespaced(object) {
+		} else if namespaced(object) {
 			namespaces[object.GetNamespace()] = namespaces[object.GetNamespace()]
 		}
 		if _, ok := object.(*corev1.ServiceAccount); ok && object.GetName() == defaultServiceAccount {

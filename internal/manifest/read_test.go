@@ -16,6 +16,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: i}]}\n"
@@ -350,5 +353,43 @@ spec:
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults differ (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadMore reads kinds that no check does.
+func TestReadMore(t *testing.T) {
+	const input = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: "system:mine", namespace: odd}
+rules: [{verbs: [get], apiGroups: [""], resources: [pods], resource: x}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: a/b}
+---
+apiVersion: rbac.authorization.k8s.io/v1beta1
+kind: Role
+metadata: {name: old}
+`
+	role, clusterRole := func() source.Object { return &rbacv1.Role{} }, func() source.Object { return &rbacv1.ClusterRole{} }
+	o := Read([]string{Stdin}, strings.NewReader(input), role, clusterRole)
+	var got []string
+	for _, p := range o.Problems {
+		got = append(got, p.String())
+	}
+	want := []string{
+		`standard input, document 1, line 2: ClusterRole "odd/system:mine": unknown field "rules[0].resource"`,
+		`standard input, document 2, line 7: Role "a/b": metadata.name: may not contain '/'`,
+		`standard input, document 3, line 11: apiVersion "rbac.authorization.k8s.io/v1beta1" of kind "Role" is not served: use "rbac.authorization.k8s.io/v1"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(o.All) < 2 || o.All[0].GetNamespace() != "" || o.All[1].GetNamespace() != "default" {
+		t.Errorf("a ClusterRole is in no namespace, and a Role in one: %v", o.All)
+	}
+	if o := Read([]string{Stdin}, strings.NewReader(input)); o.LeftOut["ClusterRole"] != 1 {
+		t.Errorf("what is not asked for is left out: %v", o.LeftOut)
 	}
 }

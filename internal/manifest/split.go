@@ -20,6 +20,8 @@ type document struct {
 	isJSON      bool
 	// apiVersion and kind as they stand at the document's top; "" where it takes a parser to tell.
 	apiVersion, kind string
+	// kinds are read beside those of the checks.
+	kinds kinds
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")

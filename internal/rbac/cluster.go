@@ -384,8 +384,3 @@ func add(rules, more []rbacv1.PolicyRule) []rbacv1.PolicyRule {
 	}
 	return rules
 }
-
-func (c *Cluster) isStandard(b *binding) bool {
-	r := c.role(b.role)
-	return r != nil && r.standard && b.standard
-}

@@ -116,7 +116,13 @@ func (c *Cluster) connect(g *graph, from int32) {
 			c.eachNamespace(p.scope, func(name string) { lead(roleAt(p.role(), name)) })
 			return
 		}
-		if r := c.role(p.role()); r != nil {
+		switch r := c.role(p.role()); {
+		case r == nil:
+		case r.rules.powers.has(everything) && p.scope == "":
+			lead(place{kind: asAdmin})
+		case r.rules.powers.has(everything):
+			lead(place{kind: inNamespace, scope: p.scope})
+		default:
 			var v view
 			v.add(r, p.scope)
 			take(v.steps())
@@ -242,7 +248,7 @@ func (g *graph) measure() {
 	for from, arcs := range g.out {
 		g.far[from] = unreachable
 		for _, a := range arcs {
-			back[a.to] = append(back[a.to], arc{to: int32(from), cost: a.cost}) //nolint:gosec // G115: an index of places
+			back[a.to] = append(back[a.to], arc{to: int32(from), cost: a.cost})
 		}
 	}
 	g.far[0] = 0

@@ -143,6 +143,12 @@ func (w *world) distance(s rbac.Subject) int {
 	for steps := 0; len(level) > 0; steps++ {
 		var next []position
 		for _, p := range level {
+			if p.kind == "role" && w.full(p.role) { // no step of its own
+				p = position{kind: "namespace", namespace: p.namespace}
+				if p.namespace == "" {
+					p.kind = "admin"
+				}
+			}
 			if p.kind == "admin" {
 				return steps
 			}

@@ -48,7 +48,7 @@ func sentence(permissions []Permission) string {
 		if i > 0 {
 			text.WriteString(" and ")
 		}
-		text.WriteString(p.Request.String())
+		text.WriteString(p.String())
 		if by := p.By.String(); i+1 == len(permissions) || permissions[i+1].By.String() != by {
 			text.WriteString(" (" + by + ")")
 		}
@@ -119,13 +119,21 @@ func (c *Cluster) consequence(l *leg) string {
 	case byNewRole:
 		return fmt.Sprintf(", and so give itself every permission in namespace %q by a new role", l.to.scope)
 	case byBinding:
-		switch l.to.kind {
-		case asAdmin:
-			return ", and so bind itself to " + quoted(KindClusterRole, c.fullRole())
-		case inNamespace:
-			return fmt.Sprintf(", and so bind itself to %s in namespace %q", quoted(KindClusterRole, c.fullRole()), l.to.scope)
+		text := ", and so bind itself to "
+		switch {
+		case l.to.kind == withRole:
+			return text + strings.TrimPrefix(to, "whoever has ")
+		case l.step.to.kind == withRole:
+			text += l.step.to.of.String()
+		case l.step.to.kind == toRoles:
+			text += "a Role"
+		default:
+			text += quoted(KindClusterRole, c.fullRole())
 		}
-		return ", and so bind itself to " + strings.TrimPrefix(to, "whoever has ")
+		if l.to.kind == inNamespace {
+			text += fmt.Sprintf(" in namespace %q", l.to.scope)
+		}
+		return text
 	case byCertificate:
 		return ", and so get a certificate as " + to
 	case byNodeCertificate:

@@ -5,7 +5,7 @@
 // resources that it serves, and verdicts of its RBAC authorizer on random worlds. It stands here because this module pins
 // Kubernetes.
 //
-//	go -C hack/controlplane/kubernetes run ./rbac ../../../internal/rbac
+//	make rbac-data
 package main
 
 import (
