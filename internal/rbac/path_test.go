@@ -10,6 +10,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
@@ -86,6 +87,7 @@ func TestPaths(t *testing.T) {
 		"templates of Jobs": {rules: []string{"patch jobs.batch"}, in: "shop"},
 		"exec":              {rules: []string{"get pods/exec"}, in: "shop", want: []string{`User "alice" may get pods/exec in namespace "shop"` + inShop + `, and so take the token of ServiceAccount "shop/admin" from a Pod`, admin}},
 		"exec by wildcard":  {rules: []string{"create */exec"}, in: "shop", want: []string{`User "alice" may create pods/exec in namespace "shop"` + inShop + `, and so take the token of ServiceAccount "shop/admin" from a Pod`, admin}},
+		"a slash too many":  {rules: []string{"create pods/"}, in: "shop"},
 		"exec that is none": {rules: []string{"create pods/*"}, in: "shop"},
 		"Pods' images":      {rules: []string{"patch pods/ephemeralcontainers"}, in: "shop", want: []string{`User "alice" may patch pods/ephemeralcontainers in namespace "shop"` + inShop + `, and so run an image of its choice in a Pod of ServiceAccount "shop/admin"`, admin}},
 		"tokens":            {rules: []string{"create serviceaccounts/token"}, in: "shop", want: []string{`User "alice" may create serviceaccounts/token in namespace "shop"` + inShop + `, and so get a token of ServiceAccount "shop/admin"`, admin}},
@@ -189,6 +191,15 @@ func TestPathsOverNodes(t *testing.T) {
 	allow("label", "", "patch namespaces closed")
 	want(`User "alice" may patch namespaces "closed" (ClusterRoleBinding "label", ClusterRole "label") and create pods in namespace "closed" (RoleBinding "closed/pods", ClusterRole "pods")` +
 		", and so run a Pod with the files of a node mounted, after lifting Pod Security there")
+	c.SetNamespace("shop", false)
+	c.DeleteBinding(rbac.BindingKey{Namespace: "closed", Name: "pods"})
+	allow("pods", "", "create pods")
+	c.DeleteBinding(rbac.BindingKey{Name: "volumes"})
+	c.DeleteBinding(rbac.BindingKey{Namespace: "closed", Name: "claims"})
+	want(`User "alice" may patch namespaces "closed" (ClusterRoleBinding "label", ClusterRole "label") and create pods in namespace "closed" (ClusterRoleBinding "pods", ClusterRole "pods")` +
+		", and so run a Pod with the files of a node mounted, after lifting Pod Security there")
+	c.DeleteBinding(rbac.BindingKey{Name: "pods"})
+	allow("pods", "closed", "create pods")
 	c.SetNamespace("closed", true)
 	want(`User "alice" may create pods in namespace "closed" (RoleBinding "closed/pods", ClusterRole "pods")` +
 		`, and so run a Pod with the files of a node mounted: Pod Security does not stop it in namespace "closed"`)
@@ -217,6 +228,25 @@ func TestPathsThroughGroups(t *testing.T) {
 	}
 }
 
+// TestGroupsAddToOwnPowers: what one may do oneself, and what all may in a namespace, lead somewhere together only.
+func TestGroupsAddToOwnPowers(t *testing.T) {
+	c := stage()
+	c.SetControlPlaneOnNodes(true)
+	c.SetRole(&rbac.Role{Name: "pods", Rules: rulesOf([]string{"create pods,persistentvolumeclaims"})})
+	c.SetBinding(&rbac.Binding{Namespace: "closed", Name: "all", Role: rbac.RoleKey{Name: "pods"}, Subjects: []rbac.Subject{rbac.Group("system:authenticated")}})
+	c.SetRole(&rbac.Role{Name: "volumes", Rules: rulesOf([]string{"create persistentvolumes"})})
+	c.SetBinding(&rbac.Binding{Name: "alice", Role: rbac.RoleKey{Name: "volumes"}, Subjects: []rbac.Subject{rbac.User("alice")}})
+	want := `User "alice" may create persistentvolumes (ClusterRoleBinding "alice", ClusterRole "volumes") and create persistentvolumeclaims in namespace "closed" and create pods in namespace "closed"` +
+		` (RoleBinding "closed/all", ClusterRole "pods"), and so mount the files of a node by a volume, which Pod Security does not look into`
+	p, _ := c.Path(rbac.User("alice"))
+	if len(p.Steps) != 2 || p.Steps[0].Text != want {
+		t.Errorf("got %+v, want %s", p.Steps, want)
+	}
+	if p, found := c.Path(rbac.User("bob")); found {
+		t.Errorf("bob may create no volumes: %+v", p)
+	}
+}
+
 func TestMastersMayDoEverything(t *testing.T) {
 	c := rbac.NewCluster(false)
 	if _, allowed := c.Allows(rbac.Group(rbac.Masters), rbac.Request{Verb: "get", Resource: "secrets"}); !allowed {
@@ -225,6 +255,44 @@ func TestMastersMayDoEverything(t *testing.T) {
 	p, _ := c.Path(rbac.Group(rbac.Masters))
 	if len(p.Steps) != 1 || p.Steps[0].Text != `Group "system:masters" may do everything, whatever roles say` {
 		t.Errorf("got %+v", p.Steps)
+	}
+}
+
+// TestRulesAreKeptOnce is about memory: the same rules in many namespaces are one list.
+func TestRulesAreKeptOnce(t *testing.T) {
+	c := rbac.NewCluster(true)
+	names := []string{"a", "b", "c"}
+	for i := range 3 {
+		c.SetRole(&rbac.Role{Namespace: "a", Name: "same", Rules: rulesOf([]string{fmt.Sprint("get pods", i/2)})})
+		if got := c.RuleSets(); got != 1 {
+			t.Errorf("%d lists of rules of one role, want 1", got)
+		}
+	}
+	c.SetRole(&rbac.Role{Name: "collects", Aggregation: []metav1.LabelSelector{{}}})
+	for i := range 3 {
+		c.SetRole(&rbac.Role{Name: "collected", Rules: rulesOf([]string{fmt.Sprint("get pods", i)})})
+		c.Paths()
+	}
+	c.DeleteRole(rbac.RoleKey{Name: "collects"})
+	c.DeleteRole(rbac.RoleKey{Name: "collected"})
+	for range 2 { // the second time nothing is new
+		for _, name := range names {
+			c.SetRole(&rbac.Role{Namespace: name, Name: "same", Rules: rulesOf([]string{"get pods"})})
+			c.SetRole(&rbac.Role{Name: name, Rules: rulesOf([]string{"get pods"})})
+		}
+		if got := c.RuleSets(); got != 1 {
+			t.Errorf("%d lists of rules, want 1", got)
+		}
+	}
+	for _, name := range names {
+		if got := c.RuleSets(); got != 1 {
+			t.Errorf("%d lists of rules while they are used, want 1", got)
+		}
+		c.DeleteRole(rbac.RoleKey{Namespace: name, Name: "same"})
+		c.DeleteRole(rbac.RoleKey{Name: name})
+	}
+	if got := c.RuleSets(); got != 0 {
+		t.Errorf("%d lists of rules without roles", got)
 	}
 }
 

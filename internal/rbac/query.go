@@ -67,7 +67,7 @@ func (c *Cluster) Allows(s Subject, r Request) (by Grant, allowed bool) {
 }
 
 func (c *Cluster) allowedBy(b *binding, r *Request) bool {
-	if b.Namespace != "" && (b.Namespace != r.Namespace || r.Path != "") {
+	if b.Namespace != "" && b.Namespace != r.Namespace { // a path is in none
 		return false
 	}
 	role := c.role(b.role)

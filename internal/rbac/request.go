@@ -53,7 +53,7 @@ func resourceMatches(list []string, r *Request) bool {
 			return true
 		}
 		name, subresource, isSub := strings.Cut(resource, "/")
-		if subresource == r.Subresource && isSub == (r.Subresource != "") && (name == r.Resource || isSub && name == "*") {
+		if subresource == r.Subresource && isSub == (r.Subresource != "") && (name == r.Resource || name == "*") {
 			return true
 		}
 	}
