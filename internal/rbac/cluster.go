@@ -46,8 +46,9 @@ type Cluster struct {
 	changed    map[Subject]bool
 	allChanged bool
 	derived    int
-	// graph is nil if anything has changed since it was made.
-	graph *graph
+	// graph is nil if anything has changed since it was made. places is how many the last one had.
+	graph  *graph
+	places int
 }
 
 type role struct {

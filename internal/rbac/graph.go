@@ -35,7 +35,9 @@ func (c *Cluster) paths() *graph {
 		return c.graph
 	}
 	c.reach()
-	g := &graph{at: make(map[place]int32), accounts: c.leading()}
+	g := &graph{
+		at: make(map[place]int32, c.places), places: make([]place, 0, c.places), out: make([][]arc, 0, c.places), accounts: c.leading(),
+	}
 	g.place(place{kind: asAdmin})
 	for s := range c.reaches {
 		g.place(place{kind: asSubject, of: s})
@@ -44,7 +46,7 @@ func (c *Cluster) paths() *graph {
 		c.connect(g, int32(i))
 	}
 	g.measure()
-	c.graph = g
+	c.graph, c.places = g, len(g.places)
 	return g
 }
 
