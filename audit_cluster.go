@@ -132,8 +132,20 @@ func waitUntilSettled(ctx context.Context, sources *source.Sources, changed <-ch
 
 // tellUnread tells what is missing, once for all reports.
 func tellUnread(sources *source.Sources, stderr io.Writer) {
-	if forbidden := inState(sources, v1alpha1.SourceForbidden); len(forbidden) > 0 {
+	var forbidden, settings []string
+	for _, r := range inState(sources, v1alpha1.SourceForbidden) {
+		if strings.HasSuffix(r, "."+v1alpha1.GroupVersion.Group) {
+			settings = append(settings, r)
+		} else {
+			forbidden = append(forbidden, r)
+		}
+	}
+	if len(forbidden) > 0 {
 		fmt.Fprintf(stderr, "Warning: you may not list and watch %s; checks that need them are skipped\n", strings.Join(forbidden, ", "))
+	}
+	if len(settings) > 0 {
+		fmt.Fprintf(stderr, "Warning: you may not list and watch %s; what they set or exempt is not known, and the operator's reports may differ\n",
+			strings.Join(settings, ", "))
 	}
 	missing := slices.DeleteFunc(inState(sources, v1alpha1.SourceNotServed), func(resource string) bool {
 		return source.Optional(audit.Resource(resource))
