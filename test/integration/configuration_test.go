@@ -237,6 +237,7 @@ func TestExceptions(t *testing.T) {
 			ExpirationTime: &metav1.Time{Time: time.Now().Add(ends)},
 		}}
 	}
+	mark := len(writes(t, ns))
 	latest := exception("latest", time.Hour, "image-tag-latest")
 	create(t, latest)
 	r := waitFor(t, ns, "deployment-web", func(r *v1alpha1.SecurityReport) bool { return r.Summary.Exempted == 1 })
@@ -249,6 +250,10 @@ func TestExceptions(t *testing.T) {
 		t.Errorf("condition %+v, %d matches", active, latest.Status.Matches)
 	}
 	waitForSeries(t, ns, `kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="Deployment",`, 1)
+	settle(t, ns)
+	if w := since(t, ns, mark); !slices.Equal(w, []string{"update deployment-web", "update namespace-" + ns}) {
+		t.Errorf("an exception for one workload caused the writes %v", w)
+	}
 
 	// What is Critical, nobody in the namespace may exempt.
 	privileged := exception("privileged", time.Hour, "privileged-container")
