@@ -124,6 +124,10 @@ func TestAuditExceptions(t *testing.T) {
 		"what is not used is told": {
 			manifests: exception("SecurityException", "checks: [host-pid], expirationTime: SOON"), stderr: `Warning: SecurityException "shop/known": Unused`,
 		},
+		"what is for a namespace with nothing in it is told": {
+			manifests: strings.Replace(exception("SecurityException", "checks: [host-pid], expirationTime: SOON"), "namespace: shop", "namespace: blog", 1),
+			stderr:    `Warning: SecurityException "blog/known": Unused`,
+		},
 		"what matches nothing is told": {
 			manifests: exception("SecurityException", "checks: [host-pids], expirationTime: SOON"),
 			stderr:    `"shop/known": Invalid: spec.checks[0]: no check is called "host-pids"`,

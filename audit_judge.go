@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	kjson "sigs.k8s.io/json"
@@ -112,27 +115,30 @@ func (j *judge) judge(inventory audit.Inventory) {
 
 // tellExceptions tells of exceptions that exempt nothing, or not all that they are about.
 func (j *judge) tellExceptions(exceptions []*audit.ExceptionRecord, stderr io.Writer) {
+	in := make(map[string][]*audit.ExceptionRecord)
 	for _, e := range exceptions {
-		name, limits := "ClusterSecurityException "+quoted(e.Name), &j.configuration.Settings().Exceptions
-		if !e.Cluster() {
-			name, limits = "SecurityException "+quoted(e.Namespace+"/"+e.Name), j.limits[e.Namespace]
+		in[e.Namespace] = append(in[e.Namespace], e)
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(in)) {
+		kind, limits := "ClusterSecurityException ", &j.configuration.Settings().Exceptions
+		if namespace != "" {
+			kind, limits = "SecurityException ", j.limits[namespace]
 		}
-		if limits == nil {
-			continue // its namespace was not judged
+		if limits == nil { // there is nothing in it to be judged
+			limits = &j.configuration.SetFor(namespace, nil).Settings().Exceptions
 		}
-		s := ledger.StateOf(e, limits, j.book.Uses(e.Namespace)[e.Name], j.configuration.Check, j.now)
-		switch {
-		case s.Reason == v1alpha1.ReasonMatched && s.Message == "":
-		case s.Message == "":
-			fmt.Fprintf(stderr, "Warning: %s: %s\n", name, s.Reason)
-		default:
-			fmt.Fprintf(stderr, "Warning: %s: %s: %s\n", name, s.Reason, s.Message)
+		for i, s := range ledger.StatesOf(in[namespace], limits, j.book.Uses(namespace), j.configuration.Check, j.now) {
+			name := kind + strconv.Quote(strings.TrimPrefix(namespace+"/"+in[namespace][i].Name, "/"))
+			switch {
+			case s.Reason == v1alpha1.ReasonMatched && s.Message == "":
+			case s.Message == "":
+				fmt.Fprintf(stderr, "Warning: %s: %s\n", name, s.Reason)
+			default:
+				fmt.Fprintf(stderr, "Warning: %s: %s: %s\n", name, s.Reason, s.Message)
+			}
 		}
 	}
 }
-
-// quoted keeps what is in a manifest from doing anything to a terminal.
-func quoted(name string) string { return fmt.Sprintf("%q", name) }
 
 // sorted returns the reports as an API server lists them.
 func (j *judge) sorted() []*v1alpha1.SecurityReport {

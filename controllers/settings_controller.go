@@ -108,8 +108,9 @@ func (r *SettingsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 		limits = setFor(current, &inventory).Settings().Exceptions
 	}
 	uses := r.Ledger.Uses(req.Namespace)
-	for _, e := range r.Sources.Exceptions(req.Namespace) {
-		errs = append(errs, r.writeException(ctx, e, ledger.StateOf(e, &limits, uses[e.Name], current.Check, r.Now())))
+	exceptions := r.Sources.Exceptions(req.Namespace)
+	for i, s := range ledger.StatesOf(exceptions, &limits, uses, current.Check, r.Now()) {
+		errs = append(errs, r.writeException(ctx, exceptions[i], s))
 	}
 	err := errors.Join(errs...)
 	r.schedule.end(req, time.Since(begun), err != nil, false)

@@ -215,14 +215,34 @@ func (s *Set) exceptionsFor(ns *Namespace, c *candidate) []*ExceptionRecord {
 	return found
 }
 
+// MaxExceptions is how many SecurityExceptions hold in a namespace, so that nobody can make its evaluation as slow as they like.
+const MaxExceptions = 256
+
+// TooMany returns those of a namespace's SecurityExceptions that do not hold because there are too many: the latest.
+func TooMany(exceptions []*ExceptionRecord) map[*ExceptionRecord]bool {
+	own := slices.DeleteFunc(slices.Clone(exceptions), (*ExceptionRecord).Cluster)
+	if len(own) <= MaxExceptions {
+		return nil
+	}
+	slices.SortFunc(own, func(a, b *ExceptionRecord) int {
+		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.Name, b.Name))
+	})
+	excess := make(map[*ExceptionRecord]bool)
+	for _, e := range own[MaxExceptions:] {
+		excess[e] = true
+	}
+	return excess
+}
+
 // hold notes which exceptions are in force in a namespace at a time, and when to look again because one ends.
 func (n *Namespace) hold(now time.Time) {
 	var labels map[string]string
 	if n.Namespace != nil {
 		labels = n.Namespace.Labels
 	}
+	excess := TooMany(n.Exceptions)
 	for _, e := range n.Exceptions {
-		if e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
+		if excess[e] || e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
 			continue
 		}
 		n.inForce = append(n.inForce, e)

@@ -26,9 +26,27 @@ type ExceptionState struct {
 // denied is what is said of an exception that some of the findings that it is about are too severe for.
 const denied = "findings that it is about are of severities that the AuditConfiguration does not let SecurityExceptions exempt"
 
-// StateOf says what became of an exception, within the limits of its namespace, given what it does to findings. check looks a
-// check up by its id.
-func StateOf(e *audit.ExceptionRecord, limits *audit.ExceptionLimits, use Use, check func(string) *audit.Check, now time.Time) ExceptionState {
+// StatesOf says what became of the exceptions of one namespace, or of the cluster, within its limits, given what they do to
+// findings, by name. check looks a check up by its id.
+func StatesOf(
+	exceptions []*audit.ExceptionRecord, limits *audit.ExceptionLimits, uses map[string]Use, check func(string) *audit.Check, now time.Time,
+) []ExceptionState {
+	excess := audit.TooMany(exceptions)
+	states := make([]ExceptionState, 0, len(exceptions))
+	for _, e := range exceptions {
+		s := stateOf(e, limits, uses[e.Name], check, now)
+		if excess[e] {
+			s = ExceptionState{
+				Reason:  v1alpha1.ReasonNotPermitted,
+				Message: fmt.Sprintf("there are more than %d SecurityExceptions in the namespace, and the latest do not hold", audit.MaxExceptions),
+			}
+		}
+		states = append(states, s)
+	}
+	return states
+}
+
+func stateOf(e *audit.ExceptionRecord, limits *audit.ExceptionLimits, use Use, check func(string) *audit.Check, now time.Time) ExceptionState {
 	var notes []string
 	unknown := 0
 	for i, name := range e.Checks {

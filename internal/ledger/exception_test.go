@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -73,10 +74,31 @@ func TestStateOf(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, StateOf(tc.exception, &limits, tc.use, check, now.Add(tc.later))); diff != "" {
+			if diff := cmp.Diff(tc.want, stateOf(tc.exception, &limits, tc.use, check, now.Add(tc.later))); diff != "" {
 				t.Errorf("state (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTooManyExceptions: the first hold, and those that do not say so.
+func TestTooManyExceptions(t *testing.T) {
+	var exceptions []*audit.ExceptionRecord
+	for i := range audit.MaxExceptions + 2 {
+		exceptions = append(exceptions, audit.ExceptionFrom(&v1alpha1.SecurityException{
+			// The later ones have names that come first.
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("e-", 1000-i), CreationTimestamp: metav1.NewTime(now.Add(time.Duration(i) * time.Second))},
+			Spec: v1alpha1.SecurityExceptionSpec{
+				Checks: []string{"*"}, Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}}, ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
+			},
+		}))
+	}
+	limits := audit.DefaultSettings().Exceptions
+	states := StatesOf(exceptions, &limits, nil, func(string) *audit.Check { return nil }, now)
+	for i, s := range states {
+		if want := i < audit.MaxExceptions; s.Holds != want || want != (s.Reason == v1alpha1.ReasonUnused) {
+			t.Errorf("exception %d: %+v", i, s)
+		}
 	}
 }
 
