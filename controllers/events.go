@@ -13,10 +13,8 @@ import (
 type reach int
 
 const (
-	// nobody, but by a change of state.
-	nobody reach = iota
 	// own: the namespace that the change is in.
-	own
+	own reach = iota
 	// several: the namespace that the change is in, one of many that a change elsewhere reaches.
 	several
 	// everywhere: every namespace.
@@ -48,8 +46,8 @@ var reaches = map[audit.Resource]reach{
 	audit.Gateways:        own,
 	audit.HTTPRoutes:      own,
 	audit.ServiceAccounts: own,
-	// What all nodes together tell of the cluster is a state.
-	audit.Nodes: nobody,
+	// Every namespace with Pods on one. What all of them tell of the cluster is a state.
+	audit.Nodes: several,
 	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
 	// What says how it is judged. An exception that is not of the cluster concerns its own namespace.

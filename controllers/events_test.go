@@ -125,7 +125,7 @@ func TestEventsAddNamespaces(t *testing.T) {
 	}{
 		"of a namespace: itself":                           {source.Event{Resource: audit.Pods, Namespace: "shop"}, []string{"shop after 0s"}},
 		"one of many that a policy of the cluster selects": {source.Event{Resource: audit.ClusterNetworkPolicies, Namespace: "shop"}, []string{"shop after 0s in bulk"}},
-		"a node that tells nothing new: none":              {source.Event{Resource: audit.Nodes}, nil},
+		"one of many that have Pods on a node":             {source.Event{Resource: audit.Nodes, Namespace: "shop"}, []string{"shop after 0s in bulk"}},
 		"of the cluster's report: none":                    {source.Event{Resource: ledger.ClusterSecurityReports}, nil},
 		"of a source: all, those judged before among them": {source.Event{Resource: audit.Pods, StateChanged: true}, []string{"judged after 0s in bulk"}},
 	} {

@@ -119,7 +119,7 @@ func (r *NamespaceReconciler) handle(e source.Event) {
 		}
 	case everywhere:
 		r.addAll()
-	case cluster, nobody:
+	case cluster:
 	}
 }
 

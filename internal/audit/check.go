@@ -51,7 +51,7 @@ type Check struct {
 	// Regraded says that all findings have the check's Severity, whatever the function says.
 	Regraded bool
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed and Connected is set, or
+	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed, Running and Connected is set, or
 	// Namespace, or Namespace beside Connected: then workloads are judged by what sets them apart. In custom checks Namespace
 	// may stand beside Pod or Placed too.
 	Pod func(*Pod, *Reporter)
@@ -61,6 +61,8 @@ type Check struct {
 	Placed func(*PlacedPod, *Reporter)
 	// Labelled says that Placed looks at the labels of the Pod or of its namespace.
 	Labelled bool
+	// Running judges how a workload runs: where its Pods are, what their containers do, how they come by a new template.
+	Running func(*RunningWorkload, *Reporter)
 	// Connected judges whom a Pod can connect to and who to it.
 	Connected func(*ConnectedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
@@ -124,9 +126,10 @@ type Set struct {
 	image     []*Check
 	placed    []*Check
 	labelled  []*Check
+	running   []*Check
 	connected []*Check
 	namespace []*Check
-	// workload are pod, image, placed, labelled and connected.
+	// workload are all but namespace.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
 	verdicts *lru.Cache
@@ -163,7 +166,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.connected)
+	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected)
 	return s, nil
 }
 
@@ -182,6 +185,9 @@ func (s *Set) run(c *Check) {
 		s.labelled = append(s.labelled, c)
 	} else if c.Placed != nil {
 		s.placed = append(s.placed, c)
+	}
+	if c.Running != nil {
+		s.running = append(s.running, c)
 	}
 	if c.Connected != nil {
 		s.connected = append(s.connected, c)
@@ -263,7 +269,7 @@ func (c *Check) validateTexts() []error {
 
 func (c *Check) validateFunctions() error {
 	functions := 0
-	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Connected != nil} {
+	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil} {
 		if set {
 			functions++
 		}
@@ -272,7 +278,7 @@ func (c *Check) validateFunctions() error {
 		functions++
 	}
 	if functions != 1 {
-		return errors.New("exactly one of Pod, Image, Placed, Connected and Namespace must be set, or the last two together")
+		return errors.New("exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together")
 	}
 	if c.Labelled && c.Placed == nil {
 		return errors.New("what looks at labels must be Placed")

@@ -84,20 +84,18 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns)
 		m.ofTemplate = len(m.findings)
 	}
-	var (
-		shape *Shape
-		pod   *PlacedPod
-	)
+	pods := make(map[*Shape]*PlacedPod)
 	for _, v := range live {
 		seenIn := v1alpha1.SeenInPods
 		if w.Template == nil {
 			seenIn = ""
 		}
-		if v.shape != shape {
-			shape, pod = v.shape, s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
+		if pods[v.shape] == nil {
+			pods[v.shape] = s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
 		}
-		s.judgeVariant(&m, lens, v, pod, seenIn, ns)
+		s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns)
 	}
+	s.judgeRunning(&m, ns, ns.running(w, pods))
 	if u := ns.Missing(Pods); u != nil {
 		r := Reporter{settings: &s.settings}
 		for _, c := range s.workload {
@@ -119,6 +117,13 @@ func (s *Set) judge(m *merger, shape *Shape, seenIn v1alpha1.SeenIn, ns *Namespa
 	r := s.runIn(ns, s.placed, func(c *Check, r *Reporter) { c.Placed(&placed, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 	return &placed
+}
+
+// judgeRunning adds what is to be said of a workload as it runs.
+func (s *Set) judgeRunning(m *merger, ns *Namespace, w *RunningWorkload) {
+	r := s.runIn(ns, s.running, func(c *Check, r *Reporter) { c.Running(w, r) })
+	m.prefix = "" // these checks name fields of the workload
+	m.merge(&verdict{findings: r.findings, skips: r.skips}, "")
 }
 
 // judgeVariant adds what is to be said of one variant's labels and connections.

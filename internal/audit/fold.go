@@ -111,6 +111,7 @@ func (f *folder) foldController(c *ControllerRecord) {
 		subject = ownSubject(c.Kind, &c.Object)
 		if w := f.workload(subject); w.Subject == subject {
 			w.Template, w.TemplateHash, w.TemplateLabels = c.Shape, c.TemplateHash, c.Labels
+			w.Rollout = c.Rollout
 			if c.Kind == "Job" {
 				w.Created = c.Created.Time()
 			}

@@ -58,4 +58,4 @@ func ReferenceOf(image string) *Reference {
 
 // references are the latest that were parsed. Many Pods have the same images, and the library parses them with regular
 // expressions, at more than all checks of a Pod cost together.
-var references = lru.New(4096)
+var references = lru.New(1024)

@@ -25,6 +25,8 @@ type Inputs struct {
 	// exceptions stands for those that may exempt its findings.
 	exceptions uint64
 	sensitive  bool
+	// running stands for all that the running of the workload is judged by.
+	running uint64
 	// mixed: the namespace has Pods that are isolated, by direction.
 	mixed [2]bool
 	// namespace are the labels of the namespace, if checks look at them and it has been seen.
@@ -38,7 +40,7 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	lens := s.lens(ns)
 	i := Inputs{
 		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(lens),
-		static: w.Static, namespace: lens.namespace, around: ns.around,
+		static: w.Static, running: ns.hashOfRunning(w), namespace: lens.namespace, around: ns.around,
 		exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.IsSensitive(w),
 		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
@@ -51,8 +53,9 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 // Equal says whether the verdict must be the same.
 func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
-		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.mixed == j.mixed &&
-		i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions && i.sensitive == j.sensitive
+		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.running == j.running &&
+		i.mixed == j.mixed && i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions &&
+		i.sensitive == j.sensitive
 }
 
 // Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an

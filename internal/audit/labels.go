@@ -69,8 +69,13 @@ var usualKeys = []string{
 	"version",
 }
 
-// Encoded returns what LabelsOf was given.
-func (l *Labels) Encoded() string { return l.encoded }
+// Encoded returns what LabelsOf was given; "" of a nil set.
+func (l *Labels) Encoded() string {
+	if l == nil {
+		return ""
+	}
+	return l.encoded
+}
 
 // All returns the labels, sorted by key. A nil set has none.
 func (l *Labels) All() iter.Seq2[string, string] {

@@ -27,7 +27,9 @@ type Inventory struct {
 	// CNI is the network of the cluster.
 	CNI netpol.CNI
 	// Nodes is what the nodes tell of it.
-	Nodes      Infrastructure
+	Nodes Infrastructure
+	// PodNodes are the nodes by name: those at least that Pods of the namespace are on.
+	PodNodes   map[string]*NodeRecord
 	Services   []*ServiceRecord
 	Ingresses  []*IngressRecord
 	Gateways   []*GatewayRecord
@@ -87,7 +89,8 @@ type Workload struct {
 	// Pods are the live ones.
 	Pods []*PodRecord
 	// Static says that it is a static Pod.
-	Static bool
+	Static  bool
+	Rollout Rollout
 	// Created is set for subjects that may end by themselves soon after they began: bare Pods and Jobs.
 	Created time.Time
 

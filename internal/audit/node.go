@@ -23,6 +23,10 @@ type NodeFacts struct {
 	IPv6 bool
 	// CNI is the network that has annotated the node.
 	CNI netpol.CNI
+	// Platform, such as "linux/amd64", or "".
+	Platform string
+	// ControlPlane says that it is one of the control plane's.
+	ControlPlane bool
 }
 
 // Equal says whether nothing that is audited differs.
@@ -36,6 +40,8 @@ type Infrastructure struct {
 	IPv6 bool
 	// CNI is the network that has annotated the nodes.
 	CNI netpol.CNI
+	// Workers: there are nodes besides those of the control plane.
+	Workers bool
 }
 
 // InfrastructureOf sums nodes up.
@@ -47,6 +53,7 @@ func InfrastructureOf(nodes []*NodeRecord) Infrastructure {
 			i.Clouds = append(i.Clouds, n.Cloud)
 		}
 		i.IPv6 = i.IPv6 || n.IPv6
+		i.Workers = i.Workers || !n.ControlPlane
 		cnis = append(cnis, n.CNI)
 	}
 	slices.Sort(i.Clouds)
@@ -56,5 +63,5 @@ func InfrastructureOf(nodes []*NodeRecord) Infrastructure {
 
 // Equal says whether nothing differs.
 func (i *Infrastructure) Equal(j *Infrastructure) bool {
-	return slices.Equal(i.Clouds, j.Clouds) && i.IPv6 == j.IPv6 && i.CNI == j.CNI
+	return slices.Equal(i.Clouds, j.Clouds) && i.IPv6 == j.IPv6 && i.CNI == j.CNI && i.Workers == j.Workers
 }

@@ -50,16 +50,24 @@ func (c Container) Path(field string) string {
 	return "spec." + c.list + "[name=" + c.Name + "]." + field
 }
 
+// Init says whether the container comes to an end before those of the Pod that go on are started.
+func (c Container) Init() bool {
+	return c.list == initContainers && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways)
+}
+
 // Ephemeral says whether somebody attached the container to a live Pod, to debug it.
 func (c Container) Ephemeral() bool { return c.list == ephemeralContainers }
 
-const ephemeralContainers = "ephemeralContainers"
+const (
+	initContainers      = "initContainers"
+	ephemeralContainers = "ephemeralContainers"
+)
 
 // Containers returns all containers: init (sidecars among them), regular and ephemeral.
 func (p *Pod) Containers() iter.Seq[Container] {
 	return func(yield func(Container) bool) {
 		for i := range p.Spec.InitContainers {
-			if !yield(Container{&p.Spec.InitContainers[i], "initContainers"}) {
+			if !yield(Container{&p.Spec.InitContainers[i], initContainers}) {
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,14 +72,20 @@ func (o *Owner) equal(p *Owner) bool {
 	return o == p || o != nil && p != nil && *o == *p
 }
 
-// Moment is a time as the API has it, in seconds of Unix time. It takes a third of the memory of a time.Time.
-type Moment int64
+// Moment is a time as the API has it, in seconds of Unix time, until the year 2106. It takes a sixth of the memory of a
+// time.Time.
+type Moment uint32
 
-// MomentOf returns the moment of a time.
-func MomentOf(t time.Time) Moment { return Moment(t.Unix()) }
+// MomentOf returns the moment of a time. What is not set is 0.
+func MomentOf(t time.Time) Moment { return Moment(max(0, t.Unix())) } //nolint:gosec // G115: until 2106
 
 // Time returns the moment as a time.
-func (m Moment) Time() time.Time { return time.Unix(int64(m), 0).UTC() }
+func (m Moment) Time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(m), 0).UTC()
+}
 
 // PodRecord is what is kept of a live Pod.
 type PodRecord struct {
@@ -90,11 +97,24 @@ type PodRecord struct {
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
 	Shape  *Shape
+	// Node is the name of the node that the Pod is on; the zero value before it is scheduled, and once it has ended.
+	Node unique.Handle[string]
+	// Running are facts about its containers, shared with other Pods of the same facts; nil if there are none.
+	Running *Labels
+}
+
+// NodeName returns the name of the node that the Pod is on, or "".
+func (p *PodRecord) NodeName() string {
+	if p.Node == (unique.Handle[string]{}) {
+		return ""
+	}
+	return p.Node.Value()
 }
 
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
-	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape
+	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape &&
+		p.Node == q.Node && p.Running == q.Running
 }
 
 // ControllerRecord is what is kept of an object that makes Pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job,
@@ -111,7 +131,8 @@ type ControllerRecord struct {
 	// longer made.
 	Shape *Shape
 	// Active says whether it may still make Pods: it wants replicas, or has not finished.
-	Active bool
+	Active  bool
+	Rollout Rollout
 	// TemplateHash changes whenever the Pod template does. It is empty of what another controller owns: that one's template
 	// is the subject's.
 	TemplateHash string
@@ -120,7 +141,7 @@ type ControllerRecord struct {
 // Equal says whether nothing that is audited differs.
 func (c *ControllerRecord) Equal(d *ControllerRecord) bool {
 	return c.UID == d.UID && c.Owner.equal(d.Owner) && c.Labels == d.Labels && c.Shape == d.Shape && c.Active == d.Active &&
-		c.TemplateHash == d.TemplateHash
+		c.Rollout == d.Rollout && c.TemplateHash == d.TemplateHash
 }
 
 // NamespaceRecord is what is kept of a Namespace.

@@ -28,14 +28,16 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 	if !ok {
 		return nil, unexpected(o)
 	}
-	return &audit.PodRecord{
+	r := &audit.PodRecord{
 		Object:   audit.ObjectFrom(p),
 		Owner:    i.ownerOf(p),
 		Created:  audit.MomentOf(p.CreationTimestamp.Time),
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Labels:   i.labelsOf(p.Labels),
-		Shape:    i.shapeOf(p.Annotations, &p.Spec),
-	}, nil
+	}
+	i.running(r, p)
+	r.Shape = i.shapeOf(p.Annotations, &p.Spec) // takes out what is not audited
+	return r, nil
 }
 
 func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error) {
@@ -54,6 +56,7 @@ func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error)
 		Owner:   i.ownerOf(m),
 		Created: audit.MomentOf(m.GetCreationTimestamp().Time),
 		Active:  active,
+		Rollout: rolloutOf(o),
 	}
 	// The ReplicaSets of former revisions can outweigh all Pods.
 	folds := audit.Folds(kind, r.Owner)
@@ -118,6 +121,7 @@ func nodeRecord(o runtime.Object) (*audit.NodeRecord, error) {
 	}
 	r := &audit.NodeRecord{Object: audit.ObjectFrom(n), NodeFacts: audit.NodeFacts{
 		Cloud: netpol.CloudOf(n.Spec.ProviderID), CNI: netpol.SeeNode(n.Annotations),
+		Platform: platformOf(n), ControlPlane: ofControlPlane(n),
 	}}
 	for _, cidr := range append(n.Spec.PodCIDRs, n.Spec.PodCIDR) {
 		prefix, err := netip.ParsePrefix(cidr)

@@ -126,12 +126,18 @@ func TestPodRecordsDifferOnlyWhereAudited(t *testing.T) {
 		change func(*corev1.Pod)
 		want   bool
 	}{
-		"nothing":               {func(*corev1.Pod) {}, true},
-		"the version":           {func(p *corev1.Pod) { p.ResourceVersion = "8" }, true},
-		"that it is pending":    {func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }, true},
-		"its conditions":        {func(p *corev1.Pod) { p.Status.Conditions = []corev1.PodCondition{{Type: "Ready"}} }, true},
-		"an annotation":         {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, true},
-		"its node":              {func(p *corev1.Pod) { p.Spec.NodeName = "n1" }, true},
+		"nothing":            {func(*corev1.Pod) {}, true},
+		"the version":        {func(p *corev1.Pod) { p.ResourceVersion = "8" }, true},
+		"that it is pending": {func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }, true},
+		"its conditions":     {func(p *corev1.Pod) { p.Status.Conditions = []corev1.PodCondition{{Type: "Ready"}} }, true},
+		"an annotation":      {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, true},
+		"its node":           {func(p *corev1.Pod) { p.Spec.NodeName = "n1" }, false},
+		"that a container is ready": {func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "api", Ready: true, RestartCount: 1}}
+		}, true},
+		"the image that it runs": {func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "api", ImageID: "sha256:" + strings.Repeat("01", 32)}}
+		}, false},
 		"that it has succeeded": {func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, false},
 		"that it has failed":    {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, false},
 		"its UID":               {func(p *corev1.Pod) { p.UID = "v" }, false},

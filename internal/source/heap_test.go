@@ -6,6 +6,7 @@ package source
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,6 +133,10 @@ func podOf(rs *appsv1.ReplicaSet, i int) *corev1.Pod {
 		c := &p.Spec.Containers[i]
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{
 			Name: p.Spec.Volumes[1].Name, ReadOnly: true, MountPath: "/var/run/secrets/kubernetes.io/serviceaccount",
+		})
+		image, _, _ := strings.Cut(c.Image, ":")
+		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: c.Name, ImageID: fmt.Sprintf("%s@sha256:%064x", image, number(c.Name+image)),
 		})
 	}
 	p.Status.Phase = corev1.PodRunning

@@ -41,24 +41,7 @@ func concerning(policies []*audit.ClusterPolicyRecord, namespace string, record 
 
 // tellOfClusterPolicies tells of every namespace that a policy concerns which has changed, come or gone, as it was or as it is.
 func (s *Sources) tellOfClusterPolicies() {
-	before, now := s.toldPolicies, make(map[string]*audit.ClusterPolicyRecord)
-	var changed []*audit.ClusterPolicyRecord
-	for _, p := range s.clusterPolicies.List("") {
-		now[p.Name] = p
-		old := before[p.Name]
-		if old == nil || !old.Equal(p) {
-			changed = append(changed, p)
-		}
-		if old != nil && !old.Equal(p) {
-			changed = append(changed, old)
-		}
-	}
-	for name, old := range before {
-		if now[name] == nil {
-			changed = append(changed, old)
-		}
-	}
-	s.toldPolicies = now
+	changed := s.toldPolicies.changes(s.clusterPolicies.List(""))
 	if s.unavailable()[audit.Namespaces] != nil { // nor can their labels be known
 		s.tell(Event{Resource: audit.ClusterNetworkPolicies, StateChanged: true})
 		return

@@ -62,8 +62,9 @@ type Sources struct {
 	mu       sync.Mutex
 	handlers []func(Event)
 	seen     seen
-	// toldPolicies are the ClusterNetworkPolicies of which events have told, by name. Only their watch touches them.
-	toldPolicies map[string]*audit.ClusterPolicyRecord
+	// told are those of which events have told. Only their watches touch them.
+	toldPolicies told[*audit.ClusterPolicyRecord]
+	toldNodes    told[*audit.NodeRecord]
 }
 
 // seen is what was made of DaemonSets and nodes last. It is part of what is known of every namespace.
@@ -134,6 +135,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.Ingresses, client.NetworkingV1().RESTClient(), "ingresses", &networkingv1.Ingress{}, s.ingresses)
 	s.nodes = NewStore(nodeRecord)
 	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
+	s.nodes.notify = func(string) { s.tellOfNodes() }
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
 	s.configurations, s.exceptions, s.clusterExceptions = NewStore(configurationRecord), NewStore(exceptionRecord), NewStore(exceptionRecord)
 	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
@@ -183,20 +185,64 @@ func (s *Sources) OnEvent(handle func(Event)) {
 func (s *Sources) tell(e Event) {
 	s.mu.Lock()
 	handlers := s.handlers
-	switch e.Resource { //nolint:exhaustive // all others concern whom they are about
-	case audit.DaemonSets:
+	if e.Resource == audit.DaemonSets {
 		if agents := netpol.SeeAgents(s.agent); agents != s.seen.agents {
 			s.seen.agents, e.StateChanged = agents, true // another network is that of all namespaces
-		}
-	case audit.Nodes:
-		if nodes := audit.InfrastructureOf(s.nodes.List("")); !nodes.Equal(&s.seen.nodes) {
-			s.seen.nodes, e.StateChanged = nodes, true
 		}
 	}
 	s.mu.Unlock()
 	for _, handle := range handlers {
 		handle(e)
 	}
+}
+
+// tellOfNodes tells of the namespaces with Pods on nodes that have changed, come or gone, or of all that nodes tell them together.
+func (s *Sources) tellOfNodes() {
+	nodes := s.nodes.List("")
+	changed := make(map[string]bool)
+	for _, n := range s.toldNodes.changes(nodes) {
+		changed[n.Name] = true
+	}
+	infrastructure := audit.InfrastructureOf(nodes)
+	s.mu.Lock()
+	same := infrastructure.Equal(&s.seen.nodes)
+	s.seen.nodes = infrastructure
+	s.mu.Unlock()
+	switch {
+	case !same:
+		s.tell(Event{Resource: audit.Nodes, StateChanged: true})
+	case s.Settled(): // before, nothing is judged
+		for _, namespace := range s.pods.NamespacesWith(func(p *audit.PodRecord) bool { return changed[p.NodeName()] }) {
+			s.tell(Event{Resource: audit.Nodes, Namespace: namespace})
+		}
+	}
+}
+
+// told are the records of a resource outside namespaces of which events have told, by name.
+type told[R Record[R]] map[string]R
+
+// changes returns the records that have changed, come or gone since it was asked last, as they were and as they are.
+func (t *told[R]) changes(records []R) []R {
+	now := make(told[R], len(records))
+	var changed []R
+	for _, r := range records {
+		name := r.Identity().Name
+		now[name] = r
+		old, known := (*t)[name]
+		if known && old.Equal(r) {
+			continue
+		}
+		if changed = append(changed, r); known {
+			changed = append(changed, old)
+		}
+	}
+	for name, old := range *t {
+		if _, there := now[name]; !there {
+			changed = append(changed, old)
+		}
+	}
+	*t = now
+	return changed
 }
 
 // Status returns the state of every source, in a fixed order.
@@ -265,6 +311,9 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 		i.CNI = netpol.SeeCNI(seen.agents, i.Nodes.CNI)
 	}
 	i.Pods = known(&i, audit.Pods, s.pods)
+	if i.Missing(audit.Nodes) == nil {
+		i.PodNodes = s.nodesOf(i.Pods)
+	}
 	i.Quotas = known(&i, audit.ResourceQuotas, s.quotas)
 	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)
 	i.ServiceAccounts = known(&i, audit.ServiceAccounts, s.serviceAccounts)
@@ -309,6 +358,18 @@ func known[R Record[R]](i *audit.Inventory, r audit.Resource, from *Store[R]) []
 		return nil
 	}
 	return from.List(i.Name)
+}
+
+// nodesOf returns the nodes that Pods are on, by name.
+func (s *Sources) nodesOf(pods []*audit.PodRecord) map[string]*audit.NodeRecord {
+	nodes := make(map[string]*audit.NodeRecord)
+	for _, p := range pods {
+		name := p.NodeName()
+		if _, done := nodes[name]; !done {
+			nodes[name], _ = s.nodes.Get("", name)
+		}
+	}
+	return nodes
 }
 
 // agent returns the Pods of a network's DaemonSet, if it is there.

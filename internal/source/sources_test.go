@@ -118,10 +118,10 @@ func TestNodesConcernAll(t *testing.T) {
 		change func() error
 		want   []Event
 	}{
-		{"a node of no cloud", func() error { return s.nodes.Add(node("b", "kind://docker/b")) }, []Event{{Resource: audit.Nodes}}},
+		{"a node of no cloud", func() error { return s.nodes.Add(node("b", "kind://docker/b")) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
 		{"one of a cloud", func() error { return s.nodes.Add(node("a", "aws:///a")) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
 		{"its status", func() error { return s.nodes.Update(status) }, nil},
-		{"another of the same", func() error { return s.nodes.Add(node("c", "aws:///c")) }, []Event{{Resource: audit.Nodes}}},
+		{"another of the same", func() error { return s.nodes.Add(node("c", "aws:///c")) }, nil},
 		{"a network", func() error { return s.nodes.Update(annotated) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
 		{"IPv6", func() error { return s.nodes.Update(dual) }, []Event{{Resource: audit.Nodes, StateChanged: true}}},
 	} {
@@ -135,7 +135,7 @@ func TestNodesConcernAll(t *testing.T) {
 	}
 	i, _ := s.Inventory("shop")
 	calico := netpol.CNI{Name: "Calico", Enforces: netpol.Enforced}
-	if diff := cmp.Diff(audit.Infrastructure{Clouds: []string{"aws"}, IPv6: true, CNI: calico}, i.Nodes); diff != "" || i.CNI != calico {
+	if diff := cmp.Diff(audit.Infrastructure{Clouds: []string{"aws"}, IPv6: true, CNI: calico, Workers: true}, i.Nodes); diff != "" || i.CNI != calico {
 		t.Errorf("network %v, nodes (-want +got):\n%s", i.CNI, diff)
 	}
 	forbid(watcherOf(t, s, audit.Nodes))

@@ -171,8 +171,13 @@ func (s *Static) Exceptions() []*audit.ExceptionRecord { return s.exceptions }
 func (s *Static) Inventories() map[string]*audit.Inventory {
 	nodes := audit.InfrastructureOf(s.nodes)
 	cni := netpol.SeeCNI(netpol.SeeAgents(s.agent), nodes.CNI)
+	byName := make(map[string]*audit.NodeRecord, len(s.nodes))
+	for _, n := range s.nodes {
+		byName[n.Name] = n
+	}
 	for name, i := range s.inventories {
-		i.ClusterPolicies, i.CNI, i.Nodes = concerning(s.clusterPolicies, name, i.Namespace), cni, nodes
+		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
+		i.Nodes, i.PodNodes = nodes, byName
 		i.Exceptions = nil
 		for _, e := range s.exceptions {
 			if e.Cluster() || e.Namespace == name {

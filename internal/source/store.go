@@ -215,6 +215,19 @@ func (s *Store[R]) Namespaces(yield func(string)) {
 	}
 }
 
+// NamespacesWith returns the namespaces that have a record which matches, in no order.
+func (s *Store[R]) NamespacesWith(match func(R) bool) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []string
+	for namespace, in := range s.data {
+		if slices.ContainsFunc(in.sorted, match) {
+			found = append(found, namespace)
+		}
+	}
+	return found
+}
+
 // put stores a record unless a newer one is there, which comes from our own write, and says whether that changes anything.
 func (s *Store[R]) put(r R) bool {
 	id := r.Identity()

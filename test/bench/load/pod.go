@@ -4,8 +4,10 @@
 package load
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,12 +81,21 @@ func (g *generator) status(p *corev1.Pod) corev1.PodStatus {
 	for _, c := range p.Spec.Containers {
 		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{
 			Name: c.Name, Ready: true, Started: new(true), Image: c.Image,
-			ImageID:     fmt.Sprintf("registry.example.com/app@sha256:%016x%016x%016x%016x", g.Uint64(), g.Uint64(), g.Uint64(), g.Uint64()),
+			ImageID:     imageID(c.Image),
 			ContainerID: fmt.Sprintf("containerd://%016x%016x%016x%016x", g.Uint64(), g.Uint64(), g.Uint64(), g.Uint64()),
 			State:       corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}},
 		})
 	}
 	return s
+}
+
+// imageID is what runtimes give for an image: its repository and its digest, which is the same in all Pods.
+func imageID(image string) string {
+	name, digest, pinned := strings.Cut(image, "@")
+	if !pinned {
+		digest = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image)))
+	}
+	return name[:strings.LastIndex(name, ":")] + "@" + digest // all have a tag
 }
 
 // finish ends a Pod well.

@@ -1,0 +1,146 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+// RunningWorkload is a workload as it runs: how its Pods come by a new template, where they are, and what their containers do.
+type RunningWorkload struct {
+	Subject
+	Namespace string
+	// Static says that it is a static Pod.
+	Static bool
+	// Rollout of what makes its Pods.
+	Rollout Rollout
+	// Unread says why what makes the Pods cannot be read, so that Rollout is not known; nil if it can.
+	Unread *Unavailable
+	// Runs of its Pods, but for those that have ended, in a fixed order.
+	Runs []Run
+	// Workers says that there are nodes besides those of the control plane.
+	Workers bool
+}
+
+// Path returns the path of a field of a Pod, such as "spec.nodeName", from the root of the workload.
+func (w *RunningWorkload) Path(field string) string { return w.pathPrefix() + field }
+
+// Rollout says what keeps a new Pod template from the Pods.
+type Rollout struct {
+	// Paused: somebody has paused the Deployment.
+	Paused bool
+	// OnDelete: a Pod gets it only once somebody has deleted the one before.
+	OnDelete bool
+	// Stuck: Pods of an older one still run past the Deployment's progress deadline.
+	Stuck bool
+}
+
+// Run is what Pods have in common of whose running nothing that is judged differs.
+type Run struct {
+	*Pod
+	// Revision is the same in all Pods of one template, where their controller labels them.
+	Revision string
+	// Platform of the node, such as "linux/amd64"; "" if it is not known, or there is none yet.
+	Platform string
+	// ControlPlane says that the node is one of the control plane's.
+	ControlPlane bool
+	// NodeUnknown says that nothing is known of the node.
+	NodeUnknown bool
+
+	shape *Shape
+	facts *Labels
+}
+
+// What is kept of the status of containers is kept as labels: the container's name and one of these.
+const (
+	// FactDigest is the digest of the image that runs, as its repository has it; in bytes, of SHA-256.
+	FactDigest = "/digest"
+	// FactImageID is the digest of the image's configuration, where the runtime gives only that; in bytes, of SHA-256.
+	FactImageID = "/image-id"
+	// FactCompletes says that the container ends with exit code 0 again and again while others run.
+	FactCompletes = "/completes"
+)
+
+// Digest returns the digest of the image that a container runs, such as "sha256:…", or "" if that is not known. Runtimes
+// know the same image by the digests of all manifests and indexes that it was pulled by, and give the first in order.
+func (r *Run) Digest(container string) string { return r.digest(container + FactDigest) }
+
+// ImageID returns the ID of the image that a container runs, such as "sha256:…", where its digest is not known, or "".
+func (r *Run) ImageID(container string) string { return r.digest(container + FactImageID) }
+
+func (r *Run) digest(fact string) string {
+	digest := r.facts.Get(fact)
+	if digest == "" {
+		return ""
+	}
+	return "sha256:" + hex.EncodeToString([]byte(digest))
+}
+
+// Completes says whether a container ends with exit code 0 again and again while others run.
+func (r *Run) Completes(container string) bool { return r.facts.Has(container + FactCompletes) }
+
+// runs returns the runs of a workload's Pods, each once, in an order that is the same whenever they are. Their Pods are left
+// out.
+func (n *Namespace) runs(w *Workload) []Run {
+	var runs []Run
+	for _, p := range w.Pods {
+		node := p.NodeName()
+		if node == "" && p.Running == nil {
+			continue // it has not begun, or has ended
+		}
+		r := Run{shape: p.Shape, facts: p.Running}
+		if seen := n.PodNodes[node]; seen != nil {
+			r.Platform, r.ControlPlane = seen.Platform, seen.ControlPlane
+		} else {
+			r.NodeUnknown = node != ""
+		}
+		r.Revision = cmp.Or(p.Labels.Get(appsv1.DefaultDeploymentUniqueLabelKey), p.Labels.Get(appsv1.ControllerRevisionHashLabelKey))
+		if len(runs) == 0 || runs[len(runs)-1] != r {
+			runs = append(runs, r)
+		}
+	}
+	if len(runs) > 1 {
+		slices.SortFunc(runs, func(a, b Run) int { return strings.Compare(a.key(), b.key()) })
+		runs = slices.CompactFunc(runs, func(a, b Run) bool { return a.key() == b.key() })
+	}
+	return runs
+}
+
+// key tells runs apart.
+func (r *Run) key() string {
+	return fmt.Sprintf("%d %q %q %t %t %q", r.shape.id, r.Revision, r.Platform, r.ControlPlane, r.NodeUnknown, r.facts.Encoded())
+}
+
+// hashOfRunning stands for all that the running of a workload is judged by.
+func (n *Namespace) hashOfRunning(w *Workload) uint64 {
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	maphash.WriteComparable(&hash, w.Rollout)
+	maphash.WriteComparable(&hash, n.Nodes.Workers)
+	for _, r := range n.runs(w) {
+		maphash.WriteComparable(&hash, r.key())
+	}
+	return hash.Sum64()
+}
+
+// running returns a workload as it runs. pods are those of its shapes.
+func (n *Namespace) running(w *Workload, pods map[*Shape]*PlacedPod) *RunningWorkload {
+	running := &RunningWorkload{
+		Subject: w.Subject, Namespace: n.Name, Static: w.Static, Rollout: w.Rollout, Workers: n.Nodes.Workers, Runs: n.runs(w),
+	}
+	if kind := w.groupKind(); workloadKinds[kind].kind != "" {
+		running.Unread = n.Missing(kindResources[kind.Kind])
+	}
+	for i := range running.Runs {
+		running.Runs[i].Pod = pods[running.Runs[i].shape].Pod
+	}
+	return running
+}

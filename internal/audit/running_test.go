@@ -1,0 +1,171 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+	"unique"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+)
+
+// runningNamespace has a Deployment with Pods of two shapes on two nodes.
+func runningNamespace() *Namespace {
+	old, current := shape("who: old"), shape("who: current")
+	pod := func(name, node string, s *Shape, facts map[string]string) *PodRecord {
+		p := &PodRecord{Object: Object{Name: name}, Shape: s, Labels: NewLabels(map[string]string{"pod-template-hash": "1"})}
+		if node != "" {
+			p.Node = unique.Make(node)
+		}
+		if facts != nil {
+			p.Running = NewLabels(facts)
+		}
+		return p
+	}
+	one := map[string]string{"api" + FactDigest: "\x01", "job" + FactCompletes: ""}
+	w := workloadOf("Deployment", current,
+		pod("a", "n1", current, one), pod("b", "n1", current, one), pod("c", "n2", current, one), pod("d", "n9", old, nil),
+		pod("pending", "", current, nil), pod("unbound", "", current, map[string]string{"api" + FactImageID: "\x02"}),
+	)
+	return &Namespace{
+		Inventory: Inventory{
+			Surroundings: Surroundings{Name: "shop"},
+			PodNodes: map[string]*NodeRecord{
+				"n1": {NodeFacts: NodeFacts{Platform: "linux/amd64"}}, "n2": {NodeFacts: NodeFacts{Platform: "linux/arm64", ControlPlane: true}},
+			},
+			Nodes:       Infrastructure{Workers: true},
+			Unavailable: make(map[Resource]*Unavailable),
+		},
+		Workloads: []*Workload{w},
+	}
+}
+
+func runningCheck(id string, function func(*RunningWorkload, *Reporter)) Check {
+	c := podCheck(id, nil)
+	c.Running = function
+	return c
+}
+
+func TestRunningChecksSeeAWorkloadAsItRuns(t *testing.T) {
+	var seen []string
+	tell := runningCheck("tell", func(w *RunningWorkload, r *Reporter) {
+		seen = append(seen, fmt.Sprint(w.Kind, "/", w.Name, " in ", w.Namespace, ", workers ", w.Workers, ", paused ", w.Rollout.Paused, ", static ", w.Static))
+		for i := range w.Runs {
+			run := &w.Runs[i]
+			seen = append(seen, fmt.Sprintf("%s: revision %q on %q (control plane %t, unknown %t): digest %q, ID %q, completes %t", run.Spec.NodeSelector["who"],
+				run.Revision, run.Platform, run.ControlPlane, run.NodeUnknown, run.Digest("api"), run.ImageID("api"), run.Completes("job")))
+			r.Find(Finding{Path: w.Path("spec.nodeName"), Message: "m"})
+		}
+		r.Find(Finding{Path: "spec.paused", Message: "m"})
+	})
+	ns := runningNamespace()
+	ns.Workloads[0].Rollout.Paused = true
+	result := newSet(t, tell).Evaluate(ns)[0]
+	slices.Sort(seen[1:])
+	want := []string{
+		"Deployment/web in shop, workers true, paused true, static false",
+		`current: revision "1" on "" (control plane false, unknown false): digest "", ID "sha256:02", completes false`,
+		`current: revision "1" on "linux/amd64" (control plane false, unknown false): digest "sha256:01", ID "", completes true`,
+		`current: revision "1" on "linux/arm64" (control plane true, unknown false): digest "sha256:01", ID "", completes true`,
+		`old: revision "1" on "" (control plane false, unknown true): digest "", ID "", completes false`,
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("seen (-want +got):\n%s", diff)
+	}
+	var paths []string
+	for _, f := range result.Findings {
+		paths = append(paths, f.Path)
+	}
+	if diff := cmp.Diff([]string{"spec.paused", "spec.template.spec.nodeName"}, paths); diff != "" {
+		t.Errorf("paths (-want +got):\n%s", diff)
+	}
+}
+
+func TestRunningChecksThatCannotLook(t *testing.T) {
+	forbidden := func(r Resource) *Unavailable {
+		return &Unavailable{Resource: r, Reason: v1alpha1.SkipSourceForbidden, Message: "no " + string(r)}
+	}
+	rollout := runningCheck("rollout", func(w *RunningWorkload, r *Reporter) {
+		if w.Unread != nil {
+			r.SkipUnavailable(w.Unread)
+		}
+	})
+	nodes := runningCheck("nodes", func(*RunningWorkload, *Reporter) {})
+	nodes.Needs = []Resource{Nodes}
+	for resource, want := range map[Resource][]Skip{
+		Deployments:  {{"rollout", v1alpha1.SkipSourceForbidden, "no deployments.apps"}},
+		StatefulSets: nil,
+		Nodes:        {{"nodes", v1alpha1.SkipSourceForbidden, "no nodes"}},
+		Pods:         {{"nodes", v1alpha1.SkipSourceForbidden, "no pods"}, {"rollout", v1alpha1.SkipSourceForbidden, "no pods"}},
+	} {
+		ns := runningNamespace()
+		ns.Unavailable[resource] = forbidden(resource)
+		if diff := cmp.Diff(want, newSet(t, rollout, nodes).Evaluate(ns)[0].Skips); diff != "" {
+			t.Errorf("without %s (-want +got):\n%s", resource, diff)
+		}
+	}
+}
+
+// TestInputsFollowHowAWorkloadRuns: what the verdict depends on is in its inputs, and what it does not depend on is not.
+func TestInputsFollowHowAWorkloadRuns(t *testing.T) {
+	set := newSet(t)
+	base := runningNamespace()
+	inputs := func(ns *Namespace) Inputs {
+		ns.look()
+		return set.InputsOf(ns, ns.Workloads[0])
+	}
+	before := inputs(base)
+	for name, tc := range map[string]struct {
+		change func(*Namespace, *Workload)
+		want   bool
+	}{
+		"nothing":                        {func(*Namespace, *Workload) {}, true},
+		"the order of the Pods":          {func(_ *Namespace, w *Workload) { slices.Reverse(w.Pods) }, true},
+		"another Pod that runs the same": {func(_ *Namespace, w *Workload) { w.Pods = append(w.Pods, w.Pods[0]) }, true},
+		"a Pod on another node of the same sort": {func(n *Namespace, w *Workload) {
+			n.PodNodes["n3"] = n.PodNodes["n1"]
+			w.Pods[0].Node = unique.Make("n3")
+		}, true},
+		"a Pod on a node of the control plane": {func(_ *Namespace, w *Workload) { w.Pods[0].Node = unique.Make("n2") }, true}, // others are there
+		"all Pods there":                       {func(_ *Namespace, w *Workload) { w.Pods[0].Node, w.Pods[1].Node = unique.Make("n2"), unique.Make("n2") }, false},
+		"a node of another role":               {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].ControlPlane = true }, false},
+		"a node of another platform":           {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].Platform = "windows/amd64" }, false},
+		"a node that is known now":             {func(n *Namespace, _ *Workload) { n.PodNodes["n9"] = &NodeRecord{} }, false},
+		"workers that are gone":                {func(n *Namespace, _ *Workload) { n.Nodes.Workers = false }, false},
+		"another image": {func(_ *Namespace, w *Workload) {
+			w.Pods[0].Running = NewLabels(map[string]string{"api" + FactDigest: "\x03"})
+		}, false},
+		"another revision": {func(_ *Namespace, w *Workload) {
+			w.Pods[0].Labels = NewLabels(map[string]string{"pod-template-hash": "2"})
+		}, false},
+		"a paused rollout": {func(_ *Namespace, w *Workload) { w.Rollout.Paused = true }, false},
+		"a rollout that waits for Pods to be deleted": {func(_ *Namespace, w *Workload) { w.Rollout.OnDelete = true }, false},
+		"a stuck rollout": {func(_ *Namespace, w *Workload) { w.Rollout.Stuck = true }, false},
+	} {
+		ns := runningNamespace()
+		ns.Workloads[0].Template = base.Workloads[0].Template
+		for i, p := range base.Workloads[0].Pods {
+			ns.Workloads[0].Pods[i].Shape = p.Shape
+		}
+		tc.change(ns, ns.Workloads[0])
+		after := inputs(ns)
+		if got := after.Equal(&before); got != tc.want {
+			t.Errorf("%s: equal %t, want %t", name, got, tc.want)
+		}
+	}
+}
+
+func TestRolloutsReachTheSubject(t *testing.T) {
+	ns := Fold(Inventory{Controllers: []*ControllerRecord{
+		{Object: Object{Name: "web", UID: "1"}, Kind: "Deployment", Shape: shape(), Labels: &Labels{}, Rollout: Rollout{Stuck: true}},
+	}}, time.Now())
+	if !ns.Workloads[0].Rollout.Stuck {
+		t.Error("a Deployment that is stuck does not show it")
+	}
+}
