@@ -74,7 +74,8 @@ func newAuditCommand() *cobra.Command {
 
 With -f it judges files, folders (with all *.yaml, *.yml and *.json in them) and standard input, and needs no cluster.
 Objects without a namespace are taken to be in "default", and namespaces that no manifest describes to be bare. Kinds that no
-check reads are left out unread. What only a cluster knows, such as how much of a quota is used, is reported as skipped.
+check reads are left out unread. What only a cluster knows, such as how much of a quota is used or how containers end, is reported
+as skipped.
 
 Without -f it reads the cluster of the current kubeconfig once, with your own permissions. What you may not list and watch
 is reported as skipped. Nothing is written.

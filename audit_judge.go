@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -84,12 +85,19 @@ func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
 func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, error) {
 	j.reports, j.book, j.limits = nil, ledger.New(), make(map[string]*audit.ExceptionLimits)
 	static := source.NewStatic()
+	unshown := map[audit.Resource]*audit.Unavailable{audit.Nodes: {
+		Resource: audit.Nodes, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a node",
+	}}
 	for _, o := range objects.All {
+		if _, ok := o.(*corev1.Node); ok {
+			delete(unshown, audit.Nodes)
+		}
 		if err := static.Add(o); err != nil {
 			return nil, err
 		}
 	}
 	for _, inventory := range static.Inventories() {
+		inventory.FromManifests, inventory.Unavailable = true, unshown
 		j.judge(*inventory)
 	}
 	return static.Exceptions(), nil

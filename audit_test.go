@@ -24,6 +24,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/test/fixtures"
 )
 
@@ -51,6 +52,12 @@ kind: ResourceQuota
 metadata: {name: q, namespace: empty}
 spec: {hard: {pods: "10"}}
 `
+	denied = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [169.254.169.254/32]}}]}]}
+---` + privileged
 	malformed = "\n---\napiVersion: v1\nkind: Pod\nspec: [\n"
 )
 
@@ -93,7 +100,10 @@ func TestAuditExitCodes(t *testing.T) {
 			stdin: strings.Replace(privileged, "name: web, namespace: shop", `name: a_b, namespace: "s\e[31m"`, 1), args: []string{"-f", "-"}, code: 1,
 			stdout: "s�[31m", stderr: `Deployment "s\x1b[31m/a_b": metadata.name: a lowercase RFC 1123 subdomain`,
 		},
-		"no such file":                  {args: []string{"-f", "no/such.yaml"}, code: 2, stderr: `"no/such.yaml": no such file or directory`},
+		"no such file": {args: []string{"-f", "no/such.yaml"}, code: 2, stderr: `"no/such.yaml": no such file or directory`},
+		"what is not known of nodes": {
+			stdin: denied, args: []string{"-f", "-", "--fail-on=never"}, code: 0, stdout: "metadata-endpoint-reachable   Namespace/shop   no manifest describes a node",
+		},
 		"what is skipped fails nothing": {stdin: clean + "---" + quota, args: []string{"-f", "-", "--fail-on=high"}, code: 0, stdout: "; 1 check skipped"},
 		"a flag that does not exist":    {args: []string{"--nope"}, code: 2, stderr: "unknown flag: --nope\nSee 'kubersafe audit --help'"},
 		"a bar that does not exist":     {args: []string{"--fail-on", "huge"}, code: 2, stderr: "must be one of critical, high, medium, low, never"},
@@ -234,6 +244,10 @@ func TestAuditJudgesFixtures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	set, err := checks.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range all {
 		for _, c := range f.Cases {
 			t.Run(f.Check+"/"+c.Name, func(t *testing.T) {
@@ -285,6 +299,13 @@ func TestAuditJudgesFixtures(t *testing.T) {
 				for _, w := range c.Want {
 					want = append(want, w.Subject+" "+w.Severity+" "+w.Path)
 				}
+				if set.Check(f.Check).LiveOnly != "" {
+					for _, r := range list.Items {
+						if r.Subject.Kind != audit.KindNamespace && !tells(&r, f.Check) {
+							t.Errorf("%s passes, which manifests do not show", r.Name)
+						}
+					}
+				}
 				slices.Sort(got)
 				slices.Sort(want)
 				if diff := gocmp.Diff(want, got); diff != "" {
@@ -292,6 +313,48 @@ func TestAuditJudgesFixtures(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// tells says whether a report has a finding of a check, or says that it could not look.
+func tells(r *v1alpha1.SecurityReport, check string) bool {
+	return slices.ContainsFunc(r.Findings, func(f v1alpha1.Finding) bool { return f.Check == check }) ||
+		slices.ContainsFunc(r.Skips, func(s v1alpha1.Skip) bool { return s.Check == check })
+}
+
+// TestAuditSkipsWhatManifestsDoNotShow: what only a cluster knows is skipped, and says what is missing, unless it is found in
+// what somebody has saved of a cluster.
+func TestAuditSkipsWhatManifestsDoNotShow(t *testing.T) {
+	const saved = `
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: debugged, namespace: shop}
+spec:
+  containers: [{name: app, image: example.com/app:1}]
+  ephemeralContainers: [{name: debugger, image: busybox}]
+`
+	_, stdout, stderr := execute(privileged+saved, "audit", "-f", "-", "-o", "json")
+	var list v1alpha1.SecurityReportList
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	skip := func(check, missing string) v1alpha1.Skip {
+		return v1alpha1.Skip{Check: check, Reason: v1alpha1.SkipDataMissing, Message: "manifests do not show " + missing}
+	}
+	want := []v1alpha1.Skip{
+		skip("bootstrap-sidecar", "how containers end"),
+		skip("ephemeral-container", "which containers were attached to live Pods"),
+		skip("image-drift", "which images Pods run"),
+		skip("rollout-stuck", "how far rollouts have come"),
+		skip("runs-on-control-plane", "which nodes Pods are on"),
+	}
+	deployment, pod := list.Items[0], list.Items[2]
+	if diff := gocmp.Diff(want, deployment.Skips); diff != "" {
+		t.Errorf("%s skips (-want +got):\n%s", deployment.Name, diff)
+	}
+	if diff := gocmp.Diff(slices.Delete(want, 1, 2), pod.Skips); diff != "" || !tells(&pod, "ephemeral-container") {
+		t.Errorf("%s skips (-want +got):\n%s", pod.Name, diff)
 	}
 }
 

@@ -42,6 +42,9 @@ type Check struct {
 	// Needs are the resources without which the check cannot tell; it is skipped while one is unavailable. The resources
 	// that the subject itself comes from need not be named.
 	Needs []Resource
+	// LiveOnly is what the check needs and only a cluster shows, to end "manifests do not show …"; "" if manifests show it all.
+	// What it finds in manifests all the same, such as those of live Pods, counts; it is never passed there. Not for Namespace.
+	LiveOnly string
 	// Off leaves the check out of what runs. It is listed and explained like any other.
 	Off bool
 	// Setting says, in a few words, what must be set in the AuditConfiguration for the check to run; "" if nothing must.
@@ -246,6 +249,9 @@ func (c *Check) Validate() error {
 		if !strings.HasPrefix(r, "https://") {
 			errs = append(errs, fmt.Errorf("reference %q must start with https://", r))
 		}
+	}
+	if strings.HasSuffix(c.LiveOnly, ".") || c.LiveOnly != "" && c.Namespace != nil {
+		errs = append(errs, errors.New("what only a cluster shows must not end with a period, and must not be of a check on namespaces"))
 	}
 	if err := c.validateFunctions(); err != nil {
 		errs = append(errs, err)

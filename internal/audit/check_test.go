@@ -43,6 +43,12 @@ func TestNewSetNamesFaults(t *testing.T) {
 		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`},
 		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`},
 		"labels of what has no place": {func(c *Check) { c.Labelled = true }, `check "faulty": what looks at labels must be Placed`},
+		"a whole sentence of what only a cluster shows": {
+			func(c *Check) { c.LiveOnly = "It is live." }, `check "faulty": what only a cluster shows must not end with a period, and must not be of a check on namespaces`,
+		},
+		"what only a cluster shows of a namespace": {
+			func(c *Check) { c.Pod, c.Namespace, c.LiveOnly = nil, func(*Namespace, *Reporter) {}, "it" }, `check "faulty": what only a cluster shows must not end with a period, and must not be of a check on namespaces`,
+		},
 		"an id that is there already": {func(c *Check) { c.ID = "good" }, `check "good": registered twice`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -96,18 +96,29 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns)
 	}
 	s.judgeRunning(&m, ns, ns.running(w, pods))
-	if u := ns.Missing(Pods); u != nil {
-		r := Reporter{settings: &s.settings}
-		for _, c := range s.workload {
-			r.check = c
-			r.SkipUnavailable(u)
-		}
-		m.skips = append(m.skips, r.skips...)
-	}
+	m.skips = append(m.skips, s.withoutPods(ns)...)
 	m.exempt(s, ns, w.candidate())
 	result := m.result(w.Subject, w.reportName, len(s.workload))
 	result.TemplateHash = w.TemplateHash
 	return result
+}
+
+// withoutPods returns what of workloads cannot be looked at because nobody knows their live Pods.
+func (s *Set) withoutPods(ns *Namespace) []Skip {
+	unread := ns.Missing(Pods)
+	if unread == nil && !ns.FromManifests {
+		return nil
+	}
+	var r Reporter
+	r.run(s.workload, func(c *Check, r *Reporter) {
+		switch {
+		case unread != nil:
+			r.SkipUnavailable(unread)
+		case c.LiveOnly != "":
+			r.Skip(v1alpha1.SkipDataMissing, "manifests do not show "+c.LiveOnly)
+		}
+	})
+	return r.skips
 }
 
 // judge adds what is to be said of one shape in its place, and returns the Pod.

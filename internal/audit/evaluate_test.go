@@ -294,6 +294,37 @@ func TestEvaluatePodChecksThatCannotLook(t *testing.T) {
 	}
 }
 
+// TestManifestsPassNothingThatOnlyAClusterShows: what is found in them counts, and what is not found is not known.
+func TestManifestsPassNothingThatOnlyAClusterShows(t *testing.T) {
+	finds := func(live string) func(*Pod, *Reporter) {
+		return func(p *Pod, r *Reporter) {
+			if p.Spec.NodeSelector["who"] == live {
+				r.Find(Finding{Message: "m", Path: "spec"})
+			}
+		}
+	}
+	shown, hidden := podCheck("shown", finds("nobody")), podCheck("hidden", finds("pod"))
+	hidden.LiveOnly = "what only Pods have"
+	set := newSet(t, shown, hidden)
+	template, pod := workloadOf("Deployment", shape("who: template")), workloadOf("Deployment", shape("who: template"), &PodRecord{Shape: shape("who: pod")})
+	for name, tc := range map[string]struct {
+		workload      *Workload
+		fromManifests bool
+		found, passed int
+		skips         []Skip
+	}{
+		"a template of a cluster": {template, false, 0, 2, nil},
+		"a template of manifests": {template, true, 0, 1, []Skip{{"hidden", v1alpha1.SkipDataMissing, "manifests do not show what only Pods have"}}},
+		"a Pod of manifests":      {pod, true, 1, 1, nil},
+	} {
+		ns := &Namespace{Inventory: Inventory{FromManifests: tc.fromManifests}, Workloads: []*Workload{tc.workload}}
+		result := set.Evaluate(ns)[0]
+		if diff := cmp.Diff(tc.skips, result.Skips); diff != "" || len(result.Findings) != tc.found || result.Passed != tc.passed {
+			t.Errorf("%s: passed %d, found %+v, skips (-want +got):\n%s", name, result.Passed, result.Findings, diff)
+		}
+	}
+}
+
 func TestFindingsOfOneCheckAtOnePlaceOfAPodAreOne(t *testing.T) {
 	twice := podCheck("twice", func(_ *Pod, r *Reporter) {
 		r.Find(Finding{Path: "spec.x", Message: "b"})

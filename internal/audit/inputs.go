@@ -106,7 +106,7 @@ func (i *Inventory) hash() uint64 {
 	for _, cloud := range i.Nodes.Clouds {
 		hash += maphash.String(seed, cloud)
 	}
-	hash += maphash.Comparable(seed, i.Nodes.IPv6)
+	hash += maphash.Comparable(seed, [...]bool{i.Nodes.IPv6, i.FromManifests})
 	for _, u := range i.Unavailable {
 		hash += maphash.Comparable(seed, *u)
 	}

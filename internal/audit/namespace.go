@@ -36,6 +36,8 @@ type Inventory struct {
 	HTTPRoutes []*HTTPRouteRecord
 	// ServerVersion is the API server's, such as "v1.37"; "" if it is not known, as with manifests.
 	ServerVersion string
+	// FromManifests says that manifests are all that is known: nothing shows what a cluster makes of them.
+	FromManifests bool
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Exceptions are those of the namespace and of the cluster, in no order.

@@ -82,6 +82,9 @@ func writeCheck(page *strings.Builder, c *audit.Check) {
 		}
 		fmt.Fprintf(page, "\n*Skipped without:* %s.\n", strings.Join(needs, ", "))
 	}
+	if c.LiveOnly != "" {
+		fmt.Fprintf(page, "\n*Skipped for manifests,* which do not show %s.\n", c.LiveOnly)
+	}
 	if len(c.References) > 0 {
 		fmt.Fprintf(page, "\n*References:* <%s>\n", strings.Join(c.References, ">, <"))
 	}

@@ -30,8 +30,9 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy",
 	},
-	Needs:   []audit.Resource{audit.Nodes},
-	Running: imageDrift,
+	Needs:    []audit.Resource{audit.Nodes},
+	LiveOnly: "which images Pods run",
+	Running:  imageDrift,
 })
 
 func imageDrift(w *audit.RunningWorkload, r *audit.Reporter) {

@@ -41,15 +41,13 @@ func networkPolicyNotEnforced(ns *audit.Namespace, r *audit.Reporter) {
 			Path:    "metadata.name",
 		})
 	case netpol.UnknownEnforcement:
-		if cni.Name == "" && ns.Network.NodesUnknown != nil {
-			r.SkipUnavailable(ns.Network.NodesUnknown)
-			return
-		}
-		seen := "no network that is known is seen"
-		if cni.Name != "" {
+		reason, seen := v1alpha1.SkipDataMissing, "no network that is known is seen"
+		if unknown := ns.Network.NodesUnknown; cni.Name != "" {
 			seen = fmt.Sprintf("%q does so only in some versions or settings", cni.Name)
+		} else if unknown != nil {
+			reason, seen = unknown.Reason, unknown.Message
 		}
-		r.Skip(v1alpha1.SkipDataMissing, "cannot tell whether NetworkPolicies are enforced: "+seen)
+		r.Skip(reason, "cannot tell whether NetworkPolicies are enforced: "+seen)
 	case netpol.Enforced:
 	}
 }

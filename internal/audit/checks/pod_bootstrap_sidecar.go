@@ -26,7 +26,8 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/workloads/pods/init-containers/",
 		"https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy",
 	},
-	Running: bootstrapSidecar,
+	LiveOnly: "how containers end",
+	Running:  bootstrapSidecar,
 })
 
 func bootstrapSidecar(w *audit.RunningWorkload, r *audit.Reporter) {

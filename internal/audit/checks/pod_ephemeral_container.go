@@ -23,7 +23,8 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/",
 	},
-	Pod: ephemeralContainer,
+	LiveOnly: "which containers were attached to live Pods",
+	Pod:      ephemeralContainer,
 })
 
 func ephemeralContainer(pod *audit.Pod, r *audit.Reporter) {

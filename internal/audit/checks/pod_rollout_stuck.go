@@ -22,7 +22,8 @@ var _ = register(audit.Check{
 	References: []string{
 		"https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment",
 	},
-	Running: rolloutStuck,
+	LiveOnly: "how far rollouts have come",
+	Running:  rolloutStuck,
 })
 
 func rolloutStuck(w *audit.RunningWorkload, r *audit.Reporter) {

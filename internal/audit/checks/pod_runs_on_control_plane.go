@@ -24,8 +24,9 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#control-plane-node-isolation",
 		"https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane",
 	},
-	Needs:   []audit.Resource{audit.Nodes},
-	Running: runsOnControlPlane,
+	Needs:    []audit.Resource{audit.Nodes},
+	LiveOnly: "which nodes Pods are on",
+	Running:  runsOnControlPlane,
 })
 
 func runsOnControlPlane(w *audit.RunningWorkload, r *audit.Reporter) {
