@@ -66,7 +66,7 @@ var kindResources = map[string]Resource{
 // References to kinds that are read count only if the object is there with that UID.
 func Fold(inventory Inventory, now time.Time) *Namespace {
 	f := &folder{
-		ns:          &Namespace{Inventory: inventory, around: inventory.hash()},
+		ns:          &Namespace{Inventory: inventory, around: inventory.hash(), now: now},
 		now:         now,
 		controllers: make(map[UID]*ControllerRecord, len(inventory.Controllers)),
 		workloads:   make(map[string]*Workload, len(inventory.Controllers)),
@@ -132,6 +132,11 @@ func (f *folder) foldPod(p *PodRecord) {
 	}
 	w := f.workload(subject)
 	w.Pods = append(w.Pods, p)
+	for _, at := range recoveries(p.Running) {
+		if at.After(f.now) {
+			f.ns.recheckAt(at)
+		}
+	}
 	if own {
 		w.Static, w.Created = w.Static || p.Owner.isNode(), p.Created.Time()
 	}

@@ -75,6 +75,8 @@ type Namespace struct {
 	inForce []*ExceptionRecord
 	// around stands for the Surroundings and for what is Unavailable.
 	around uint64
+	// now is when it is evaluated.
+	now time.Time
 }
 
 // Workload is a subject that makes Pods, with its template and its live Pods.

@@ -8,8 +8,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/maphash"
+	"iter"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 )
@@ -65,9 +69,53 @@ const (
 	FactDigest = "/digest"
 	// FactImageID is the digest of the image's configuration, where the runtime gives only that; in bytes, of SHA-256.
 	FactImageID = "/image-id"
-	// FactCompletes says that the container ends with exit code 0 again and again while others run.
+	// FactCompletes says that the container ends with exit code 0 again and again while others run. Its value is since when it
+	// runs this time, in seconds of Unix time, or "" while it does not.
 	FactCompletes = "/completes"
 )
+
+// LongRun is how long a container must run so that it no longer ends again and again. The kubelet, too, takes one that has
+// run for 10 minutes to be well again.
+const LongRun = 10 * time.Minute
+
+// recoveries returns when containers that have ended again and again will have run for long, by fact. It is the zero time of
+// those that do not run.
+func recoveries(facts *Labels) iter.Seq2[string, time.Time] {
+	return func(yield func(string, time.Time) bool) {
+		for fact, since := range facts.All() {
+			if !strings.HasSuffix(fact, FactCompletes) {
+				continue
+			}
+			var at time.Time
+			if began, err := strconv.ParseInt(since, 10, 64); err == nil {
+				at = time.Unix(began, 0).Add(LongRun)
+			}
+			if !yield(fact, at) {
+				return
+			}
+		}
+	}
+}
+
+// current returns facts as they are now: without containers that have run for long, and whatever since the others run.
+func (n *Namespace) current(facts *Labels) *Labels {
+	var now map[string]string
+	for fact, at := range recoveries(facts) {
+		if at.IsZero() {
+			continue
+		}
+		if now == nil {
+			now = maps.Collect(facts.All())
+		}
+		if now[fact] = ""; !at.After(n.now) {
+			delete(now, fact)
+		}
+	}
+	if now == nil {
+		return facts
+	}
+	return NewLabels(now)
+}
 
 // Digest returns the digest of the image that a container runs, such as "sha256:…", or "" if that is not known. Runtimes
 // know the same image by the digests of all manifests and indexes that it was pulled by, and give the first in order.
@@ -96,7 +144,7 @@ func (n *Namespace) runs(w *Workload) []Run {
 		if node == "" && p.Running == nil {
 			continue // it has not begun, or has ended
 		}
-		r := Run{shape: p.Shape, facts: p.Running}
+		r := Run{shape: p.Shape, facts: n.current(p.Running)}
 		if seen := n.PodNodes[node]; seen != nil {
 			r.Platform, r.ControlPlane = seen.Platform, seen.ControlPlane
 		} else {

@@ -6,6 +6,7 @@ package audit
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 	"unique"
@@ -167,5 +168,45 @@ func TestRolloutsReachTheSubject(t *testing.T) {
 	}}, time.Now())
 	if !ns.Workloads[0].Rollout.Stuck {
 		t.Error("a Deployment that is stuck does not show it")
+	}
+}
+
+// TestAContainerThatRunsForLongHasRecovered: nothing happens at that moment, so somebody must look again.
+func TestAContainerThatRunsForLongHasRecovered(t *testing.T) {
+	began := time.Unix(1_800_000_000, 0)
+	running, waiting := strconv.FormatInt(began.Unix(), 10), ""
+	s := shape()
+	set := newSet(t, runningCheck("completes", func(w *RunningWorkload, r *Reporter) {
+		for i := range w.Runs {
+			if w.Runs[i].Completes("job") {
+				r.Find(Finding{Path: "spec", Message: "m"})
+			}
+		}
+	}))
+	at := func(since string, now time.Time) *Namespace {
+		return Fold(Inventory{Pods: []*PodRecord{
+			{Object: Object{Name: "web"}, Shape: s, Labels: &Labels{}, Running: NewLabels(map[string]string{"job" + FactCompletes: since})},
+		}}, now)
+	}
+	for name, tc := range map[string]struct {
+		since   string
+		now     time.Time
+		found   int
+		recheck time.Time
+	}{
+		"it has just begun again":    {running, began.Add(time.Second), 1, began.Add(LongRun)},
+		"it has run for long":        {running, began.Add(LongRun), 0, time.Time{}},
+		"it waits to begin again":    {waiting, began.Add(time.Hour), 1, time.Time{}},
+		"nobody knows when it began": {"?", began.Add(time.Hour), 1, time.Time{}},
+	} {
+		ns := at(tc.since, tc.now)
+		if found := set.Evaluate(ns)[0].Findings; len(found) != tc.found || !ns.Recheck.Equal(tc.recheck) {
+			t.Errorf("%s: found %v, look again at %v; want %d, %v", name, found, ns.Recheck, tc.found, tc.recheck)
+		}
+	}
+	inputs := func(ns *Namespace) Inputs { return set.InputsOf(ns, ns.Workloads[0]) }
+	soon, later, recovered := inputs(at(running, began)), inputs(at(waiting, began.Add(time.Minute))), inputs(at(running, began.Add(LongRun)))
+	if !soon.Equal(&later) || soon.Equal(&recovered) {
+		t.Error("the inputs must change once it has run for long, and not before")
 	}
 }

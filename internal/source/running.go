@@ -6,8 +6,8 @@ package source
 import (
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -45,7 +45,7 @@ func containerFacts(p *corev1.Pod) map[string]string {
 		if completes(c.Container, &statuses[at]) && slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
 			return s.Name != c.Name && s.State.Running != nil
 		}) {
-			facts[c.Name+audit.FactCompletes] = ""
+			facts[c.Name+audit.FactCompletes] = runsSince(&statuses[at])
 		}
 	}
 	return facts
@@ -72,19 +72,23 @@ func runningImage(image, status string) (fact, digest string) {
 	return audit.FactDigest, string(sum)
 }
 
-// How often and how soon a container must have ended so that it does so again and again. The kubelet, too, takes one that
-// has run for 10 minutes to be well again.
-const (
-	fewestRestarts = 3
-	longestRun     = 10 * time.Minute
-)
+// fewestRestarts of a container that ends again and again.
+const fewestRestarts = 3
 
 // completes says whether a container ends with exit code 0 again and again. One that a probe may have stopped may only be
 // in bad health.
 func completes(c *corev1.Container, s *corev1.ContainerStatus) bool {
 	last := s.LastTerminationState.Terminated
 	return c.LivenessProbe == nil && c.StartupProbe == nil && s.RestartCount >= fewestRestarts &&
-		last != nil && last.ExitCode == 0 && last.FinishedAt.Sub(last.StartedAt.Time) < longestRun
+		last != nil && last.ExitCode == 0 && last.FinishedAt.Sub(last.StartedAt.Time) < audit.LongRun
+}
+
+// runsSince returns since when a container runs, in seconds of Unix time, or "".
+func runsSince(s *corev1.ContainerStatus) string {
+	if s.State.Running == nil || s.State.Running.StartedAt.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(s.State.Running.StartedAt.Unix(), 10)
 }
 
 // rolloutOf returns what keeps a new template from the Pods of an object that makes Pods.

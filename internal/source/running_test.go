@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -69,6 +70,30 @@ func TestPodsThatRunTheSameShareWhatIsKeptOfIt(t *testing.T) {
 	}
 	if one.Shape != two.Shape {
 		t.Error("where a Pod runs is part of its shape")
+	}
+}
+
+func TestSinceWhenAContainerThatCompletesRuns(t *testing.T) {
+	began := metav1.NewTime(time.Unix(1_800_000_000, 0))
+	for name, tc := range map[string]struct {
+		state corev1.ContainerState
+		want  string
+	}{
+		"it runs":                           {corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: began}}, "1800000000"},
+		"it runs, and nobody says how long": {corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}, ""},
+		"it waits":                          {corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}, ""},
+		"it has ended":                      {corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: began}}, ""},
+	} {
+		p := livePod()
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{
+			{Name: "other", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+			{Name: "api", State: tc.state, RestartCount: fewestRestarts, LastTerminationState: corev1.ContainerState{
+				Terminated: &corev1.ContainerStateTerminated{StartedAt: began, FinishedAt: began},
+			}},
+		}
+		if diff := cmp.Diff(map[string]string{"api" + audit.FactCompletes: tc.want}, containerFacts(p)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 )
 
 // Looks at status.containerStatuses[*] of live Pods, init containers with restartPolicy Always likewise. Found: containers
-// that have been restarted three times or more, the last time with exit code 0 after less than ten minutes, while another
-// runs. Left out are containers with a liveness or startup probe, which may have been stopped by it.
+// that have been restarted three times or more, the last time with exit code 0 after less than ten minutes, and have not run
+// for as long since, while another runs. Left out are containers with a liveness or startup probe, which may have been stopped
+// by it.
 var _ = register(audit.Check{
 	ID:          "bootstrap-sidecar",
 	Title:       "What is done once is done in init containers",
