@@ -9,13 +9,14 @@ import (
 )
 
 // Looks at status.conditions, replicas and updatedReplicas of Deployments. Allowed: no condition Progressing that is False
-// for ProgressDeadlineExceeded while Pods of an older template run.
+// for ProgressDeadlineExceeded while Pods of an older template run. StatefulSets and DaemonSets have no deadline, and their
+// status does not say since when they roll out, so one that is slow cannot be told from one that is stuck.
 var _ = register(audit.Check{
 	ID:          "rollout-stuck",
-	Title:       "Rollouts come to an end",
+	Title:       "Rollouts of Deployments come to an end",
 	Severity:    v1alpha1.SeverityLow,
 	Category:    audit.CategoryAvailability,
-	Rationale:   "What the new template mends, a vulnerable image for instance, is still open to attack in the old Pods, which nobody expects to be there.",
+	Rationale:   "What the new template mends, a vulnerable image for instance, is still open to attack in the old Pods, which nobody expects to be there; StatefulSets and DaemonSets have no deadline to judge theirs by.",
 	Remediation: "Find out with kubectl rollout status and kubectl describe pod why the new Pods do not become ready, and mend the template.",
 	Before:      "status:\n  conditions:\n  - {type: Progressing, status: \"False\", reason: ProgressDeadlineExceeded}",
 	After:       "status:\n  conditions:\n  - {type: Progressing, status: \"True\", reason: NewReplicaSetAvailable}",
