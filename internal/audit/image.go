@@ -4,6 +4,10 @@
 package audit
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -35,6 +39,34 @@ func (r *Reference) Latest() bool {
 func (r *Reference) In(folder string) bool {
 	rest, ok := strings.CutPrefix(r.Repository, folder)
 	return ok && (folder == "" || strings.HasPrefix(rest, "/"))
+}
+
+// ImageKey stands for a name that an image has: its digest, or its repository with a tag. It is a hash of the name, which would
+// take ten times the memory. 0 stands for no image.
+type ImageKey uint64
+
+// Key returns the key of the image that is referred to: by its digest, if there is one.
+func (r *Reference) Key() ImageKey {
+	if r.Registry == "" {
+		return 0
+	}
+	if _, digest, ok := strings.Cut(r.Digest, ":"); ok {
+		sum, _ := hex.DecodeString(digest) // it was parsed
+		return keyFrom(string(sum))
+	}
+	sum := sha256.Sum256([]byte(r.Registry + "/" + r.Repository + ":" + cmp.Or(r.Tag, "latest")))
+	return keyFrom(string(sum[:]))
+}
+
+// keySize is that of an ImageKey, in bytes.
+const keySize = 8
+
+// keyFrom returns the key that bytes begin with, as a digest does.
+func keyFrom(bytes string) ImageKey {
+	if len(bytes) < keySize {
+		return 0
+	}
+	return ImageKey(binary.BigEndian.Uint64([]byte(bytes[:keySize])))
 }
 
 // ReferenceOf parses an image reference. The result is shared and must not be changed.

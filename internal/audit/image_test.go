@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,5 +75,45 @@ func TestImageChecksSeeEveryContainer(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict{})); diff != "" {
 		t.Errorf("verdict (-want +got):\n%s", diff)
+	}
+}
+
+func TestImageKeys(t *testing.T) {
+	const digest, other = "4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1", "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c"
+	same := [][]string{
+		{"nginx", "nginx:latest", "docker.io/library/nginx:latest"},
+		{"nginx:1"},
+		{"example.com/nginx"},
+		{"nginx@sha256:" + digest, "nginx:1@sha256:" + digest, "example.com/mirror/nginx@sha256:" + digest},
+		{"nginx@sha256:" + other},
+		{"", "<none>:<none>", "no such Image"},
+	}
+	seen := make(map[ImageKey]int)
+	for i, names := range same {
+		for _, name := range names {
+			key := ReferenceOf(name).Key()
+			if of, ok := seen[key]; ok && of != i {
+				t.Errorf("%q has the key of %q", name, same[of])
+			}
+			seen[key] = i
+		}
+	}
+	if len(seen) != len(same) || seen[0] != len(same)-1 {
+		t.Errorf("keys %v of %d images, of which the last is none", seen, len(same))
+	}
+}
+
+func TestShapesKnowTheirImages(t *testing.T) {
+	pod := &Pod{Spec: corev1.PodSpec{
+		InitContainers: []corev1.Container{{Image: "example.com/init"}}, Containers: []corev1.Container{{Image: "example.com/app:1"}, {Image: ""}},
+		EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Image: "busybox"}}},
+	}}
+	shape := NewShape(pod)
+	want := []ImageKey{ReferenceOf("example.com/init").Key(), ReferenceOf("example.com/app:1").Key(), 0, ReferenceOf("busybox").Key()}
+	if diff := cmp.Diff(want, slices.Collect(shape.Images())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(pod, shape.Pod()); diff != "" {
+		t.Errorf("the Pod differs (-want +got):\n%s", diff)
 	}
 }

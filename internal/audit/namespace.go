@@ -29,7 +29,9 @@ type Inventory struct {
 	// Nodes is what the nodes tell of it.
 	Nodes Infrastructure
 	// PodNodes are the nodes by name: those at least that Pods of the namespace are on.
-	PodNodes   map[string]*NodeRecord
+	PodNodes map[string]*NodeRecord
+	// Images are what the nodes tell of images: of those at least that Pods of the namespace run.
+	Images     map[ImageKey]ImageFacts
 	Services   []*ServiceRecord
 	Ingresses  []*IngressRecord
 	Gateways   []*GatewayRecord

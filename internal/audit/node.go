@@ -13,6 +13,8 @@ import (
 type NodeRecord struct {
 	Object
 	NodeFacts
+	// Images that it lists, shared by records with the same list; nil if there are none.
+	Images *NodeImages
 }
 
 // NodeFacts are what is audited of a Node.
@@ -27,10 +29,48 @@ type NodeFacts struct {
 	Platform string
 	// ControlPlane says that it is one of the control plane's.
 	ControlPlane bool
+	// Unlisted is the size in MiB that no image exceeds which the node has and does not list. It is 0 if it lists all, else
+	// SmallestImage or some power of two times that, so that it seldom changes.
+	Unlisted uint32
 }
 
 // Equal says whether nothing that is audited differs.
-func (n *NodeRecord) Equal(o *NodeRecord) bool { return n.UID == o.UID && n.NodeFacts == o.NodeFacts }
+func (n *NodeRecord) Equal(o *NodeRecord) bool {
+	return n.UID == o.UID && n.NodeFacts == o.NodeFacts && n.Images == o.Images
+}
+
+// SmallestImage is the size in MiB from which on the sizes of images are kept. Nobody minds smaller ones.
+const SmallestImage = 128
+
+// NodeImages are the images that a node lists, as far as they are kept.
+type NodeImages struct {
+	// Sum stands for the list that they come from.
+	Sum    uint64
+	Images []*NodeImage
+}
+
+// NodeImage is what is kept of an image that a node lists, shared by all nodes that list the same.
+type NodeImage struct {
+	// MiB is its size, rounded up.
+	MiB uint32
+	// Keys of its names, sorted.
+	Keys []ImageKey
+	// Digests, in bytes of SHA-256 one after the other, sorted; "" if it has no more than one.
+	Digests string
+}
+
+// Equal says whether they are the same image.
+func (i *NodeImage) Equal(j *NodeImage) bool {
+	return i.MiB == j.MiB && slices.Equal(i.Keys, j.Keys) && i.Digests == j.Digests
+}
+
+// ImageFacts are what all nodes together tell of the images of one name.
+type ImageFacts struct {
+	// MiB is the size of the largest, rounded up.
+	MiB uint32
+	// Digests of an image that has several, as in NodeImage: all that are known for the same on any node.
+	Digests string
+}
 
 // Infrastructure is what all nodes together tell of the cluster.
 type Infrastructure struct {

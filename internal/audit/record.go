@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ type PodRecord struct {
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
 	Shape  *Shape
-	// Node is the name of the node that the Pod is on; the zero value before it is scheduled, and once it has ended.
+	// Node is the name of the node that the Pod is or was on; the zero value before it is scheduled.
 	Node unique.Handle[string]
 	// Running are facts about its containers, shared with other Pods of the same facts; nil if there are none.
 	Running *Labels
@@ -109,6 +110,24 @@ func (p *PodRecord) NodeName() string {
 		return ""
 	}
 	return p.Node.Value()
+}
+
+// Images returns the keys of the images of the Pod's containers: what they ask for, and what they run if that is known apart.
+func (p *PodRecord) Images() iter.Seq[ImageKey] { return imagesOf(p.Shape, p.Running) }
+
+func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
+	return func(yield func(ImageKey) bool) {
+		for key := range shape.Images() {
+			if !yield(key) {
+				return
+			}
+		}
+		for fact, digest := range facts.All() {
+			if strings.HasSuffix(fact, FactDigest) && !yield(keyFrom(digest)) {
+				return
+			}
+		}
+	}
 }
 
 // Equal says whether nothing that is audited differs.

@@ -5,6 +5,7 @@ package audit
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash/maphash"
@@ -28,10 +29,12 @@ type RunningWorkload struct {
 	Rollout Rollout
 	// Unread says why what makes the Pods cannot be read, so that Rollout is not known; nil if it can.
 	Unread *Unavailable
-	// Runs of its Pods, but for those that have ended, in a fixed order.
+	// Runs of its Pods, in a fixed order; of those that have ended, which only a Job still has, it is known where they were.
 	Runs []Run
 	// Workers says that there are nodes besides those of the control plane.
 	Workers bool
+
+	images map[ImageKey]ImageFacts
 }
 
 // Path returns the path of a field of a Pod, such as "spec.nodeName", from the root of the workload.
@@ -58,6 +61,8 @@ type Run struct {
 	ControlPlane bool
 	// NodeUnknown says that nothing is known of the node.
 	NodeUnknown bool
+	// Unlisted is the size in MiB that no image of the node exceeds which it does not list; 0 if it lists all.
+	Unlisted uint32
 
 	shape *Shape
 	facts *Labels
@@ -117,20 +122,37 @@ func (n *Namespace) current(facts *Labels) *Labels {
 	return NewLabels(now)
 }
 
-// Digest returns the digest of the image that a container runs, such as "sha256:…", or "" if that is not known. Runtimes
-// know the same image by the digests of all manifests and indexes that it was pulled by, and give the first in order.
-func (r *Run) Digest(container string) string { return r.digest(container + FactDigest) }
+// Digests returns the digests of the image that a container runs, such as "sha256:…", sorted, or nil where they are not known,
+// or are no other than its reference asks for. Runtimes know an image by the digests of all manifests and indexes that it was
+// pulled by and give one of them; nodes tell the others.
+func (w *RunningWorkload) Digests(r *Run, container string) []string {
+	digest := r.facts.Get(container + FactDigest)
+	var digests []string
+	for digest := range slices.Chunk([]byte(cmp.Or(w.images[keyFrom(digest)].Digests, digest)), sha256.Size) {
+		digests = append(digests, textOf(string(digest)))
+	}
+	return digests
+}
+
+// SizeOf returns the size in MiB, rounded up, of the image that a container runs, or 0 if no node tells it. Of an image that
+// differs by platform it is the size of the largest, and so it is of a tag where it is not known what the container runs.
+func (w *RunningWorkload) SizeOf(r *Run, c Container) uint32 {
+	if digest := r.facts.Get(c.Name + FactDigest); digest != "" {
+		return w.images[keyFrom(digest)].MiB
+	}
+	return w.images[ReferenceOf(c.Image).Key()].MiB
+}
 
 // ImageID returns the ID of the image that a container runs, such as "sha256:…", where its digest is not known, or "".
-func (r *Run) ImageID(container string) string { return r.digest(container + FactImageID) }
-
-func (r *Run) digest(fact string) string {
-	digest := r.facts.Get(fact)
-	if digest == "" {
+func (r *Run) ImageID(container string) string {
+	id := r.facts.Get(container + FactImageID)
+	if id == "" {
 		return ""
 	}
-	return "sha256:" + hex.EncodeToString([]byte(digest))
+	return textOf(id)
 }
+
+func textOf(digest string) string { return "sha256:" + hex.EncodeToString([]byte(digest)) }
 
 // Completes says whether a container ends with exit code 0 again and again while others run.
 func (r *Run) Completes(container string) bool { return r.facts.Has(container + FactCompletes) }
@@ -141,12 +163,13 @@ func (n *Namespace) runs(w *Workload) []Run {
 	var runs []Run
 	for _, p := range w.Pods {
 		node := p.NodeName()
-		if node == "" && p.Running == nil {
-			continue // it has not begun, or has ended
+		seen := n.PodNodes[node]
+		if node == "" && p.Running == nil || seen == nil && p.Finished {
+			continue // it has not begun, or it has ended and its node is gone too
 		}
 		r := Run{shape: p.Shape, facts: n.current(p.Running)}
-		if seen := n.PodNodes[node]; seen != nil {
-			r.Platform, r.ControlPlane = seen.Platform, seen.ControlPlane
+		if seen != nil {
+			r.Platform, r.ControlPlane, r.Unlisted = seen.Platform, seen.ControlPlane, seen.Unlisted
 		} else {
 			r.NodeUnknown = node != ""
 		}
@@ -164,7 +187,8 @@ func (n *Namespace) runs(w *Workload) []Run {
 
 // key tells runs apart.
 func (r *Run) key() string {
-	return fmt.Sprintf("%d %q %q %t %t %q", r.shape.id, r.Revision, r.Platform, r.ControlPlane, r.NodeUnknown, r.facts.Encoded())
+	return fmt.Sprintf("%d %q %q %t %t %d %q",
+		r.shape.id, r.Revision, r.Platform, r.ControlPlane, r.NodeUnknown, r.Unlisted, r.facts.Encoded())
 }
 
 // hashOfRunning stands for all that the running of a workload is judged by.
@@ -175,6 +199,9 @@ func (n *Namespace) hashOfRunning(w *Workload) uint64 {
 	maphash.WriteComparable(&hash, n.Nodes.Workers)
 	for _, r := range n.runs(w) {
 		maphash.WriteComparable(&hash, r.key())
+		for key := range imagesOf(r.shape, r.facts) {
+			maphash.WriteComparable(&hash, n.Images[key])
+		}
 	}
 	return hash.Sum64()
 }
@@ -183,6 +210,7 @@ func (n *Namespace) hashOfRunning(w *Workload) uint64 {
 func (n *Namespace) running(w *Workload, pods map[*Shape]*PlacedPod) *RunningWorkload {
 	running := &RunningWorkload{
 		Subject: w.Subject, Namespace: n.Name, Static: w.Static, Rollout: w.Rollout, Workers: n.Nodes.Workers, Runs: n.runs(w),
+		images: n.Images,
 	}
 	if kind := w.groupKind(); workloadKinds[kind].kind != "" {
 		running.Unread = n.Missing(kindResources[kind.Kind])

@@ -7,18 +7,25 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unique"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
 
 // runningNamespace has a Deployment with Pods of two shapes on two nodes.
 func runningNamespace() *Namespace {
-	old, current := shape("who: old"), shape("who: current")
+	shape := func(who string) *Shape {
+		return NewShape(&Pod{Spec: corev1.PodSpec{
+			NodeSelector: map[string]string{"who": who}, Containers: []corev1.Container{{Name: "api", Image: "example.com/api:1"}},
+		}})
+	}
+	old, current := shape("old"), shape("current")
 	pod := func(name, node string, s *Shape, facts map[string]string) *PodRecord {
 		p := &PodRecord{Object: Object{Name: name}, Shape: s, Labels: NewLabels(map[string]string{"pod-template-hash": "1"})}
 		if node != "" {
@@ -29,7 +36,7 @@ func runningNamespace() *Namespace {
 		}
 		return p
 	}
-	one := map[string]string{"api" + FactDigest: "\x01", "job" + FactCompletes: ""}
+	one := map[string]string{"api" + FactDigest: strings.Repeat("\x01", 32), "job" + FactCompletes: ""}
 	w := workloadOf("Deployment", current,
 		pod("a", "n1", current, one), pod("b", "n1", current, one), pod("c", "n2", current, one), pod("d", "n9", old, nil),
 		pod("pending", "", current, nil), pod("unbound", "", current, map[string]string{"api" + FactImageID: "\x02"}),
@@ -59,8 +66,8 @@ func TestRunningChecksSeeAWorkloadAsItRuns(t *testing.T) {
 		seen = append(seen, fmt.Sprint(w.Kind, "/", w.Name, " in ", w.Namespace, ", workers ", w.Workers, ", paused ", w.Rollout.Paused, ", static ", w.Static))
 		for i := range w.Runs {
 			run := &w.Runs[i]
-			seen = append(seen, fmt.Sprintf("%s: revision %q on %q (control plane %t, unknown %t): digest %q, ID %q, completes %t", run.Spec.NodeSelector["who"],
-				run.Revision, run.Platform, run.ControlPlane, run.NodeUnknown, run.Digest("api"), run.ImageID("api"), run.Completes("job")))
+			seen = append(seen, fmt.Sprintf("%s: revision %q on %q (control plane %t, unknown %t): digests %q, ID %q, completes %t", run.Spec.NodeSelector["who"],
+				run.Revision, run.Platform, run.ControlPlane, run.NodeUnknown, w.Digests(run, "api"), run.ImageID("api"), run.Completes("job")))
 			r.Find(Finding{Path: w.Path("spec.nodeName"), Message: "m"})
 		}
 		r.Find(Finding{Path: "spec.paused", Message: "m"})
@@ -71,10 +78,10 @@ func TestRunningChecksSeeAWorkloadAsItRuns(t *testing.T) {
 	slices.Sort(seen[1:])
 	want := []string{
 		"Deployment/web in shop, workers true, paused true, static false",
-		`current: revision "1" on "" (control plane false, unknown false): digest "", ID "sha256:02", completes false`,
-		`current: revision "1" on "linux/amd64" (control plane false, unknown false): digest "sha256:01", ID "", completes true`,
-		`current: revision "1" on "linux/arm64" (control plane true, unknown false): digest "sha256:01", ID "", completes true`,
-		`old: revision "1" on "" (control plane false, unknown true): digest "", ID "", completes false`,
+		`current: revision "1" on "" (control plane false, unknown false): digests [], ID "sha256:02", completes false`,
+		`current: revision "1" on "linux/amd64" (control plane false, unknown false): digests ["sha256:` + strings.Repeat("01", 32) + `"], ID "", completes true`,
+		`current: revision "1" on "linux/arm64" (control plane true, unknown false): digests ["sha256:` + strings.Repeat("01", 32) + `"], ID "", completes true`,
+		`old: revision "1" on "" (control plane false, unknown true): digests [], ID "", completes false`,
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("seen (-want +got):\n%s", diff)
@@ -134,11 +141,27 @@ func TestInputsFollowHowAWorkloadRuns(t *testing.T) {
 			w.Pods[0].Node = unique.Make("n3")
 		}, true},
 		"a Pod on a node of the control plane": {func(_ *Namespace, w *Workload) { w.Pods[0].Node = unique.Make("n2") }, true}, // others are there
-		"all Pods there":                       {func(_ *Namespace, w *Workload) { w.Pods[0].Node, w.Pods[1].Node = unique.Make("n2"), unique.Make("n2") }, false},
-		"a node of another role":               {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].ControlPlane = true }, false},
-		"a node of another platform":           {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].Platform = "windows/amd64" }, false},
-		"a node that is known now":             {func(n *Namespace, _ *Workload) { n.PodNodes["n9"] = &NodeRecord{} }, false},
-		"workers that are gone":                {func(n *Namespace, _ *Workload) { n.Nodes.Workers = false }, false},
+		"a Pod that has ended, of a node that is gone": {func(_ *Namespace, w *Workload) {
+			w.Pods = append(w.Pods, &PodRecord{Object: Object{Name: "e"}, Shape: w.Pods[0].Shape, Node: unique.Make("n8"), Finished: true, Labels: &Labels{}})
+		}, true},
+		"a Pod that has ended": {func(_ *Namespace, w *Workload) {
+			w.Pods = append(w.Pods, &PodRecord{Object: Object{Name: "e"}, Shape: w.Pods[0].Shape, Node: unique.Make("n2"), Finished: true, Labels: &Labels{}})
+		}, false},
+		"a node that leaves images out": {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].Unlisted = SmallestImage }, false},
+		"what is known of the image that a template asks for": {func(n *Namespace, _ *Workload) {
+			n.Images = map[ImageKey]ImageFacts{ReferenceOf("example.com/api:1").Key(): {MiB: SmallestImage}}
+		}, false},
+		"what is known of the image that runs": {func(n *Namespace, _ *Workload) {
+			n.Images = map[ImageKey]ImageFacts{ReferenceOf("example.com/x@sha256:" + strings.Repeat("01", 32)).Key(): {Digests: "d"}}
+		}, false},
+		"what is known of another image": {func(n *Namespace, _ *Workload) {
+			n.Images = map[ImageKey]ImageFacts{ReferenceOf("example.com/another:1").Key(): {MiB: SmallestImage}}
+		}, true},
+		"all Pods there":             {func(_ *Namespace, w *Workload) { w.Pods[0].Node, w.Pods[1].Node = unique.Make("n2"), unique.Make("n2") }, false},
+		"a node of another role":     {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].ControlPlane = true }, false},
+		"a node of another platform": {func(n *Namespace, _ *Workload) { n.PodNodes["n1"].Platform = "windows/amd64" }, false},
+		"a node that is known now":   {func(n *Namespace, _ *Workload) { n.PodNodes["n9"] = &NodeRecord{} }, false},
+		"workers that are gone":      {func(n *Namespace, _ *Workload) { n.Nodes.Workers = false }, false},
 		"another image": {func(_ *Namespace, w *Workload) {
 			w.Pods[0].Running = NewLabels(map[string]string{"api" + FactDigest: "\x03"})
 		}, false},
@@ -208,5 +231,33 @@ func TestAContainerThatRunsForLongHasRecovered(t *testing.T) {
 	soon, later, recovered := inputs(at(running, began)), inputs(at(waiting, began.Add(time.Minute))), inputs(at(running, began.Add(LongRun)))
 	if !soon.Equal(&later) || soon.Equal(&recovered) {
 		t.Error("the inputs must change once it has run for long, and not before")
+	}
+}
+
+// TestImagesOfRunningContainers: what runs is known by its digests where the status gives one, and else by what is asked for.
+func TestImagesOfRunningContainers(t *testing.T) {
+	digest := func(b byte) string { return strings.Repeat(string(rune(b)), 32) }
+	one, two, three, name := digest(1), digest(2), digest(3), ReferenceOf("example.com/api:1").Key()
+	images := map[ImageKey]ImageFacts{name: {MiB: 300, Digests: two}, keyFrom(one): {MiB: 200}, keyFrom(two): {MiB: 400, Digests: one + two}}
+	for what, tc := range map[string]struct {
+		facts   map[string]string
+		image   string
+		size    uint32
+		digests []string
+	}{
+		"a digest":                           {map[string]string{"api" + FactDigest: one}, "example.com/api:1", 200, []string{textOf(one)}},
+		"a digest of several":                {map[string]string{"api" + FactDigest: two}, "example.com/api:1", 400, []string{textOf(one), textOf(two)}},
+		"a digest that no node lists":        {map[string]string{"api" + FactDigest: three}, "example.com/api:1", 0, []string{textOf(three)}},
+		"another container's digest":         {map[string]string{"app" + FactDigest: one}, "example.com/api:1", 300, nil},
+		"an ID":                              {map[string]string{"api" + FactImageID: one}, "example.com/api:1", 300, nil},
+		"the digest that is asked for":       {nil, "example.com/api:1@" + textOf(two), 400, nil},
+		"nothing, and the name is not known": {nil, "example.com/api:2", 0, nil},
+		"what is no name":                    {nil, "", 0, nil},
+	} {
+		w, run := RunningWorkload{images: images}, Run{facts: NewLabels(tc.facts)}
+		size, digests := w.SizeOf(&run, Container{Container: &corev1.Container{Name: "api", Image: tc.image}}), w.Digests(&run, "api")
+		if diff := cmp.Diff(tc.digests, digests); diff != "" || size != tc.size {
+			t.Errorf("%s: %d MiB, want %d; digests (-want +got):\n%s", what, size, tc.size, diff)
+		}
 	}
 }

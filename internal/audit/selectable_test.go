@@ -11,7 +11,7 @@ import (
 )
 
 func TestSelectable(t *testing.T) {
-	web, old, template := ShapeOf("web"), ShapeOf("old"), ShapeOf("template")
+	web, old, template := shape("who: web"), shape("who: old"), shape("who: template")
 	labels, others := NewLabels(map[string]string{"app": "web"}), NewLabels(map[string]string{"app": "web", "track": "canary"})
 	inventory := Inventory{Controllers: []*ControllerRecord{{
 		Object: Object{Name: "web", UID: "d"}, Kind: "Deployment", Shape: template, Labels: labels, Active: true,

@@ -4,6 +4,8 @@
 package audit
 
 import (
+	"encoding/binary"
+	"iter"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,15 +32,36 @@ var shapes atomic.Uint64
 // Encoded returns what ShapeOf was given.
 func (s *Shape) Encoded() string { return s.encoded }
 
-// Encode encodes a Pod so that equal ones give equal strings.
+// Encode encodes a Pod so that equal ones give equal strings: the number of its containers, the keys of their images, and the
+// Pod compressed. The keys are asked for far more often than the Pod.
 func Encode(pod *Pod) string {
-	return string(dictionary().Encode(nil, marshal(pod)))
+	var keys []byte
+	for c := range pod.Containers() {
+		keys = binary.BigEndian.AppendUint64(keys, uint64(ReferenceOf(c.Image).Key()))
+	}
+	encoded := append(binary.AppendUvarint(nil, uint64(len(keys)/keySize)), keys...)
+	return string(append(encoded, dictionary().Encode(nil, marshal(pod))...))
+}
+
+// images returns the keys of the containers' images, and what follows them.
+func (s *Shape) images() (keys, rest string) {
+	n, length := uvarint(s.encoded)
+	return s.encoded[length:][:n*keySize], s.encoded[length:][n*keySize:]
+}
+
+// Images returns the keys of the containers' images, in the order of the containers.
+func (s *Shape) Images() iter.Seq[ImageKey] {
+	return func(yield func(ImageKey) bool) {
+		for keys, _ := s.images(); keys != "" && yield(keyFrom(keys)); keys = keys[keySize:] {
+		}
+	}
 }
 
 // Pod returns the Pod itself, decoded anew each time.
 func (s *Shape) Pod() *Pod {
 	var pod corev1.Pod
-	if encoded, err := dictionary().Decode(nil, []byte(s.encoded)); err == nil { // it is what Encode wrote
+	_, compressed := s.images()
+	if encoded, err := dictionary().Decode(nil, []byte(compressed)); err == nil { // it is what Encode wrote
 		_ = pod.Unmarshal(encoded)
 	}
 	return &Pod{Meta: pod.ObjectMeta, Spec: pod.Spec}

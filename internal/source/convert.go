@@ -114,15 +114,15 @@ func namespaceRecord(o runtime.Object) (*audit.NamespaceRecord, error) {
 	}, nil
 }
 
-func nodeRecord(o runtime.Object) (*audit.NodeRecord, error) {
+func (i *interner) node(o runtime.Object) (*audit.NodeRecord, error) {
 	n, ok := o.(*corev1.Node)
 	if !ok {
 		return nil, unexpected(o)
 	}
 	r := &audit.NodeRecord{Object: audit.ObjectFrom(n), NodeFacts: audit.NodeFacts{
 		Cloud: netpol.CloudOf(n.Spec.ProviderID), CNI: netpol.SeeNode(n.Annotations),
-		Platform: platformOf(n), ControlPlane: ofControlPlane(n),
-	}}
+		Platform: platformOf(n), ControlPlane: ofControlPlane(n), Unlisted: unlisted(n.Status.Images),
+	}, Images: i.imagesOf(n.Status.Images)}
 	for _, cidr := range append(n.Spec.PodCIDRs, n.Spec.PodCIDR) {
 		prefix, err := netip.ParsePrefix(cidr)
 		r.IPv6 = r.IPv6 || err == nil && prefix.Addr().Is6()

@@ -14,14 +14,16 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// interner makes equal shapes, labels and owners one. What nothing refers to any more is forgotten.
+// interner makes equal shapes, labels, owners and images one. What nothing refers to any more is forgotten.
 type interner struct {
 	// keepAll keeps the templates of what no longer makes Pods too.
 	keepAll bool
 
-	shapes pool[audit.Shape]
-	labels pool[audit.Labels]
-	owners pool[audit.Owner]
+	shapes     pool[audit.Shape]
+	labels     pool[audit.Labels]
+	owners     pool[audit.Owner]
+	images     pool[audit.NodeImage]
+	nodeImages pool[audit.NodeImages]
 }
 
 func newInterner() *interner { return &interner{} }

@@ -41,7 +41,14 @@ func concerning(policies []*audit.ClusterPolicyRecord, namespace string, record 
 
 // tellOfClusterPolicies tells of every namespace that a policy concerns which has changed, come or gone, as it was or as it is.
 func (s *Sources) tellOfClusterPolicies() {
-	changed := s.toldPolicies.changes(s.clusterPolicies.List(""))
+	var changed []*audit.ClusterPolicyRecord
+	for was, is := range s.toldPolicies.changes(s.clusterPolicies.List("")) {
+		for _, p := range []*audit.ClusterPolicyRecord{was, is} {
+			if p != nil {
+				changed = append(changed, p)
+			}
+		}
+	}
 	if s.unavailable()[audit.Namespaces] != nil { // nor can their labels be known
 		s.tell(Event{Resource: audit.ClusterNetworkPolicies, StateChanged: true})
 		return

@@ -17,13 +17,13 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// running keeps where a Pod is and what its containers do. Of those that have ended it keeps nothing.
+// running keeps where a Pod is and, unless it has ended, what its containers do.
 func (i *interner) running(r *audit.PodRecord, p *corev1.Pod) {
-	if r.Finished {
-		return
-	}
 	if p.Spec.NodeName != "" {
 		r.Node = unique.Make(p.Spec.NodeName)
+	}
+	if r.Finished {
+		return
 	}
 	if facts := containerFacts(p); len(facts) > 0 {
 		r.Running = i.labelsOf(facts)

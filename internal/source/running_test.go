@@ -125,7 +125,7 @@ func TestNodeRecords(t *testing.T) {
 		"one of an older cluster":            {map[string]string{"node-role.kubernetes.io/master": "true"}, "", true},
 		"one whose kubelet has said nothing": {nil, "", false},
 	} {
-		r, err := nodeRecord(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "u", Labels: tc.labels}})
+		r, err := newInterner().node(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "u", Labels: tc.labels}})
 		if err != nil {
 			t.Fatal(err)
 		}

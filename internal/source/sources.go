@@ -5,7 +5,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"iter"
+	"maps"
 	"sync"
 	"time"
 
@@ -46,6 +49,7 @@ type Sources struct {
 	networkPolicies *Store[*audit.NetworkPolicyRecord]
 	clusterPolicies *Store[*audit.ClusterPolicyRecord]
 	nodes           *Store[*audit.NodeRecord]
+	images          *images
 	serviceAccounts *Store[*audit.ServiceAccountRecord]
 	services        *Store[*audit.ServiceRecord]
 	ingresses       *Store[*audit.IngressRecord]
@@ -133,7 +137,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.Services, core, "services", &corev1.Service{}, s.services)
 	s.ingresses = NewStore(ingressRecord)
 	Add(s, part, audit.Ingresses, client.NetworkingV1().RESTClient(), "ingresses", &networkingv1.Ingress{}, s.ingresses)
-	s.nodes = NewStore(nodeRecord)
+	s.nodes, s.images = NewStore(intern.node), newImages()
 	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
 	s.nodes.notify = func(string) { s.tellOfNodes() }
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
@@ -196,53 +200,81 @@ func (s *Sources) tell(e Event) {
 	}
 }
 
-// tellOfNodes tells of the namespaces with Pods on nodes that have changed, come or gone, or of all that nodes tell them together.
+// tellOfNodes tells of the namespaces with Pods on nodes that have changed, come or gone, or with images of which nodes tell
+// something else than before, or of all namespaces if it is what all nodes tell of the cluster.
 func (s *Sources) tellOfNodes() {
 	nodes := s.nodes.List("")
-	changed := make(map[string]bool)
-	for _, n := range s.toldNodes.changes(nodes) {
-		changed[n.Name] = true
-	}
-	infrastructure := audit.InfrastructureOf(nodes)
-	s.mu.Lock()
-	same := infrastructure.Equal(&s.seen.nodes)
-	s.seen.nodes = infrastructure
-	s.mu.Unlock()
-	switch {
-	case !same:
-		s.tell(Event{Resource: audit.Nodes, StateChanged: true})
-	case s.Settled(): // before, nothing is judged
-		for _, namespace := range s.pods.NamespacesWith(func(p *audit.PodRecord) bool { return changed[p.NodeName()] }) {
-			s.tell(Event{Resource: audit.Nodes, Namespace: namespace})
+	changed, images := make(map[string]bool), make(map[audit.ImageKey]bool)
+	for before, now := range s.toldNodes.changes(nodes) {
+		var was, is audit.NodeRecord
+		if before != nil {
+			was = *before
 		}
+		if now != nil {
+			is = *now
+		}
+		if was.UID != is.UID || was.NodeFacts != is.NodeFacts {
+			changed[cmp.Or(was.Name, is.Name)] = true
+		}
+		maps.Copy(images, s.images.change(was.Images, is.Images))
+	}
+	if len(changed) > 0 {
+		infrastructure := audit.InfrastructureOf(nodes)
+		s.mu.Lock()
+		same := infrastructure.Equal(&s.seen.nodes)
+		s.seen.nodes = infrastructure
+		s.mu.Unlock()
+		if !same {
+			s.tell(Event{Resource: audit.Nodes, StateChanged: true})
+			return
+		}
+	}
+	if len(changed)+len(images) == 0 || !s.Settled() { // before, nothing is judged
+		return
+	}
+	for _, namespace := range s.pods.NamespacesWith(func(p *audit.PodRecord) bool {
+		return changed[p.NodeName()] || len(images) > 0 && anyOf(p.Images(), images)
+	}) {
+		s.tell(Event{Resource: audit.Nodes, Namespace: namespace})
 	}
 }
 
-// told are the records of a resource outside namespaces of which events have told, by name.
-type told[R Record[R]] map[string]R
+func anyOf(keys iter.Seq[audit.ImageKey], of map[audit.ImageKey]bool) bool {
+	for key := range keys {
+		if of[key] {
+			return true
+		}
+	}
+	return false
+}
 
-// changes returns the records that have changed, come or gone since it was asked last, as they were and as they are.
-func (t *told[R]) changes(records []R) []R {
-	now := make(told[R], len(records))
-	var changed []R
-	for _, r := range records {
-		name := r.Identity().Name
-		now[name] = r
-		old, known := (*t)[name]
-		if known && old.Equal(r) {
-			continue
-		}
-		if changed = append(changed, r); known {
-			changed = append(changed, old)
+// told are the records of a resource outside namespaces of which events have told, sorted by name.
+type told[R Record[R]] []R
+
+// changes takes in the records that there are, sorted by name, and returns those that have changed, come or gone since the last
+// time, as they were and as they are. What was or is not there is the zero value.
+func (t *told[R]) changes(records []R) iter.Seq2[R, R] {
+	before, now := *t, records
+	*t = records
+	return func(yield func(R, R) bool) {
+		var none R
+		for len(before)+len(now) > 0 {
+			order := cmp.Compare(len(now), len(before)) // what is left of one alone has gone or come
+			if len(before) > 0 && len(now) > 0 {
+				order = cmp.Compare(before[0].Identity().Name, now[0].Identity().Name)
+			}
+			was, is := none, none
+			if order <= 0 {
+				was, before = before[0], before[1:]
+			}
+			if order >= 0 {
+				is, now = now[0], now[1:]
+			}
+			if (order != 0 || !was.Equal(is)) && !yield(was, is) {
+				return
+			}
 		}
 	}
-	for name, old := range *t {
-		if _, there := now[name]; !there {
-			changed = append(changed, old)
-		}
-	}
-	*t = now
-	return changed
 }
 
 // Status returns the state of every source, in a fixed order.
@@ -312,7 +344,7 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	}
 	i.Pods = known(&i, audit.Pods, s.pods)
 	if i.Missing(audit.Nodes) == nil {
-		i.PodNodes = s.nodesOf(i.Pods)
+		i.PodNodes, i.Images = s.nodesOf(i.Pods), s.images.known(i.Pods)
 	}
 	i.Quotas = known(&i, audit.ResourceQuotas, s.quotas)
 	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)

@@ -30,11 +30,12 @@ type Static struct {
 	clusterPolicies []*audit.ClusterPolicyRecord
 	nodes           []*audit.NodeRecord
 	exceptions      []*audit.ExceptionRecord
+	images          *images
 }
 
 // NewStatic returns an empty Static.
 func NewStatic() *Static {
-	return &Static{intern: &interner{keepAll: true}, inventories: make(map[string]*audit.Inventory)}
+	return &Static{intern: &interner{keepAll: true}, inventories: make(map[string]*audit.Inventory), images: newImages()}
 }
 
 // Object is an object of the API.
@@ -143,7 +144,10 @@ func (s *Static) Add(o runtime.Object) error {
 	case *v1alpha2.ClusterNetworkPolicy:
 		return add(o, clusterPolicyRecord, func(r *audit.ClusterPolicyRecord) { s.clusterPolicies = append(s.clusterPolicies, r) })
 	case *corev1.Node:
-		return add(o, nodeRecord, func(r *audit.NodeRecord) { s.nodes = append(s.nodes, r) })
+		return add(o, s.intern.node, func(r *audit.NodeRecord) {
+			s.nodes = append(s.nodes, r)
+			s.images.change(nil, r.Images)
+		})
 	case *corev1.Service:
 		i := s.inventory(namespace)
 		return add(o, serviceRecord, func(r *audit.ServiceRecord) { i.Services = append(i.Services, r) })
@@ -177,7 +181,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	}
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
-		i.Nodes, i.PodNodes = nodes, byName
+		i.Nodes, i.PodNodes, i.Images = nodes, byName, s.images.known(i.Pods)
 		i.Exceptions = nil
 		for _, e := range s.exceptions {
 			if e.Cluster() || e.Namespace == name {

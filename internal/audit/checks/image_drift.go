@@ -12,8 +12,9 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at status.containerStatuses[*].imageID of live Pods, init containers that go on and ephemeral ones likewise. Allowed:
-// the same image in all Pods of one template, on nodes of the same platform; and the digest that image asks for.
+// Looks at status.containerStatuses[*].imageID of live Pods, init containers that go on and ephemeral ones likewise, and at
+// status.images of nodes, which tell by what other digests an image is known. Allowed: the same image in all Pods of one
+// template, on nodes of the same platform; and the digest that image asks for.
 var _ = register(audit.Check{
 	ID:          "image-drift",
 	Title:       "The Pods of a template run the same images",
@@ -38,41 +39,58 @@ var _ = register(audit.Check{
 func imageDrift(w *audit.RunningWorkload, r *audit.Reporter) {
 	for i := range w.Runs {
 		run := &w.Runs[i]
+		if run.NodeUnknown { // and so is its platform
+			r.Skip(v1alpha1.SkipDataMissing, "the node of a Pod is not known")
+			continue
+		}
 		for c := range run.Containers() {
 			find := func(message string) {
 				r.Find(audit.Finding{Message: message, Container: c.Name, Path: w.Path(c.Path("image"))})
 			}
-			wanted := audit.ReferenceOf(c.Image).Digest
-			if wanted == "" {
-				for _, of := range []func(*audit.Run, string) string{(*audit.Run).Digest, (*audit.Run).ImageID} {
-					if images := imagesOf(w, run, c.Name, of); len(images) > 1 {
+			wanted, digests := audit.ReferenceOf(c.Image).Digest, w.Digests(run, c.Name)
+			switch {
+			case wanted == "":
+				for _, images := range [][]string{imagesOf(w, run, c.Name, firstDigest), imagesOf(w, run, c.Name, imageID)} {
+					if len(images) > 1 {
 						find(fmt.Sprintf("container %q must run the same image in all Pods: %q is %s", c.Name, c.Image, shortened(images...)))
 					}
 				}
-				continue
-			}
-			// If it were the image that is wanted, the runtime would know it by that digest too, and give the first.
-			if digest := run.Digest(c.Name); digest > wanted {
-				find(fmt.Sprintf("container %q must run image %q: it runs %s", c.Name, c.Image, shortened(digest)))
+			case len(digests) == 0 || slices.Contains(digests, wanted):
+			case run.Unlisted > 0 && w.SizeOf(run, c) == 0:
+				r.Skip(v1alpha1.SkipDataMissing, "the node of a Pod does not list all images and their digests")
+			default:
+				find(fmt.Sprintf("container %q must run image %q: it runs %s", c.Name, c.Image, shortened(digests...)))
 			}
 		}
 	}
 }
 
 // imagesOf returns the images that a container runs in Pods of the same template and platform.
-func imagesOf(w *audit.RunningWorkload, run *audit.Run, container string, of func(*audit.Run, string) string) []string {
+func imagesOf(w *audit.RunningWorkload, run *audit.Run, container string, of func(*audit.RunningWorkload, *audit.Run, string) string) []string {
 	var images []string
 	for i := range w.Runs {
 		other := &w.Runs[i]
-		if other.Pod != run.Pod || other.Revision != run.Revision || other.Platform != run.Platform {
+		if other.Pod != run.Pod || other.Revision != run.Revision || other.Platform != run.Platform || other.NodeUnknown {
 			continue
 		}
-		if image := of(other, container); image != "" {
+		if image := of(w, other, container); image != "" {
 			images = append(images, image)
 		}
 	}
 	slices.Sort(images)
 	return slices.Compact(images)
+}
+
+// firstDigest stands for all digests of an image.
+func firstDigest(w *audit.RunningWorkload, run *audit.Run, container string) string {
+	if digests := w.Digests(run, container); len(digests) > 0 {
+		return digests[0]
+	}
+	return ""
+}
+
+func imageID(_ *audit.RunningWorkload, run *audit.Run, container string) string {
+	return run.ImageID(container)
 }
 
 // shortened names digests as image tools do.

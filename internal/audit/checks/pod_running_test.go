@@ -4,6 +4,7 @@
 package checks_test
 
 import (
+	"strings"
 	"testing"
 	"unique"
 
@@ -21,24 +22,64 @@ func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shape := audit.NewShape(&audit.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "example.com/app:1"}}}})
-	noDeployments := &audit.Unavailable{Resource: audit.Deployments, Reason: v1alpha1.SkipSourceForbidden, Message: "no"}
-	ns := &audit.Namespace{
-		Inventory: audit.Inventory{
-			Surroundings: audit.Surroundings{Name: "shop"}, Nodes: audit.Infrastructure{Workers: true},
-			Unavailable: map[audit.Resource]*audit.Unavailable{audit.Deployments: noDeployments},
-		},
-		Workloads: []*audit.Workload{{
-			Subject: audit.Subject{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
-			Pods:    []*audit.PodRecord{{Object: audit.Object{Name: "web-1"}, Shape: shape, Labels: &audit.Labels{}, Node: unique.Make("n1")}},
+	skip := func(check, message string) audit.Skip {
+		return audit.Skip{Check: check, Reason: v1alpha1.SkipDataMissing, Message: message}
+	}
+	noDeployments := &audit.Unavailable{Resource: audit.Deployments, Reason: v1alpha1.SkipDataMissing, Message: "no"}
+	asked, runs := strings.Repeat("01", 32), strings.Repeat("\x02", 32)
+	for name, tc := range map[string]struct {
+		nodes       map[string]*audit.NodeRecord
+		images      map[audit.ImageKey]audit.ImageFacts
+		unavailable *audit.Unavailable
+		want        []audit.Skip
+	}{
+		"a node that is not known": {want: []audit.Skip{
+			skip("image-drift", "the node of a Pod is not known"),
+			skip("runs-on-control-plane", "the node of a Pod is not known"),
 		}},
-	}
-	want := []audit.Skip{
-		{Check: "rollout-stuck", Reason: v1alpha1.SkipSourceForbidden, Message: "no"},
-		{Check: "runs-on-control-plane", Reason: v1alpha1.SkipDataMissing, Message: "the node of a Pod is not known"},
-		{Check: "updates-not-rolling", Reason: v1alpha1.SkipSourceForbidden, Message: "no"},
-	}
-	if diff := cmp.Diff(want, set.Evaluate(ns)[0].Skips); diff != "" {
-		t.Errorf("skips (-want +got):\n%s", diff)
+		"a node that lists the largest of its images, and large ones are left": {
+			nodes: map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 2048}}},
+			want: []audit.Skip{
+				skip("image-drift", "the node of a Pod does not list all images and their digests"),
+			},
+		},
+		"a node that lists the largest of its images, and small ones are left": {
+			nodes: map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 1024}}},
+			want:  []audit.Skip{skip("image-drift", "the node of a Pod does not list all images and their digests")},
+		},
+		"a node that lists the image among its largest, by another digest": {
+			nodes:  map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 2048}}},
+			images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {MiB: 1024}},
+		},
+		"a node that lists the image among its largest, by both digests": {
+			nodes:  map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 2048}}},
+			images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {MiB: 1024, Digests: strings.Repeat("\x01", 32) + runs}},
+		},
+		"what makes the Pods": {
+			nodes: map[string]*audit.NodeRecord{"n1": {}}, images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {Digests: strings.Repeat("\x01", 32) + runs}},
+			unavailable: noDeployments, want: []audit.Skip{skip("rollout-stuck", "no"), skip("updates-not-rolling", "no")},
+		},
+	} {
+		shape := audit.NewShape(&audit.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "example.com/app@sha256:" + asked}}}})
+		ns := &audit.Namespace{
+			Inventory: audit.Inventory{
+				Surroundings: audit.Surroundings{Name: "shop"}, Nodes: audit.Infrastructure{Workers: true},
+				PodNodes: tc.nodes, Images: tc.images, Unavailable: make(map[audit.Resource]*audit.Unavailable),
+			},
+			Workloads: []*audit.Workload{{
+				Subject: audit.Subject{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"},
+				Pods: []*audit.PodRecord{{
+					Object: audit.Object{Name: "web-1"}, Shape: shape, Labels: &audit.Labels{}, Node: unique.Make("n1"),
+					Running: audit.NewLabels(map[string]string{"app" + audit.FactDigest: runs}),
+				}},
+			}},
+		}
+		if tc.unavailable != nil {
+			ns.Unavailable[tc.unavailable.Resource] = tc.unavailable
+		}
+		result := set.Evaluate(ns)[0]
+		if diff := cmp.Diff(tc.want, result.Skips); diff != "" {
+			t.Errorf("%s: skips (-want +got):\n%s", name, diff)
+		}
 	}
 }
