@@ -346,6 +346,7 @@ spec:
 		skip("bootstrap-sidecar", "how containers end"),
 		skip("ephemeral-container", "which containers were attached to live Pods"),
 		skip("image-drift", "which images Pods run"),
+		skip("image-too-large", "how large images are"),
 		skip("rollout-stuck", "how far rollouts have come"),
 		skip("runs-on-control-plane", "which nodes Pods are on"),
 	}

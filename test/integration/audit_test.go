@@ -70,7 +70,7 @@ func TestAuditCommandAgreesWithTheOperator(t *testing.T) {
 	// How much of a quota is used, and what network the cluster has, no manifest of the samples says; how workloads run, none can.
 	unseen := []string{
 		"network-policy-not-enforced", "quota-nearly-exhausted",
-		"bootstrap-sidecar", "ephemeral-container", "image-drift", "rollout-stuck", "runs-on-control-plane",
+		"bootstrap-sidecar", "ephemeral-container", "image-drift", "image-too-large", "rollout-stuck", "runs-on-control-plane",
 	}
 	for _, r := range offline {
 		for _, s := range r.Skips {

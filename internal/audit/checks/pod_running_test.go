@@ -4,11 +4,12 @@
 package checks_test
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"unique"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -18,7 +19,7 @@ import (
 
 // What a check could not look at is no case of a fixture.
 func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
-	set, err := checks.Default()
+	all, err := checks.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,16 +32,18 @@ func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
 		nodes       map[string]*audit.NodeRecord
 		images      map[audit.ImageKey]audit.ImageFacts
 		unavailable *audit.Unavailable
+		largest     int64 // bytes
 		want        []audit.Skip
 	}{
 		"a node that is not known": {want: []audit.Skip{
-			skip("image-drift", "the node of a Pod is not known"),
+			skip("image-drift", "the node of a Pod is not known"), skip("image-too-large", "the node of a Pod is not known"),
 			skip("runs-on-control-plane", "the node of a Pod is not known"),
 		}},
 		"a node that lists the largest of its images, and large ones are left": {
 			nodes: map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 2048}}},
 			want: []audit.Skip{
 				skip("image-drift", "the node of a Pod does not list all images and their digests"),
+				skip("image-too-large", "the node of a Pod does not list all large images"),
 			},
 		},
 		"a node that lists the largest of its images, and small ones are left": {
@@ -54,6 +57,10 @@ func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
 		"a node that lists the image among its largest, by both digests": {
 			nodes:  map[string]*audit.NodeRecord{"n1": {NodeFacts: audit.NodeFacts{Unlisted: 2048}}},
 			images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {MiB: 1024, Digests: strings.Repeat("\x01", 32) + runs}},
+		},
+		"the size of an image smaller than any that is kept": {
+			nodes: map[string]*audit.NodeRecord{"n1": {}}, largest: 100 << 20, images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {Digests: strings.Repeat("\x01", 32) + runs}},
+			want: []audit.Skip{skip("image-too-large", "the sizes of images below 128 MiB are not kept")},
 		},
 		"what makes the Pods": {
 			nodes: map[string]*audit.NodeRecord{"n1": {}}, images: map[audit.ImageKey]audit.ImageFacts{0x0202020202020202: {Digests: strings.Repeat("\x01", 32) + runs}},
@@ -77,8 +84,13 @@ func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
 		if tc.unavailable != nil {
 			ns.Unavailable[tc.unavailable.Resource] = tc.unavailable
 		}
-		result := set.Evaluate(ns)[0]
-		if diff := cmp.Diff(tc.want, result.Skips); diff != "" {
+		settings := audit.DefaultSettings()
+		settings.MaxImageSize = cmp.Or(tc.largest, settings.MaxImageSize)
+		set, err := audit.NewSetWith(all.Checks(), settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(tc.want, set.Evaluate(ns)[0].Skips); diff != "" {
 			t.Errorf("%s: skips (-want +got):\n%s", name, diff)
 		}
 	}
