@@ -115,7 +115,7 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	}
 	static, pods := source.NewStatic(), 0
 	for _, list := range []client.ObjectList{
-		&corev1.NamespaceList{}, &corev1.PodList{}, &corev1.ReplicationControllerList{}, &corev1.ResourceQuotaList{},
+		&corev1.NamespaceList{}, &corev1.NodeList{}, &corev1.PodList{}, &corev1.ReplicationControllerList{}, &corev1.ResourceQuotaList{},
 		&corev1.LimitRangeList{}, &corev1.ServiceAccountList{}, &corev1.ServiceList{}, &appsv1.DeploymentList{}, &appsv1.ReplicaSetList{},
 		&appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}, &batchv1.JobList{}, &batchv1.CronJobList{}, &networkingv1.NetworkPolicyList{},
 	} {

@@ -77,12 +77,18 @@ func TestTwoFifthsOfTheWorkloadsViolate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	workloads, bad, static := 0, 0, source.NewStatic()
+	workloads, bad, static, nodes := 0, 0, source.NewStatic(), NewNodes()
 	for ns := range Generate(size) {
 		for _, o := range ns.Objects() {
+			nodes.Add(o)
 			if err := static.Add(o); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+	for node := range nodes.All() {
+		if err := static.Add(node); err != nil {
+			t.Fatal(err)
 		}
 	}
 	for _, inventory := range static.Inventories() {

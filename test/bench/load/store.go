@@ -25,7 +25,7 @@ var folders = map[string]string{
 	"Namespace": "namespaces", "ServiceAccount": "serviceaccounts", "Pod": "pods", "Service": "services/specs",
 	"ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "NetworkPolicy": "networkpolicies",
 	"Deployment": "deployments", "ReplicaSet": "replicasets", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets",
-	"Job": "jobs", "CronJob": "cronjobs",
+	"Job": "jobs", "CronJob": "cronjobs", "Node": "minions",
 }
 
 const (
@@ -54,18 +54,31 @@ func Store(ctx context.Context, etcd string, o Options, progress func(int64)) er
 			return nil
 		})
 	}
+	store := func(object client.Object) error {
+		p, err := encode(object)
+		if err != nil {
+			return err
+		}
+		if puts = append(puts, p); len(puts) == batch {
+			flush()
+		}
+		return nil
+	}
+	nodes := NewNodes()
 	for ns := range Generate(o) {
 		if ctx.Err() != nil {
 			break
 		}
 		for _, object := range ns.Objects() {
-			p, err := encode(object)
-			if err != nil {
+			nodes.Add(object)
+			if err := store(object); err != nil {
 				return err
 			}
-			if puts = append(puts, p); len(puts) == batch {
-				flush()
-			}
+		}
+	}
+	for node := range nodes.All() {
+		if err := store(node); err != nil {
+			return err
 		}
 	}
 	flush()

@@ -51,7 +51,7 @@ func TestStoredIsAsIfCreated(t *testing.T) {
 	if err := Store(t.Context(), plane.Etcd(), o, func(int64) {}); err != nil { // over what was created
 		t.Fatal(err)
 	}
-	stored := make(map[string]string)
+	stored, nodes := make(map[string]string), NewNodes()
 	for ns := range Generate(o) {
 		for _, object := range ns.Objects() {
 			key := client.ObjectKeyFromObject(object)
@@ -66,6 +66,16 @@ func TestStoredIsAsIfCreated(t *testing.T) {
 				t.Errorf("Pod %s has no status", key)
 			}
 			stored[fmt.Sprintf("%T %s", object, key)] = specOf(t, object)
+			nodes.Add(object)
+		}
+	}
+	for node := range nodes.All() {
+		got := &corev1.Node{}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(node), got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(node.Status, got.Status); diff != "" || got.UID != uidOf(node) {
+			t.Errorf("node %s has UID %s, status (-want +got):\n%s", node.Name, got.UID, diff)
 		}
 	}
 	if diff := cmp.Diff(created, stored); diff != "" {
