@@ -59,11 +59,6 @@ type NodeImage struct {
 	Digests string
 }
 
-// Equal says whether they are the same image.
-func (i *NodeImage) Equal(j *NodeImage) bool {
-	return i.MiB == j.MiB && slices.Equal(i.Keys, j.Keys) && i.Digests == j.Digests
-}
-
 // ImageFacts are what all nodes together tell of the images of one name.
 type ImageFacts struct {
 	// MiB is the size of the largest, rounded up.

@@ -156,3 +156,42 @@ func number(s string) (h uint64) {
 	}
 	return h & (1<<48 - 1)
 }
+
+// BenchmarkHeapPerNode reports how much memory a node takes for good in the largest cluster that there can be: one that lists
+// 50 of the cluster's 10,000 images, of which three out of four are large. An operation is a heartbeat, which repeats the list.
+func BenchmarkHeapPerNode(b *testing.B) {
+	const nodes, images, perNode = 5000, 10000, 50
+	nodeOf := func(n int) *corev1.Node {
+		node := &corev1.Node{ObjectMeta: metaFor("", fmt.Sprint("node-", n), 4, map[string]string{corev1.LabelArchStable: "amd64"}, nil)}
+		for i := range perNode {
+			image := (n*7 + i*i*13) % images
+			name := fmt.Sprint("registry.example.com/team/app-", image)
+			node.Status.Images = append(node.Status.Images, corev1.ContainerImage{
+				Names: []string{fmt.Sprintf("%s@sha256:%s", name, strings.Repeat(fmt.Sprintf("%016x", number(name)), 4)), name + ":1.2.3"}, SizeBytes: int64(image%4) * 200 << 20,
+			})
+		}
+		return node
+	}
+	before := liveHeap()
+	s := New(offline(b))
+	var list []any
+	for n := range nodes {
+		r, err := s.nodes.record(nodeOf(n))
+		if err != nil {
+			b.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	if err := s.nodes.Replace(list, ""); err != nil {
+		b.Fatal(err)
+	}
+	taken := liveHeap() - before
+	again := nodeOf(1)
+	for b.Loop() {
+		if err := s.nodes.Update(again); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(taken)/nodes, "B/node")
+	runtime.KeepAlive(s)
+}

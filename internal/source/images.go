@@ -26,19 +26,8 @@ func (i *interner) imagesOf(listed []corev1.ContainerImage) *audit.NodeImages {
 	if len(listed) == 0 {
 		return nil
 	}
-	sum := func(seed maphash.Seed) uint64 {
-		var hash maphash.Hash
-		hash.SetSeed(seed)
-		for _, image := range listed {
-			maphash.WriteComparable(&hash, image.SizeBytes)
-			for _, name := range image.Names {
-				maphash.WriteComparable(&hash, name)
-			}
-		}
-		return hash.Sum64()
-	}
-	check := sum(otherSeed) // no two lists have both sums in common
-	return i.nodeImages.get(sum(seed), func(n *audit.NodeImages) bool { return n.Sum == check }, func() *audit.NodeImages {
+	check := sumOf(otherSeed, listed...) // no two lists have both sums in common
+	return i.nodeImages.get(sumOf(seed, listed...), func(n *audit.NodeImages) bool { return n.Sum == check }, func() *audit.NodeImages {
 		n := &audit.NodeImages{Sum: check}
 		for _, image := range listed {
 			if kept := i.imageOf(image); kept != nil {
@@ -52,11 +41,42 @@ func (i *interner) imagesOf(listed []corev1.ContainerImage) *audit.NodeImages {
 
 var otherSeed = maphash.MakeSeed()
 
-// imageOf returns what is kept of an image, or nil.
+func sumOf(seed maphash.Seed, listed ...corev1.ContainerImage) uint64 {
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	for _, image := range listed {
+		maphash.WriteComparable(&hash, image.SizeBytes)
+		for _, name := range image.Names {
+			_, _ = hash.WriteString(name) // it has no error to return
+			_ = hash.WriteByte(0)
+		}
+	}
+	return hash.Sum64()
+}
+
+// imageOf returns what is kept of an image, or nil. Only one that no node has listed yet is parsed.
 func (i *interner) imageOf(listed corev1.ContainerImage) *audit.NodeImage {
-	image := &audit.NodeImage{MiB: mebibytes(listed.SizeBytes)}
-	var digests []string
+	size, digests := mebibytes(listed.SizeBytes), 0
 	for _, name := range listed.Names {
+		if strings.Contains(name, "@") {
+			digests++
+		}
+	}
+	if size < audit.SmallestImage && digests < 2 {
+		return nil
+	}
+	image := i.images.get(sumOf(seed, listed),
+		func(n *audit.NodeImage) bool { return n.MiB == size }, func() *audit.NodeImage { return nodeImage(size, listed.Names) })
+	if len(image.Keys) == 0 || image.MiB < audit.SmallestImage && image.Digests == "" {
+		return nil
+	}
+	return image
+}
+
+func nodeImage(size uint32, names []string) *audit.NodeImage {
+	image := &audit.NodeImage{MiB: size}
+	var digests []string
+	for _, name := range names {
 		reference := audit.ReferenceOf(name)
 		if key := reference.Key(); key != 0 {
 			image.Keys = append(image.Keys, key)
@@ -71,16 +91,7 @@ func (i *interner) imageOf(listed corev1.ContainerImage) *audit.NodeImage {
 	if digests = slices.Compact(digests); len(digests) > 1 {
 		image.Digests = strings.Join(digests, "")
 	}
-	if len(image.Keys) == 0 || image.MiB < audit.SmallestImage && image.Digests == "" {
-		return nil
-	}
-	var hash maphash.Hash
-	hash.SetSeed(seed)
-	maphash.WriteComparable(&hash, image.MiB)
-	for _, key := range image.Keys {
-		maphash.WriteComparable(&hash, key)
-	}
-	return i.images.get(hash.Sum64(), image.Equal, func() *audit.NodeImage { return image })
+	return image
 }
 
 // mebibytes rounds up.

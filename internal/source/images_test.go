@@ -49,17 +49,18 @@ func TestImagesOfANode(t *testing.T) {
 		"with an unusual digest":   {onNode(200*mebibyte, "a@sha512:"+strings.Repeat("01", 64), named("a", 1)), 200, []string{named("a", 1)}, ""},
 		"with the same name twice": {onNode(200*mebibyte, "a:1", "docker.io/library/a:1"), 200, []string{"a:1"}, ""},
 	} {
-		var want *audit.NodeImage
+		var want []*audit.NodeImage
 		if tc.size > 0 {
-			want = &audit.NodeImage{MiB: tc.size, Digests: tc.digests}
+			image := &audit.NodeImage{MiB: tc.size, Digests: tc.digests}
 			for _, n := range tc.names {
-				want.Keys = append(want.Keys, keyOf(n))
+				image.Keys = append(image.Keys, keyOf(n))
 			}
-			slices.Sort(want.Keys)
+			slices.Sort(image.Keys)
+			want = append(want, image)
 		}
 		got := newInterner().imagesOf([]corev1.ContainerImage{tc.image}).Images
-		if (want == nil) != (len(got) == 0) || want != nil && !got[0].Equal(want) {
-			t.Errorf("%s: %+v, want %+v", name, got, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
