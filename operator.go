@@ -250,6 +250,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	if part.First() {
 		cluster := &controllers.ClusterReconciler{
 			Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Audited: progress, Version: version,
+			Elsewhere: settings.LookAtCluster,
 		}
 		if err := cluster.SetupWithManager(mgr); err != nil {
 			return err

@@ -32,6 +32,8 @@ type ClusterReconciler struct {
 	Configuration *configuration.Live
 	Writer        *Writer
 	Audited       *Progress
+	// Elsewhere is called when what is known of other shards' namespaces has changed.
+	Elsewhere func()
 	// Version of the operator.
 	Version string
 
@@ -116,6 +118,9 @@ func (r *ClusterReconciler) sumUpElsewhere() {
 			}
 		}
 		r.Ledger.PutElsewhere(namespace, setFor(r.Configuration.Current(), &inventory), entries)
+	}
+	if len(stale) > 0 {
+		r.Elsewhere()
 	}
 }
 

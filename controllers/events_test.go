@@ -214,7 +214,8 @@ func TestOtherShardsReports(t *testing.T) {
 	book, progress := ledger.New(), &Progress{FirstPass: func() {}}
 	progress.start(nil)
 	namespaces := &NamespaceReconciler{Sources: sources, Stored: stored, Ledger: book, schedule: s}
-	cluster := &ClusterReconciler{Sources: sources, Stored: stored, Ledger: book, Configuration: configuration.NewLive(set.Checks(), sources.Configuration), Audited: progress, schedule: s}
+	told := 0
+	cluster := &ClusterReconciler{Elsewhere: func() { told++ }, Sources: sources, Stored: stored, Ledger: book, Configuration: configuration.NewLive(set.Checks(), sources.Configuration), Audited: progress, schedule: s}
 
 	report := func(namespace, kind string) {
 		r := &v1alpha1.SecurityReport{
@@ -256,6 +257,9 @@ func TestOtherShardsReports(t *testing.T) {
 	total(1) // nobody has told
 	cluster.handle(source.Event{Resource: audit.Pods, StateChanged: true})
 	total(2)
+	if told != 2 {
+		t.Errorf("who counts on what is known of other shards was told %d times, want 2", told)
+	}
 	if got := namespaces.known(); !slices.Equal(got, []string{mine}) {
 		t.Errorf("the shard knows %v, want its own", got)
 	}

@@ -162,7 +162,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil // till the watch tells what it was about
 	}
 	if errors.Is(err, errStoredUnknown) {
-		return ctrl.Result{}, nil // all namespaces are judged again when it is known
+		err = nil // all namespaces are judged again when it is known
 	}
 	if err != nil {
 		return ctrl.Result{}, err

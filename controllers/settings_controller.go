@@ -79,6 +79,11 @@ func (r *SettingsReconciler) begin(context.Context) {
 		}
 		r.LookAtCluster()
 	})
+	for _, namespace := range r.Ledger.Namespaces() { // that were judged before anybody listened
+		if namespace != "" && len(r.Sources.Exceptions(namespace)) > 0 {
+			r.schedule.add(settingsOf(namespace), false)
+		}
+	}
 	r.Sources.OnEvent(func(e source.Event) {
 		if e.Resource == audit.AuditConfigurations || e.Resource == audit.ClusterSecurityExceptions {
 			r.LookAtCluster()
@@ -113,8 +118,22 @@ func (r *SettingsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 		errs = append(errs, r.writeException(ctx, exceptions[i], s))
 	}
 	err := errors.Join(errs...)
-	r.schedule.end(req, time.Since(begun), err != nil, false)
-	return ctrl.Result{}, err
+	r.schedule.end(req, time.Since(begun), err != nil, len(exceptions) == 0)
+	return ctrl.Result{RequeueAfter: r.untilNextEnd(exceptions)}, err
+}
+
+// untilNextEnd returns how long it is until the next exception ends, which need not be an event; 0 if none will.
+func (r *SettingsReconciler) untilNextEnd(exceptions []*audit.ExceptionRecord) time.Duration {
+	var next time.Duration
+	for _, e := range exceptions {
+		if e.Expires == nil {
+			continue
+		}
+		if left := e.Expires.Time().Sub(r.Now()); left > 0 && (next == 0 || left < next) {
+			next = left
+		}
+	}
+	return next
 }
 
 // +kubebuilder:rbac:groups=audit.kubersafe.io,resources=auditconfigurations/status;securityexceptions/status;clustersecurityexceptions/status,verbs=patch

@@ -117,6 +117,7 @@ type CheckRule struct {
 // NamespaceSelector selects namespaces that have one of the names and all of the labels. What is absent selects all.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.selector)",message="set names, selector, or both"
+// +kubebuilder:validation:XValidation:rule="!has(self.selector) || has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0 || has(self.selector.matchExpressions) && self.selector.matchExpressions.size() > 0",message="selector must not be empty: for all namespaces, set names to [\"*\"]"
 type NamespaceSelector struct {
 	// Names of namespaces. "*" stands for any number of characters.
 	// +optional
@@ -177,6 +178,7 @@ type ImageSettings struct {
 type SensitiveWorkloadSettings struct {
 	// Labels of the Pods of sensitive workloads.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="has(self.matchLabels) && self.matchLabels.size() > 0 || has(self.matchExpressions) && self.matchExpressions.size() > 0",message="selector must not be empty"
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 
 	// Namespaces in which all workloads are sensitive.
@@ -192,7 +194,8 @@ type SensitiveWorkloadSettings struct {
 	SandboxRuntimeClasses []string `json:"sandboxRuntimeClasses,omitempty"`
 
 	// Keys of the label and of the taint that the nodes of a dedicated pool have. A sensitive workload must both require
-	// such a label and tolerate such a taint. Absent: any toleration and any required node label will do.
+	// such a label and tolerate such a taint. Absent: any key will do but those that every node may have, such as
+	// kubernetes.io/os.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
@@ -227,7 +230,14 @@ type ExceptionSettings struct {
 	// +optional
 	Namespaced NamespacedExceptionSettings `json:"namespaced,omitzero"`
 
-	// Whether exceptions of either kind may have no expirationTime. Default: false.
+	// What ClusterSecurityExceptions may be.
+	// +optional
+	Cluster ClusterExceptionSettings `json:"cluster,omitzero"`
+}
+
+// ClusterExceptionSettings say what ClusterSecurityExceptions may be.
+type ClusterExceptionSettings struct {
+	// Whether they may have no expirationTime. Default: false.
 	// +optional
 	AllowUnlimited bool `json:"allowUnlimited,omitempty"`
 }
@@ -235,17 +245,21 @@ type ExceptionSettings struct {
 // NamespacedExceptionSettings say what SecurityExceptions may exempt.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.allowed) || self.allowed || !(has(self.maxDays) || has(self.severities) || has(self.namespaces))",message="allowed is false, so no SecurityException holds: remove maxDays, severities and namespaces, or set allowed to true"
+// +kubebuilder:validation:XValidation:rule="!(has(self.allowUnlimited) && self.allowUnlimited && has(self.maxDays))",message="what may hold as long as it likes has no bound in days: remove maxDays or allowUnlimited"
 type NamespacedExceptionSettings struct {
 	// Whether any SecurityException holds. Default: true.
 	// +optional
 	Allowed *bool `json:"allowed,omitempty"`
 
-	// Days from its creation to its expirationTime, at most. Default: 90; without any bound where exceptions may be
-	// unlimited.
+	// Days from its creation to its expirationTime, at most. Default: 90.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3650
 	MaxDays *int32 `json:"maxDays,omitempty"`
+
+	// Whether they may hold as long as they like, and have no expirationTime. Default: false.
+	// +optional
+	AllowUnlimited bool `json:"allowUnlimited,omitempty"`
 
 	// Severities of findings that they may exempt. Default: Medium and Low.
 	// +optional

@@ -58,20 +58,26 @@ type SecurityExceptionSpec struct {
 	// +kubebuilder:validation:Pattern=`\S`
 	Reason string `json:"reason"`
 
-	// When the exception ends. Required unless the AuditConfiguration sets exceptions.allowUnlimited.
+	// When the exception ends, such as 2027-01-31T00:00:00Z. Required unless the AuditConfiguration sets allowUnlimited for the
+	// kind of exception.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[12]\d{3}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 }
 
 // ExceptionSubject selects subjects, and objects of a namespace that its findings are about. All that is set must match.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.kind) || has(self.name) || has(self.selector) || has(self.containers)",message="set kind, name, selector or containers; for everything, set name to \"*\""
+// +kubebuilder:validation:XValidation:rule="!has(self.selector) || has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0 || has(self.selector.matchExpressions) && self.selector.matchExpressions.size() > 0",message="selector must not be empty: for everything, set name to \"*\""
 // +kubebuilder:validation:XValidation:rule="!(has(self.selector) && has(self.kind) && self.kind in ['Service', 'Ingress', 'Gateway', 'HTTPRoute', 'NetworkPolicy', 'ResourceQuota', 'LimitRange'])",message="selector matches labels of Pods and namespaces: select this kind by name"
 type ExceptionSubject struct {
 	// Kind of the subject, such as Deployment or Namespace, or of an object that a namespace's finding is about, such as Service.
+	// Kinds that the audit does not read itself have their group behind a dot: Rollout.argoproj.io.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*(\.[a-z0-9.-]+)?$`
+	// +kubebuilder:validation:MaxLength=317
 	Kind string `json:"kind,omitempty"`
 
 	// Name of the subject or object. "*" stands for any number of characters.

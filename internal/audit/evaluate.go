@@ -26,6 +26,8 @@ type Result struct {
 	Skips []Skip
 	// Network of a namespace; nil where it is not known.
 	Network *Network
+	// Excluded says that the subject is a namespace that is left out: it was not judged.
+	Excluded bool
 	// Passed is the number of checks that looked at everything and found nothing.
 	Passed int
 }
@@ -55,11 +57,14 @@ func (s *Set) Judged(ns *Namespace) []*Workload {
 func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	subject := ns.Subject()
 	if s.settings.Excluded {
-		r := s.runIn(ns, s.namespace, func(_ *Check, r *Reporter) {
+		var r Reporter // and not runIn: it is left out whatever can be read
+		r.run(s.namespace, func(_ *Check, r *Reporter) {
 			r.Skip(v1alpha1.SkipNamespaceExcluded, "the AuditConfiguration leaves this namespace out: nothing in it is judged")
 		})
 		v := verdict{skips: r.skips}
-		return v.result(subject, subject.ReportName(), len(s.namespace))
+		result := v.result(subject, subject.ReportName(), len(s.namespace))
+		result.Excluded = true
+		return result
 	}
 	r := s.runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
 	v := verdict{findings: r.findings, skips: r.skips}
@@ -204,7 +209,7 @@ type verdict struct {
 // exempt takes out the findings that exceptions exempt.
 func (v *verdict) exempt(s *Set, ns *Namespace, c *candidate) {
 	if len(v.findings) > 0 {
-		v.findings, v.exempted, v.uses = exempt(v.findings, s.exceptionsFor(ns, c), &s.settings.Exceptions, c)
+		v.findings, v.exempted, v.uses = exempt(v.findings, s.exceptionsFor(ns, c), &s.settings.Exceptions)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,9 +39,10 @@ type ExceptionRecord struct {
 
 // exceptionSubject selects subjects and objects; what is unset selects all.
 type exceptionSubject struct {
-	kind, name string
+	kind       string
+	name       pattern
 	labels     labels.Selector
-	containers []string
+	containers []pattern
 }
 
 // ExceptionFrom returns the record of a SecurityException.
@@ -58,7 +60,10 @@ func newException(
 ) *ExceptionRecord {
 	e := &ExceptionRecord{
 		Object: ObjectFrom(meta), Generation: meta.Generation, Created: MomentOf(meta.CreationTimestamp.Time),
-		Checks: spec.Checks, Reason: spec.Reason, Status: *status,
+		Checks: spec.Checks, Reason: strings.Join(strings.Fields(spec.Reason), " "), Status: *status,
+	}
+	if e.Reason == "" {
+		e.Problems = append(e.Problems, "spec.reason: it must not be empty")
 	}
 	if spec.ExpirationTime != nil {
 		e.Expires = new(MomentOf(spec.ExpirationTime.Time))
@@ -68,9 +73,16 @@ func newException(
 		e.Problems = append(e.Problems, fmt.Sprintf("spec.namespaces.selector: %v", err))
 	}
 	for i, s := range spec.Subjects {
-		subject := exceptionSubject{kind: s.Kind, name: s.Name, containers: s.Containers}
+		subject := exceptionSubject{kind: s.Kind, containers: patternsOf(s.Containers)}
+		if s.Name != "" {
+			subject.name = strings.Split(s.Name, "*")
+		}
+		if s.Kind == "" && s.Name == "" && s.Selector == nil && s.Containers == nil {
+			e.Problems = append(e.Problems, fmt.Sprintf("spec.subjects[%d]: it must not be empty; for everything, set name to \"*\"", i))
+			continue
+		}
 		if s.Selector != nil {
-			if subject.labels, err = metav1.LabelSelectorAsSelector(s.Selector); err != nil {
+			if subject.labels, err = NewSelector(s.Selector); err != nil {
 				e.Problems = append(e.Problems, fmt.Sprintf("spec.subjects[%d].selector: %v", i, err))
 				continue
 			}
@@ -93,18 +105,22 @@ func (e *ExceptionRecord) Expired(now time.Time) bool {
 	return e.Expires != nil && !e.Expires.Time().After(now)
 }
 
-// Void says whether nothing at all can match, because what selects is not valid.
-func (e *ExceptionRecord) Void() bool { return len(e.subjects) == 0 || e.namespaces.labels == nil }
+// Void says whether nothing at all can match, because what selects is not valid, or there is no reason.
+func (e *ExceptionRecord) Void() bool {
+	return len(e.subjects) == 0 || e.namespaces.labels == nil || e.Reason == ""
+}
 
 // Refusal says why the limits do not let an exception hold in the namespace that they are of, or "".
 func (l *ExceptionLimits) Refusal(e *ExceptionRecord) string {
 	switch {
-	case e.Expires == nil && !l.Unlimited:
-		return "it must have an expirationTime: the AuditConfiguration does not set exceptions.allowUnlimited"
+	case e.Cluster() && e.Expires == nil && !l.ClusterUnlimited:
+		return "it must have an expirationTime: the AuditConfiguration does not set exceptions.cluster.allowUnlimited"
 	case e.Cluster():
 	case !l.Namespaced:
 		return "the AuditConfiguration does not allow SecurityExceptions in this namespace"
-	case l.MaxAge > 0 && (e.Expires == nil || e.Expires.Time().Sub(e.Created.Time()) > l.MaxAge):
+	case l.MaxAge > 0 && e.Expires == nil:
+		return "it must have an expirationTime: the AuditConfiguration does not set exceptions.namespaced.allowUnlimited"
+	case l.MaxAge > 0 && e.Expires.Time().Sub(e.Created.Time()) > l.MaxAge:
 		return fmt.Sprintf("it must end within %d days of its creation: the AuditConfiguration allows no longer", int(l.MaxAge.Hours()/24))
 	}
 	return ""
@@ -122,6 +138,7 @@ func (e *ExceptionRecord) of(check string) bool {
 
 // candidate is a subject whose findings may be exempted: a workload, or a namespace with the objects in it.
 type candidate struct {
+	// kind has its group behind a dot where it is none that the audit reads itself: anybody may have kinds of any name.
 	kind, name string
 	// labels of a workload's Pods, all of which must match; of a namespace: its own.
 	labels []labels.Labels
@@ -129,23 +146,45 @@ type candidate struct {
 	objects bool
 }
 
-// concerns says whether the exception may exempt any finding of a candidate.
-func (e *ExceptionRecord) concerns(c *candidate) bool {
-	return slices.ContainsFunc(e.subjects, func(s exceptionSubject) bool { return s.selects(c) || c.objects && s.labels == nil })
+// applicable is an exception with those of its subjects, by number, that select a candidate.
+type applicable struct {
+	*ExceptionRecord
+	selecting []int
 }
 
-// exempts says whether the exception is about a finding of a candidate.
-func (e *ExceptionRecord) exempts(c *candidate, f *Finding) bool {
-	return e.of(f.Check) && slices.ContainsFunc(e.subjects, func(s exceptionSubject) bool {
-		if len(s.containers) > 0 && (f.Container == "" || !matchesAny(s.containers, f.Container)) {
-			return false
+// on returns the exception as it applies to a candidate, and whether it may exempt any finding of it.
+func (e *ExceptionRecord) on(c *candidate) (applicable, bool) {
+	a := applicable{ExceptionRecord: e}
+	objects := false
+	for i := range e.subjects {
+		s := &e.subjects[i]
+		if s.selects(c) {
+			a.selecting = append(a.selecting, i)
 		}
-		return s.selects(c) || f.Object != nil && s.labels == nil && s.names(f.Object.Kind, f.Object.Name)
-	})
+		objects = objects || c.objects && s.labels == nil
+	}
+	return a, objects || len(a.selecting) > 0
+}
+
+// exempts says whether the exception is about a finding of the candidate.
+func (a *applicable) exempts(f *Finding) bool {
+	if !a.of(f.Check) {
+		return false
+	}
+	for i := range a.subjects {
+		s := &a.subjects[i]
+		if s.containers != nil && (f.Container == "" || !matchesAny(s.containers, f.Container)) {
+			continue
+		}
+		if slices.Contains(a.selecting, i) || f.Object != nil && s.labels == nil && s.names(f.Object.Kind, f.Object.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *exceptionSubject) names(kind, name string) bool {
-	return (s.kind == "" || s.kind == kind) && (s.name == "" || matchesAny([]string{s.name}, name))
+	return (s.kind == "" || s.kind == kind) && (s.name == nil || s.name.matches(name))
 }
 
 func (s *exceptionSubject) selects(c *candidate) bool {
@@ -173,25 +212,25 @@ type Use struct {
 
 // exempt sorts out the findings of a candidate that exceptions exempt. An exception that is about a finding counts it, even
 // where another one exempts it already.
-func exempt(findings []Finding, exceptions []*ExceptionRecord, limits *ExceptionLimits, c *candidate) (left []Finding, exempted []Exempted, uses []Use) {
+func exempt(findings []Finding, exceptions []applicable, limits *ExceptionLimits) (left []Finding, exempted []Exempted, uses []Use) {
 	if len(exceptions) == 0 {
 		return findings, nil, nil
 	}
 	uses = make([]Use, len(exceptions))
-	for i, e := range exceptions {
-		uses[i].By = e
+	for i := range exceptions {
+		uses[i].By = exceptions[i].ExceptionRecord
 	}
 	for i := range findings {
 		f := &findings[i]
 		var by *ExceptionRecord
-		for j, e := range exceptions {
-			switch {
-			case !e.exempts(c, f):
-			case !limits.permits(e, f.Severity):
+		for j := range exceptions {
+			switch e := &exceptions[j]; {
+			case !e.exempts(f):
+			case !limits.permits(e.ExceptionRecord, f.Severity):
 				uses[j].Denied++
 			default:
 				uses[j].Matches++
-				by = cmp.Or(by, e)
+				by = cmp.Or(by, e.ExceptionRecord)
 			}
 		}
 		if by == nil {
@@ -205,31 +244,36 @@ func exempt(findings []Finding, exceptions []*ExceptionRecord, limits *Exception
 }
 
 // exceptionsFor returns the exceptions that may exempt findings of a candidate, in the order in which they do.
-func (s *Set) exceptionsFor(ns *Namespace, c *candidate) []*ExceptionRecord {
-	var found []*ExceptionRecord
+func (s *Set) exceptionsFor(ns *Namespace, c *candidate) []applicable {
+	var found []applicable
 	for _, e := range ns.inForce {
-		if e.concerns(c) && s.settings.Exceptions.Refusal(e) == "" {
-			found = append(found, e)
+		if a, concerns := e.on(c); concerns && s.settings.Exceptions.Refusal(e) == "" {
+			found = append(found, a)
 		}
 	}
 	return found
 }
 
-// MaxExceptions is how many SecurityExceptions hold in a namespace, so that nobody can make its evaluation as slow as they like.
-const MaxExceptions = 256
+// MaxExceptionSubjects is how many subjects the SecurityExceptions that hold in a namespace have together, so that nobody can
+// make its evaluation as slow as they like: each is compared with each workload.
+const MaxExceptionSubjects = 1024
 
-// TooMany returns those of a namespace's SecurityExceptions that do not hold because there are too many: the latest.
-func TooMany(exceptions []*ExceptionRecord) map[*ExceptionRecord]bool {
-	own := slices.DeleteFunc(slices.Clone(exceptions), (*ExceptionRecord).Cluster)
-	if len(own) <= MaxExceptions {
-		return nil
-	}
+// TooMany returns those of a namespace's SecurityExceptions that do not hold because there are too many: the latest of those
+// that have not ended.
+func TooMany(exceptions []*ExceptionRecord, now time.Time) map[*ExceptionRecord]bool {
+	own := slices.DeleteFunc(slices.Clone(exceptions), func(e *ExceptionRecord) bool { return e.Cluster() || e.Expired(now) })
 	slices.SortFunc(own, func(a, b *ExceptionRecord) int {
 		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.Name, b.Name))
 	})
-	excess := make(map[*ExceptionRecord]bool)
-	for _, e := range own[MaxExceptions:] {
-		excess[e] = true
+	var excess map[*ExceptionRecord]bool
+	subjects := 0
+	for _, e := range own {
+		if subjects += len(e.subjects); subjects > MaxExceptionSubjects {
+			if excess == nil {
+				excess = make(map[*ExceptionRecord]bool)
+			}
+			excess[e] = true
+		}
 	}
 	return excess
 }
@@ -240,9 +284,9 @@ func (n *Namespace) hold(now time.Time) {
 	if n.Namespace != nil {
 		labels = n.Namespace.Labels
 	}
-	excess := TooMany(n.Exceptions)
+	excess := TooMany(n.Exceptions, now)
 	for _, e := range n.Exceptions {
-		if excess[e] || e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
+		if excess[e] || e.Void() || e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
 			continue
 		}
 		n.inForce = append(n.inForce, e)
@@ -255,8 +299,8 @@ func (n *Namespace) hold(now time.Time) {
 	})
 }
 
-// hashOf stands for exceptions.
-func hashOf(exceptions []*ExceptionRecord) uint64 {
+// hashOf stands for exceptions, and for which of their subjects select.
+func hashOf(exceptions []applicable) uint64 {
 	if len(exceptions) == 0 {
 		return 0
 	}
@@ -265,6 +309,9 @@ func hashOf(exceptions []*ExceptionRecord) uint64 {
 	for _, e := range exceptions {
 		maphash.WriteComparable(&hash, e.UID)
 		maphash.WriteComparable(&hash, e.Generation)
+		for _, i := range e.selecting {
+			maphash.WriteComparable(&hash, i)
+		}
 	}
 	return hash.Sum64()
 }

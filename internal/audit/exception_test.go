@@ -116,12 +116,31 @@ func TestExceptions(t *testing.T) {
 		},
 		"what never ends, where that is allowed": {
 			exceptions: []*ExceptionRecord{of(exempts(subject("Deployment", "web"), "low"), func(e *ExceptionRecord) { e.Expires = nil })},
-			settings:   func(s *Settings) { s.Exceptions.Unlimited, s.Exceptions.MaxAge = true, 0 },
+			settings:   func(s *Settings) { s.Exceptions.MaxAge = 0 },
 			want:       []string{"web low e", "web: e 1+0"},
 		},
-		"what never ends, where only a duration is allowed": {
+		"what never ends, where only the cluster's need not": {
 			exceptions: []*ExceptionRecord{of(exempts(all, "low"), func(e *ExceptionRecord) { e.Expires = nil })},
-			settings:   func(s *Settings) { s.Exceptions.Unlimited = true },
+			settings:   func(s *Settings) { s.Exceptions.ClusterUnlimited = true },
+		},
+		"one of the cluster that never ends": {
+			exceptions: []*ExceptionRecord{of(exemptsInCluster(nil, "service"), func(e *ExceptionRecord) { e.Expires = nil })},
+		},
+		"one of the cluster that never ends, where that is allowed": {
+			exceptions: []*ExceptionRecord{of(exemptsInCluster(nil, "service"), func(e *ExceptionRecord) { e.Expires = nil })},
+			settings:   func(s *Settings) { s.Exceptions.ClusterUnlimited = true },
+			want:       []string{"shop service c", "shop: c 1+0"},
+		},
+		"a kind that the audit does not read, with its group": {
+			exceptions: []*ExceptionRecord{exempts(subject("Rollout.argoproj.io", ""), "low")}, want: []string{"db low e", "db: e 1+0"},
+		},
+		"a kind that the audit does not read, without": {exceptions: []*ExceptionRecord{exempts(subject("Rollout", ""), "*")}},
+		"a subject of nothing":                         {exceptions: []*ExceptionRecord{exempts(v1alpha1.ExceptionSubject{}, "*")}},
+		"labels of nothing": {
+			exceptions: []*ExceptionRecord{exempts(v1alpha1.ExceptionSubject{Selector: &metav1.LabelSelector{}}, "*")},
+		},
+		"without a reason": {
+			exceptions: []*ExceptionRecord{of(exempts(all, "*"), func(e *ExceptionRecord) { e.Reason = "" })},
 		},
 		"what holds too long": {
 			exceptions: []*ExceptionRecord{of(exempts(all, "*"), func(e *ExceptionRecord) { e.Created = MomentOf(now.Add(-90 * 24 * time.Hour)) })},
@@ -238,15 +257,82 @@ func TestExceptionsEndByThemselves(t *testing.T) {
 	}
 }
 
+// TestExceptionsFollowLabels: which of its subjects select is part of what a verdict depends on.
+func TestExceptionsFollowLabels(t *testing.T) {
+	set := exemptionSet(t, func(*Settings) {})
+	labelled := func(key string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: map[string]string{key: "x"}}
+	}
+	e := exempts(v1alpha1.ExceptionSubject{Selector: labelled("a"), Containers: []string{"other"}}, "low")
+	both := ExceptionFrom(&v1alpha1.SecurityException{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "e", UID: "e-uid", CreationTimestamp: metav1.NewTime(now)},
+		Spec: v1alpha1.SecurityExceptionSpec{
+			Checks: e.Checks, Reason: "r", ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
+			Subjects: []v1alpha1.ExceptionSubject{
+				{Selector: labelled("a"), Containers: []string{"other"}}, {Selector: labelled("b"), Containers: []string{"app-1"}},
+			},
+		},
+	})
+	inputs := func(labels ...string) (Inputs, int) {
+		all := make(map[string]string)
+		for _, key := range labels {
+			all[key] = "x"
+		}
+		p := pod("p", nil)
+		p.Shape, p.Labels = ShapeOf("same"), LabelsOf(EncodeLabels(all))
+		ns := Fold(Inventory{Surroundings: Surroundings{Name: "shop"}, Pods: []*PodRecord{p}, Exceptions: []*ExceptionRecord{both}}, now)
+		return set.InputsOf(ns, ns.Workloads[0]), len(set.EvaluateWorkload(ns, ns.Workloads[0]).Exempted)
+	}
+	with, exempted := inputs("a", "b")
+	without, left := inputs("a")
+	if exempted != 1 || left != 0 || with.Equal(&without) {
+		t.Errorf("%d exempted, then %d; the same inputs: %t", exempted, left, with.Equal(&without))
+	}
+}
+
+func TestPattern(t *testing.T) {
+	long := strings.Repeat("a", 300)
+	for _, tc := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"web", "web", true},
+		{"web", "web-1", false},
+		{"*", "", true},
+		{"*", long, true},
+		{"a*", long, false}, // no object is called that
+		{"web-*", "web-1", true},
+		{"web-*", "web-", true},
+		{"web-*", "web", false},
+		{"*-web", "shop-web", true},
+		{"*-web", "shop-web-1", false},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"a*b*c", "a-b-c", true},
+		{"a*b*c", "a-c-b", false},
+		{"a*b*b*c", "abc", false},
+		{"**", "x", true},
+		{"w[e]b", "web", false},
+		{"w?b", "web", false},
+	} {
+		if got := patternsOf([]string{tc.pattern})[0].matches(tc.name); got != tc.want {
+			t.Errorf("%q matches %.20q: %t, want %t", tc.pattern, tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestExcludedNamespaces(t *testing.T) {
 	set := exemptionSet(t, func(s *Settings) { s.Excluded = true })
-	ns := Fold(Inventory{Surroundings: Surroundings{Name: "shop"}, Controllers: []*ControllerRecord{controller("Deployment", "web", nil)}}, now)
+	unread := map[Resource]*Unavailable{NetworkPolicies: {Resource: NetworkPolicies, Reason: v1alpha1.SkipSourceForbidden}}
+	ns := Fold(Inventory{
+		Surroundings: Surroundings{Name: "shop"}, Controllers: []*ControllerRecord{controller("Deployment", "web", nil)}, Unavailable: unread,
+	}, now)
 	results := set.Evaluate(ns)
 	if len(results) != 1 || results[0].Kind != KindNamespace {
 		t.Fatalf("results %+v", results)
 	}
 	r := results[0]
-	if len(r.Findings) != 0 || r.Passed != 0 || r.Network != nil || len(r.Skips) != 1 || r.Skips[0].Reason != v1alpha1.SkipNamespaceExcluded {
+	if !r.Excluded || len(r.Findings) != 0 || r.Passed != 0 || r.Network != nil || len(r.Skips) != 1 || r.Skips[0].Reason != v1alpha1.SkipNamespaceExcluded {
 		t.Errorf("result %+v", r)
 	}
 }

@@ -120,6 +120,9 @@ func (w *Workload) podLabels() iter.Seq[*Labels] {
 // candidate returns the workload as exceptions see it. Where it has a template, that one's labels count.
 func (w *Workload) candidate() *candidate {
 	c := &candidate{kind: w.Kind, name: w.Name}
+	if w.KindLabel() == KindOther {
+		c.kind += "." + w.groupKind().Group
+	}
 	for l := range w.podLabels() {
 		c.labels = append(c.labels, l)
 		if w.Template != nil {
@@ -150,7 +153,7 @@ func (w *Workload) ReportName() string { return w.reportName }
 
 // StandingSeverity returns the severity at which a finding of the running check stands already, or "".
 func (n *Namespace) StandingSeverity(r *Reporter, f Finding) v1alpha1.Severity {
-	if n.Standing == nil {
+	if n.Standing == nil || r.check.Regraded { // of which the severity says nothing
 		return ""
 	}
 	f.Check = r.check.ID

@@ -4,7 +4,9 @@
 package audit
 
 import (
-	"path"
+	"errors"
+	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -14,8 +16,8 @@ import (
 
 // NamespaceSelector selects namespaces. The zero value selects none.
 type NamespaceSelector struct {
-	// names are patterns; nil for any name.
-	names []string
+	// names is nil for any name.
+	names []pattern
 	// labels is nil in what selects none.
 	labels labels.Selector
 }
@@ -26,14 +28,25 @@ func NewNamespaceSelector(s *v1alpha1.NamespaceSelector) (NamespaceSelector, err
 	if s == nil {
 		return NamespaceSelector{labels: labels.Everything()}, nil
 	}
+	if s.Names == nil && s.Selector == nil {
+		return NamespaceSelector{}, errors.New("it must have names or a selector; for all namespaces, set names to [\"*\"]")
+	}
 	compiled := labels.Everything()
 	if s.Selector != nil {
 		var err error
-		if compiled, err = metav1.LabelSelectorAsSelector(s.Selector); err != nil {
+		if compiled, err = NewSelector(s.Selector); err != nil {
 			return NamespaceSelector{}, err
 		}
 	}
-	return NamespaceSelector{s.Names, compiled}, nil
+	return NamespaceSelector{patternsOf(s.Names), compiled}, nil
+}
+
+// NewSelector compiles a selector of labels. An empty one, which would select everything, is an error: it is seldom meant.
+func NewSelector(s *metav1.LabelSelector) (labels.Selector, error) {
+	if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		return nil, errors.New("a selector must not be empty")
+	}
+	return metav1.LabelSelectorAsSelector(s)
 }
 
 // Matches says whether a namespace with that name and those labels is selected.
@@ -41,12 +54,45 @@ func (s *NamespaceSelector) Matches(name string, of map[string]string) bool {
 	return s.labels != nil && (s.names == nil || matchesAny(s.names, name)) && s.labels.Matches(labels.Set(of))
 }
 
-// matchesAny says whether a name matches any of some patterns, in which "*" stands for any number of characters.
-func matchesAny(patterns []string, name string) bool {
-	for _, pattern := range patterns {
-		if ok, err := path.Match(pattern, name); ok && err == nil {
-			return true
-		}
+// pattern is a name in which "*" stands for any number of characters: what is between the asterisks.
+type pattern []string
+
+func patternsOf(texts []string) []pattern {
+	if texts == nil {
+		return nil
 	}
-	return false
+	patterns := make([]pattern, 0, len(texts))
+	for _, text := range texts {
+		patterns = append(patterns, strings.Split(text, "*"))
+	}
+	return patterns
+}
+
+// matches compares in a time that grows with the length of the name and no faster. Names that no object can have match
+// nothing but "*".
+func (p pattern) matches(name string) bool {
+	if len(p) == 1 {
+		return p[0] == name
+	}
+	first, last := p[0], p[len(p)-1]
+	if len(name) > v1alpha1.MaxName {
+		return len(p) == 2 && first == "" && last == ""
+	}
+	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
+		return false
+	}
+	rest := name[len(first) : len(name)-len(last)]
+	for _, part := range p[1 : len(p)-1] {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return true
+}
+
+// matchesAny says whether a name matches any of some patterns.
+func matchesAny(patterns []pattern, name string) bool {
+	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.matches(name) })
 }

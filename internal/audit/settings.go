@@ -68,8 +68,8 @@ type ExceptionLimits struct {
 	MaxAge time.Duration
 	// Severities of findings that a SecurityException may exempt.
 	Severities map[v1alpha1.Severity]bool
-	// Unlimited says whether exceptions of either kind may hold for ever.
-	Unlimited bool
+	// ClusterUnlimited says whether ClusterSecurityExceptions may hold for ever.
+	ClusterUnlimited bool
 }
 
 // DefaultSettings returns what holds where nobody has set anything.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -122,7 +121,11 @@ func (c *Configuration) Generation() int64 {
 }
 
 func (c *Configuration) problem(path, format string, args ...any) {
-	c.Problems = append(c.Problems, Problem{path, fmt.Sprintf(format, args...)})
+	message := fmt.Sprintf(format, args...)
+	if len(message) > v1alpha1.MaxMessage {
+		message = strings.ToValidUTF8(message[:v1alpha1.MaxMessage], "") + "…"
+	}
+	c.Problems = append(c.Problems, Problem{path, message})
 }
 
 // compileCustom adds the checks of the users' own, ahead of the rules, which may name them.
@@ -220,7 +223,7 @@ func (c *Configuration) compileImages() {
 func (c *Configuration) compileSensitive() {
 	sensitive := &c.spec.SensitiveWorkloads
 	if sensitive.Selector != nil {
-		compiled, err := metav1.LabelSelectorAsSelector(sensitive.Selector)
+		compiled, err := audit.NewSelector(sensitive.Selector)
 		if err != nil {
 			c.problem("spec.sensitiveWorkloads.selector", "%v; it selects no workload", err)
 		} else {
@@ -253,17 +256,20 @@ func (c *Configuration) compileQuotas() {
 	}
 }
 
+// maxDays is the most that can be set for exceptions.
+const maxDays = 3650
+
 // compileExceptions leaves no exception more room than was meant: where a bound is not valid, none of its kind holds.
 func (c *Configuration) compileExceptions() {
 	limits, namespaced := &c.settings.Exceptions, &c.spec.Exceptions.Namespaced
-	limits.Unlimited = c.spec.Exceptions.AllowUnlimited
-	if limits.Unlimited {
+	limits.ClusterUnlimited = c.spec.Exceptions.Cluster.AllowUnlimited
+	if namespaced.AllowUnlimited {
 		limits.MaxAge = 0
 	}
 	limits.Namespaced = namespaced.Allowed == nil || *namespaced.Allowed
 	if days := namespaced.MaxDays; days != nil {
-		if *days < 1 {
-			c.problem("spec.exceptions.namespaced.maxDays", "%d must be at least 1; no SecurityException holds", *days)
+		if *days < 1 || *days > maxDays {
+			c.problem("spec.exceptions.namespaced.maxDays", "%d must be from 1 to %d; no SecurityException holds", *days, maxDays)
 			limits.Namespaced = false
 		}
 		limits.MaxAge = time.Duration(*days) * 24 * time.Hour

@@ -115,7 +115,7 @@ exceptions: {namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [sh
 		!shop.DedicatedNodeKeys["pool"] || len(shop.QuotaResources) != 1 || shop.QuotaNearlyExhausted != 75 {
 		t.Errorf("settings %+v", shop)
 	}
-	if e := shop.Exceptions; e.MaxAge != 7*24*time.Hour || e.Unlimited || !e.Severities["Low"] || e.Severities["Medium"] {
+	if e := shop.Exceptions; e.MaxAge != 7*24*time.Hour || e.ClusterUnlimited || !e.Severities["Low"] || e.Severities["Medium"] {
 		t.Errorf("limits of exceptions %+v", e)
 	}
 }
@@ -171,10 +171,10 @@ func TestDefaults(t *testing.T) {
 
 func TestUnlimitedExceptions(t *testing.T) {
 	for text, want := range map[string]audit.ExceptionLimits{
-		"{allowUnlimited: true}":                             {Namespaced: true, Unlimited: true},
-		"{allowUnlimited: true, namespaced: {maxDays: 1}}":   {Namespaced: true, Unlimited: true, MaxAge: 24 * time.Hour},
-		"{allowUnlimited: false, namespaced: {maxDays: 30}}": {Namespaced: true, MaxAge: 30 * 24 * time.Hour},
-		"{namespaced: {allowed: false}}":                     {MaxAge: 90 * 24 * time.Hour},
+		"{cluster: {allowUnlimited: true}}":    {Namespaced: true, ClusterUnlimited: true, MaxAge: 90 * 24 * time.Hour},
+		"{namespaced: {allowUnlimited: true}}": {Namespaced: true},
+		"{namespaced: {maxDays: 30}}":          {Namespaced: true, MaxAge: 30 * 24 * time.Hour},
+		"{namespaced: {allowed: false}}":       {MaxAge: 90 * 24 * time.Hour},
 	} {
 		got := New(builtin(t), spec(t, "exceptions: "+text), nil).SetFor("shop", nil).Settings().Exceptions
 		got.Severities = nil
@@ -248,7 +248,7 @@ func TestProblems(t *testing.T) {
 			func(s *audit.Set) bool { return s.Check("a") == nil && how(s, "b") == "Low" },
 		},
 		"days": {
-			"exceptions: {namespaced: {maxDays: 0}}", "spec.exceptions.namespaced.maxDays: 0 must be at least 1; no SecurityException holds",
+			"exceptions: {namespaced: {maxDays: 0}}", "spec.exceptions.namespaced.maxDays: 0 must be from 1 to 3650; no SecurityException holds",
 			func(s *audit.Set) bool { return !s.Settings().Exceptions.Namespaced },
 		},
 		"severities": {

@@ -26,12 +26,12 @@ func NewLive(builtin []audit.Check, stored func() (*audit.ConfigurationRecord, b
 
 // Current returns the configuration in force. It does not change: who judges by it is consistent.
 func (l *Live) Current() *Configuration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	record, ok := l.stored()
 	if !ok {
 		record = nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	of := l.current.Of
 	if same := record == of || record != nil && of != nil && record.Equal(of); !same {
 		var spec *v1alpha1.AuditConfigurationSpec

@@ -23,6 +23,9 @@ type ExceptionState struct {
 	Matches int32
 }
 
+// maxMessage is the longest message that fits into a condition, in bytes, with room for what tells that it was cut.
+const maxMessage = 32000
+
 // denied is what is said of an exception that some of the findings that it is about are too severe for.
 const denied = "findings that it is about are of severities that the AuditConfiguration does not let SecurityExceptions exempt"
 
@@ -31,14 +34,14 @@ const denied = "findings that it is about are of severities that the AuditConfig
 func StatesOf(
 	exceptions []*audit.ExceptionRecord, limits *audit.ExceptionLimits, uses map[string]Use, check func(string) *audit.Check, now time.Time,
 ) []ExceptionState {
-	excess := audit.TooMany(exceptions)
+	excess := audit.TooMany(exceptions, now)
 	states := make([]ExceptionState, 0, len(exceptions))
 	for _, e := range exceptions {
 		s := stateOf(e, limits, uses[e.Name], check, now)
 		if excess[e] {
 			s = ExceptionState{
 				Reason:  v1alpha1.ReasonNotPermitted,
-				Message: fmt.Sprintf("there are more than %d SecurityExceptions in the namespace, and the latest do not hold", audit.MaxExceptions),
+				Message: fmt.Sprintf("SecurityExceptions of this namespace have more than %d subjects, and the latest do not hold", audit.MaxExceptionSubjects),
 			}
 		}
 		states = append(states, s)
@@ -76,5 +79,8 @@ func stateOf(e *audit.ExceptionRecord, limits *audit.ExceptionLimits, use Use, c
 		s.Holds, s.Reason = true, v1alpha1.ReasonUnused
 	}
 	s.Message = strings.Join(notes, "; ")
+	if len(s.Message) > maxMessage {
+		s.Message = strings.ToValidUTF8(s.Message[:maxMessage], "") + "…"
+	}
 	return s
 }

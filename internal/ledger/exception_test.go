@@ -27,7 +27,7 @@ func TestStateOf(t *testing.T) {
 		e := &v1alpha1.SecurityException{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "e", CreationTimestamp: metav1.NewTime(now)},
 			Spec: v1alpha1.SecurityExceptionSpec{
-				Checks: []string{"known"}, Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}}, ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
+				Checks: []string{"known"}, Reason: "r", Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}}, ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
 			},
 		}
 		change(e)
@@ -54,7 +54,7 @@ func TestStateOf(t *testing.T) {
 		"expired": {plain, Use{Matches: 2}, time.Hour, ExceptionState{Reason: "Expired", Message: "it ended at 2026-11-21T13:00:00Z"}},
 		"not permitted": {
 			exception(func(e *v1alpha1.SecurityException) { e.Spec.ExpirationTime = nil }), Use{}, 0, ExceptionState{
-				Reason: "NotPermitted", Message: "it must have an expirationTime: the AuditConfiguration does not set exceptions.allowUnlimited",
+				Reason: "NotPermitted", Message: "it must have an expirationTime: the AuditConfiguration does not set exceptions.namespaced.allowUnlimited",
 			},
 		},
 		"of an unknown check": {
@@ -81,23 +81,38 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// TestTooManyExceptions: the first hold, and those that do not say so.
+// TestTooManyExceptions: the first hold, those that do not say so, and those that have ended count for nothing.
 func TestTooManyExceptions(t *testing.T) {
 	var exceptions []*audit.ExceptionRecord
-	for i := range audit.MaxExceptions + 2 {
+	add := func(i int, ends time.Time) {
 		exceptions = append(exceptions, audit.ExceptionFrom(&v1alpha1.SecurityException{
 			// The later ones have names that come first.
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("e-", 1000-i), CreationTimestamp: metav1.NewTime(now.Add(time.Duration(i) * time.Second))},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("e-", 9999-i), CreationTimestamp: metav1.NewTime(now.Add(time.Duration(i) * time.Second))},
 			Spec: v1alpha1.SecurityExceptionSpec{
-				Checks: []string{"*"}, Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}}, ExpirationTime: &metav1.Time{Time: now.Add(time.Hour)},
+				Checks: []string{"*"}, Reason: "r", ExpirationTime: &metav1.Time{Time: ends},
+				Subjects: []v1alpha1.ExceptionSubject{{Name: "*"}, {Name: "*"}},
 			},
 		}))
+	}
+	const holding = audit.MaxExceptionSubjects / 2
+	for i := range holding {
+		add(i, now) // ended
+	}
+	for i := range holding + 2 {
+		add(holding+i, now.Add(time.Hour))
 	}
 	limits := audit.DefaultSettings().Exceptions
 	states := StatesOf(exceptions, &limits, nil, func(string) *audit.Check { return nil }, now)
 	for i, s := range states {
-		if want := i < audit.MaxExceptions; s.Holds != want || want != (s.Reason == v1alpha1.ReasonUnused) {
-			t.Errorf("exception %d: %+v", i, s)
+		want := v1alpha1.ReasonUnused
+		switch {
+		case i < holding:
+			want = v1alpha1.ReasonExpired
+		case i >= 2*holding:
+			want = v1alpha1.ReasonNotPermitted
+		}
+		if s.Reason != want || s.Holds != (want == v1alpha1.ReasonUnused) {
+			t.Errorf("exception %d: %+v, want %s", i, s, want)
 		}
 	}
 }

@@ -37,6 +37,8 @@ type Entry struct {
 	Remembered report.Remembered
 	// Unlisted is set if it is known from a stored report that does not list all that it counts.
 	Unlisted bool
+	// Excluded says that it is of a namespace that the configuration leaves out: it was not judged, and counts for nothing.
+	Excluded bool
 }
 
 // Network is what is counted of a namespace's workloads.
@@ -70,6 +72,7 @@ func EntryOf(result *audit.Result) *Entry {
 		Findings: report.TallyOf(result.Findings),
 		Skips:    result.Skips,
 		Passed:   result.Passed,
+		Excluded: result.Excluded,
 	}
 	if len(result.Uses) > 0 {
 		e.Exempted = &Exempted{}
@@ -95,18 +98,13 @@ func (e *Entry) ExemptedFindings() report.Tally {
 	return e.Exempted.Findings
 }
 
-// excluded says whether it is of a namespace that the configuration leaves out: it was not judged, and counts for nothing.
-func (e *Entry) excluded() bool {
-	return len(e.Skips) > 0 && e.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded
-}
-
 // Entries are the entries of one namespace by the name of their report. They are not changed once they are put.
 type Entries map[string]*Entry
 
 // Excluded says whether the configuration leaves the namespace out.
 func (e Entries) Excluded() bool {
 	for _, only := range e {
-		return len(e) == 1 && only.excluded()
+		return len(e) == 1 && only.Excluded
 	}
 	return false
 }
@@ -161,7 +159,7 @@ func (s *subjects) add(other subjects, sign int) {
 func sumOf(entries iter.Seq[*Entry]) sum {
 	s := sum{skips: make(map[skip]int)}
 	for e := range entries {
-		if e.excluded() {
+		if e.Excluded {
 			s.excluded++
 			continue
 		}

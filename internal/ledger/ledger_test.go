@@ -178,7 +178,7 @@ func TestEvidence(t *testing.T) {
 	set := setOf(t, "on-pods", "on-namespaces")
 	podsOff, namespacesOff, fewer := without(t, set, "on-pods"), without(t, set, "on-namespaces"), setOf(t, "on-pods", "on-namespaces-too")
 	one := func(check string) counts { return counts{{Check: check, Severity: low}: 1} }
-	excluded := &Entry{Kind: "Namespace", Skips: []audit.Skip{{Check: "on-namespaces", Reason: v1alpha1.SkipNamespaceExcluded}}}
+	excluded := &Entry{Kind: "Namespace", Excluded: true, Skips: []audit.Skip{{Check: "on-namespaces", Reason: v1alpha1.SkipNamespaceExcluded}}}
 	pod, namespace := &Entry{Kind: "Pod"}, &Entry{Kind: "Namespace"}
 	for name, tc := range map[string]struct {
 		put  func(*Ledger)

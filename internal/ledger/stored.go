@@ -102,6 +102,7 @@ func countedReport(r *v1alpha1.SecurityReport) *StoredReport {
 	if r.Summary.Exempted > 0 {
 		e.Exempted = exemptedOf(r)
 	}
+	e.Excluded = len(r.Skips) > 0 && r.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded
 	for _, skip := range r.Skips {
 		e.Skips = append(e.Skips, audit.Skip{Check: unique.Make(skip.Check).Value(), Reason: skip.Reason})
 	}

@@ -89,7 +89,7 @@ func twoNamespaces() *ledger.Ledger {
 		"namespace-empty": {Kind: "Namespace", Name: "empty", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipSourceForbidden}}},
 	})
 	l.Put("left-out", nil, ledger.Entries{
-		"namespace-left-out": {Kind: "Namespace", Name: "left-out", Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipNamespaceExcluded}}},
+		"namespace-left-out": {Kind: "Namespace", Name: "left-out", Excluded: true, Skips: []audit.Skip{{Check: "no-resource-quota", Reason: v1alpha1.SkipNamespaceExcluded}}},
 	})
 	l.Put("", nil, ledger.Entries{
 		"node-a": {Kind: "Other", Name: "a", Findings: tallyFrom(counts{{Check: "privileged-container", Severity: high}: 1})},

@@ -82,6 +82,13 @@ func TestSettingsAreValidated(t *testing.T) {
 		"one for nobody":          {exception, "e", "{" + rest + ", subjects: [{}]}", `for everything, set name to "*"`},
 		"one without subjects":    {exception, "e", "{" + rest + ", subjects: []}", "spec.subjects"},
 		"one without checks":      {exception, "e", "{checks: [], reason: r, subjects: [{name: '*'}]}", "spec.checks"},
+		"an end that is no time":  {exception, "e", "{" + rest + ", subjects: [{kind: Pod}], expirationTime: '2027-01-31T00:00:00ZTgarbage'}", "spec.expirationTime"},
+		"an end after all time":   {exception, "e", "{" + rest + ", subjects: [{kind: Pod}], expirationTime: '9999-12-31T23:59:59-14:00'}", "spec.expirationTime"},
+		"an end":                  {exception, "e", "{" + rest + ", subjects: [{kind: Rollout.argoproj.io}], expirationTime: '2027-01-31T00:00:00.5+01:00'}", ""},
+		"an empty selector":       {exception, "e", "{" + rest + ", subjects: [{selector: {}}]}", "selector must not be empty"},
+		"all namespaces left out": {configuration, "default", "{namespaces: {excluded: {selector: {}}}}", "selector must not be empty"},
+		"all Pods sensitive":      {configuration, "default", "{sensitiveWorkloads: {selector: {}}}", "selector must not be empty"},
+		"bounded and not":         {configuration, "default", "{exceptions: {namespaced: {allowUnlimited: true, maxDays: 3}}}", "remove maxDays or allowUnlimited"},
 		"labels of a Service":     {exception, "e", "{" + rest + ", subjects: [{kind: Service, selector: {matchLabels: {a: b}}}]}", "select this kind by name"},
 		"one of the cluster":      {clusterException, "e", "{" + rest + ", subjects: [{name: '*'}], namespaces: {names: [a]}}", ""},
 		"one for no namespace":    {clusterException, "e", "{" + rest + ", subjects: [{name: '*'}], namespaces: {}}", "set names, selector, or both"},
@@ -121,7 +128,7 @@ sensitiveWorkloads:
   sandboxRuntimeClasses: [runsc]
   dedicatedNodeKeys: [example.com/pool]
 quotas: {requiredResources: [pods], nearlyExhaustedPercent: 75}
-exceptions: {allowUnlimited: true, namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [shop]}}}
+exceptions: {cluster: {allowUnlimited: true}, namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [shop]}}}
 `
 
 // finds says whether a report has a finding of a check.

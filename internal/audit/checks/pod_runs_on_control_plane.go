@@ -30,7 +30,7 @@ var _ = register(audit.Check{
 })
 
 func runsOnControlPlane(w *audit.RunningWorkload, r *audit.Reporter) {
-	if w.Static || w.Kind == "DaemonSet" || r.Settings().SystemNamespaces[w.Namespace] {
+	if w.Static || w.KindLabel() == "DaemonSet" || r.Settings().SystemNamespaces[w.Namespace] {
 		return
 	}
 	for i := range w.Runs {

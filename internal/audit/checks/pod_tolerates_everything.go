@@ -30,7 +30,7 @@ var _ = register(audit.Check{
 })
 
 func toleratesEverything(pod *audit.PlacedPod, r *audit.Reporter) {
-	if r.Settings().SystemNamespaces[pod.Around.Name] || pod.Subject.Kind == "DaemonSet" || pod.Static {
+	if r.Settings().SystemNamespaces[pod.Around.Name] || pod.Subject.KindLabel() == "DaemonSet" || pod.Static {
 		return
 	}
 	for i, t := range pod.Spec.Tolerations {

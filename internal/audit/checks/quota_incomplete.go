@@ -87,7 +87,11 @@ func quotaIncomplete(ns *audit.Namespace, r *audit.Reporter) {
 	}
 	var missing []string
 	for _, resource := range r.Settings().QuotaResources {
-		if pods := toBound(resource); bounded[resource]&pods != pods {
+		name, ok := sameBound[string(resource)]
+		if !ok {
+			name = resource
+		}
+		if pods := toBound(name); bounded[name]&pods != pods {
 			missing = append(missing, string(resource))
 		}
 	}
