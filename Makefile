@@ -46,7 +46,7 @@ manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRol
 	$(CONTROLLER_GEN) rbac:roleName=kubersafe paths=".;./controllers/...;./internal/..." output:rbac:dir=config/rbac
 
 .PHONY: generate
-generate: bin/controller-gen ## Generate the DeepCopy methods of the API, docs/checks.md and docs/compliance.md.
+generate: bin/controller-gen ## Generate the DeepCopy methods of the API, docs/checks.md, docs/compliance.md and docs/metrics.md.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	go run ./hack/checks
 

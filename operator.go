@@ -12,10 +12,11 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -66,6 +67,8 @@ type operatorOptions struct {
 	metricsKeyName          string
 	enableHTTP2             bool
 	workloadMetrics         bool
+	dropLabels              []string
+	exemplars               bool
 	profiling               bool
 	logging                 zap.Options
 }
@@ -92,6 +95,8 @@ func newOperatorCommand() *cobra.Command {
 	f.StringVar(&o.metricsKeyName, "metrics-cert-key", "tls.key", "File of the certificate's key.")
 	f.BoolVar(&o.enableHTTP2, "enable-http2", false, "Serve metrics over HTTP/2 too.")
 	f.BoolVar(&o.workloadMetrics, "workload-metrics", true, "Export kubersafe_workload_violations, a series for each workload and severity with violations.")
+	f.StringSliceVar(&o.dropLabels, "metrics-drop-labels", nil, "Labels that series of the cluster's state do not have, of: "+strings.Join(metrics.Droppable, ", ")+". For what they would tell apart there is the sum, or the least.")
+	f.BoolVar(&o.exemplars, "metrics-exemplars", false, "Name in OpenMetrics, as exemplars, namespaces of the latest changes of each bucket of kubersafe_change_to_report_duration_seconds.")
 	f.BoolVar(&o.profiling, "profiling", false, "Serve /debug/pprof/ beside /metrics, under the same authentication and authorization.")
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	o.logging.BindFlags(logging)
@@ -107,6 +112,11 @@ func (o *operatorOptions) run() error {
 	part, err := shard.Parse(o.shard)
 	if err != nil {
 		return err
+	}
+	for _, label := range o.dropLabels {
+		if !slices.Contains(metrics.Droppable, label) {
+			return fmt.Errorf("--metrics-drop-labels: %q must be one of %s", label, strings.Join(metrics.Droppable, ", "))
+		}
 	}
 	if o.leaderElect && o.leaderElectionNamespace == "" {
 		if o.leaderElectionNamespace, err = podNamespace(); err != nil {
@@ -219,10 +229,11 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	if err != nil {
 		return err
 	}
-	operations, err := metrics.NewOperations(ctrlmetrics.Registry)
+	operations, err := metrics.NewOperations(ctrlmetrics.Registry, version, max(1, part.Count))
 	if err != nil {
 		return err
 	}
+	operations.Exemplars = o.exemplars
 	sources := source.NewShard(clientset, part)
 	if err := source.AddOptional(sources, mgr.GetConfig(), mgr.GetHTTPClient()); err != nil {
 		return err
@@ -244,8 +255,8 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		namespaces.Await = layout.Await
 	}
 	state := &metrics.State{
-		Ledger: book, Checks: func() func(string) *audit.Check { return live.Current().Check }, Sources: sources.Status,
-		Complete: progress.Complete, LastComplete: progress.LastComplete, Workloads: o.workloadMetrics,
+		Ledger: book, Checks: func() []audit.Check { return live.Current().Checks() }, Sources: sources.Status,
+		Complete: progress.Complete, LastComplete: progress.LastComplete, Workloads: o.workloadMetrics, Drop: o.dropLabels,
 	}
 	if part.First() {
 		cluster := &controllers.ClusterReconciler{
@@ -258,16 +269,10 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
 	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
-
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "kubersafe_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
-	})
-	build.Set(1)
 	return errors.Join(
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),
 		settings.SetupWithManager(mgr),
-		ctrlmetrics.Registry.Register(build),
 		mgr.AddMetricsServerExtraHandler(metricsPattern, state.Handler(ctrlmetrics.Registry)),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("sources", func(*http.Request) error {

@@ -22,7 +22,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
-	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
@@ -75,7 +74,7 @@ func TestMetricsServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := &metrics.State{
-		Ledger: ledger.New(), Checks: func() func(string) *audit.Check { return set.Check }, Sources: func() []v1alpha1.SourceStatus { return nil },
+		Ledger: ledger.New(), Checks: set.Checks, Sources: func() []v1alpha1.SourceStatus { return nil },
 		Complete: func() bool { return true }, LastComplete: time.Now,
 	}
 	state.Ledger.Put("shop", set, ledger.Entries{"pod-x": {Kind: "Pod", Name: "x"}})

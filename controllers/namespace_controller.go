@@ -141,13 +141,16 @@ func (r *NamespaceReconciler) known() []string {
 
 // Reconcile judges a namespace and writes what has changed.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	r.schedule.begin(req)
-	begun := time.Now()
+	changed, begun := r.schedule.begin(req), time.Now()
+	if !changed.IsZero() {
+		r.Operations.QueueSeconds.Observe(begun.Sub(changed).Seconds())
+	}
 	inventory, exists := r.Sources.Inventory(req.Name)
 	// Where namespaces cannot be read, one that has reports may be there, with nothing in it.
 	unseen := inventory.Missing(audit.Namespaces) != nil && len(r.Stored.Reports.List(req.Name)) > 0
 	if !exists && !unseen {
 		r.Ledger.Drop(req.Name)
+		r.Writer.Forget(req.Name)
 		r.schedule.end(req, 0, false, true)
 		r.Audited.judged(req.Name)
 		return ctrl.Result{}, nil
@@ -156,7 +159,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	r.Audited.judged(req.Name)
 	cost := time.Since(begun)
 
-	wait, err := r.write(ctx, &inventory, verdicts)
+	wait, err := r.write(ctx, &inventory, verdicts, changed)
 	r.schedule.end(req, cost, err != nil || wait > 0, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
 		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil // till the watch tells what it was about
@@ -176,15 +179,18 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 // errStoredUnknown says that what is stored cannot be read, and so nothing can be written.
 var errStoredUnknown = errors.New("the stored reports cannot be read")
 
-// write makes the stored reports what the verdicts say, and returns when to try again what had to wait.
-func (r *NamespaceReconciler) write(ctx context.Context, i *audit.Inventory, verdicts []ledger.Verdict) (time.Duration, error) {
+// write makes the stored reports what the verdicts say, and returns when to try again what had to wait. changed is since when
+// they should be that, if that is known.
+func (r *NamespaceReconciler) write(
+	ctx context.Context, i *audit.Inventory, verdicts []ledger.Verdict, changed time.Time,
+) (time.Duration, error) {
 	switch {
 	case i.Namespace != nil && i.Namespace.Terminating:
 		return 0, nil // they go with it
 	case i.Missing(ledger.SecurityReports) != nil:
 		return 0, errStoredUnknown
 	}
-	return r.Writer.Write(ctx, i.Name, verdicts, keepWhereUnseen(i))
+	return r.Writer.Write(ctx, i.Name, verdicts, keepWhereUnseen(i), changed)
 }
 
 // judge evaluates a namespace, enters the verdicts in the ledger, and returns them, and when to look again although nothing

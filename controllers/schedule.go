@@ -39,6 +39,8 @@ type keyState struct {
 	waiting, running, again bool
 	// free is when the window ends.
 	free time.Time
+	// changed is when it was first added since it last began, not in bulk; zero if it was not.
+	changed time.Time
 	// failures in a row.
 	failures int
 }
@@ -67,6 +69,9 @@ func (s *schedule) add(key reconcile.Request, bulk bool) {
 		return
 	}
 	k := s.state(key)
+	if !bulk && k.changed.IsZero() {
+		k.changed = s.now()
+	}
 	if k.running {
 		k.again = true
 		return
@@ -95,8 +100,9 @@ func (s *schedule) enqueue(key reconcile.Request, k *keyState, bulk bool) {
 	s.queue.AddWithOpts(opts, key)
 }
 
-// begin notes that a key is being reconciled.
-func (s *schedule) begin(key reconcile.Request) {
+// begin notes that a key is being reconciled. It returns when the first change came that it has not been reconciled for, or
+// zero if that was added in bulk or by the controller.
+func (s *schedule) begin(key reconcile.Request) (changed time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.state(key)
@@ -104,6 +110,8 @@ func (s *schedule) begin(key reconcile.Request) {
 		s.unsettled++ // requeued by the controller
 	}
 	k.waiting, k.running = false, true
+	changed, k.changed = k.changed, time.Time{}
+	return changed
 }
 
 // end notes how that ended, and what it cost in computation; waiting for the API server is not counted. A key that failed

@@ -187,6 +187,33 @@ func run(t *testing.T, s *schedule, c *clock, step string) {
 	}
 }
 
+// TestScheduleTellsSinceWhen: a key that begins tells when the first change came since it last began.
+func TestScheduleTellsSinceWhen(t *testing.T) {
+	s, _, c := newTestSchedule(t)
+	start := c.now
+	for step, tc := range []struct {
+		steps string
+		// want is how long after the start; negative for no change.
+		want time.Duration
+	}{
+		{"", -1}, // by the controller itself
+		{"end a 1ms, bulk a", -1},
+		{"end a 1ms, +1s, add a, +1s, add a, bulk a", time.Second},
+		{"+1s, add a, +1s, add a, end a 1ms", 3 * time.Second}, // while it ran
+		{"fail a 1ms, +1s", -1},                                // its writer remembers
+		{"end a 1ms, bulk a, +1s, add a, +1s", 6 * time.Second},
+		{"gone a", -1},
+	} {
+		for step := range strings.SplitSeq(tc.steps, ", ") {
+			run(t, s, c, step)
+		}
+		got := s.begin(requestFor("a"))
+		if tc.want < 0 && !got.IsZero() || tc.want >= 0 && !got.Equal(start.Add(tc.want)) {
+			t.Errorf("step %d: changed at %v, which is %v after the start, want %v", step, got, got.Sub(start), tc.want)
+		}
+	}
+}
+
 func TestScheduleBeforeItsControllerRuns(t *testing.T) {
 	s := newSchedule(0, time.Second)
 	s.add(requestFor("a"), false)

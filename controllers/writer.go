@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +35,7 @@ type Writer struct {
 	Now func() time.Time
 
 	brief, rollUps limits
+	late           lateness
 }
 
 // NewWriter returns a writer.
@@ -55,22 +57,35 @@ func (e *staleError) Unwrap() error { return e.error }
 // Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
 // wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
 // error is a *staleError if nothing worse than that has happened. It returns how long to wait before writing those that
-// had to wait, or 0.
+// had to wait, or 0. changed is when the change came that the verdicts tell of, or zero if that is not known.
 func (w *Writer) Write(
-	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool,
+	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool, changed time.Time,
 ) (time.Duration, error) {
 	var errs []error
 	var wait time.Duration
+	before, late := w.late.of(namespace), make(map[string]time.Time)
+	defer func() { w.late.set(namespace, late) }()
 	wanted := make(map[string]bool, len(verdicts))
 	for _, v := range verdicts {
 		wanted[v.Report] = true
 		stored, ok := w.Stored.Reports.Get(namespace, v.Report)
-		switch {
-		case ok && stored.Is(v.Entry):
-		case !w.timely(namespace, v, ok):
-			wait = limitedWait
-		default:
-			errs = append(errs, w.put(ctx, v.Build(), stored, w.Stored.Reports))
+		if ok && stored.Is(v.Entry) {
+			continue
+		}
+		since := before[v.Report]
+		if since.IsZero() {
+			since = changed
+		}
+		if !w.timely(namespace, v, ok) {
+			wait, late[v.Report] = limitedWait, since
+			continue
+		}
+		written, err := w.put(ctx, v.Build(), stored, w.Stored.Reports)
+		switch errs = append(errs, err); {
+		case err != nil:
+			late[v.Report] = since
+		case written && !since.IsZero():
+			w.Operations.Wrote(namespace, w.Now().Sub(since))
 		}
 	}
 	for _, stored := range w.Stored.Reports.List(namespace) {
@@ -79,6 +94,35 @@ func (w *Writer) Write(
 		}
 	}
 	return wait, joinStale(errs)
+}
+
+// Forget forgets what is waited for in a namespace that is gone.
+func (w *Writer) Forget(namespace string) { w.late.set(namespace, nil) }
+
+// lateness remembers reports that are not yet what they should be, and since when; zero if that is not known.
+type lateness struct {
+	mu      sync.Mutex
+	reports map[string]map[string]time.Time
+}
+
+// of returns the reports of a namespace.
+func (l *lateness) of(namespace string) map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reports[namespace]
+}
+
+func (l *lateness) set(namespace string, reports map[string]time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(reports) == 0 {
+		delete(l.reports, namespace)
+		return
+	}
+	if l.reports == nil {
+		l.reports = make(map[string]map[string]time.Time)
+	}
+	l.reports[namespace] = reports
 }
 
 // timely says whether a report may be written now.
@@ -97,7 +141,8 @@ func (w *Writer) timely(namespace string, v ledger.Verdict, stored bool) bool {
 func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
 	var errs []error
 	if stored, ok := w.Stored.ClusterReports.Get("", r.Name); !ok || stored.Hash != report.HashOfCluster(r) {
-		errs = append(errs, w.put(ctx, r, stored, w.Stored.ClusterReports))
+		_, err := w.put(ctx, r, stored, w.Stored.ClusterReports)
+		errs = append(errs, err)
 	}
 	for _, stored := range w.Stored.ClusterReports.List("") {
 		if stored.Name != r.Name {
@@ -107,10 +152,11 @@ func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityRe
 	return joinStale(errs)
 }
 
-// put creates a report, or updates the one that is stored, if any.
-func (w *Writer) put(ctx context.Context, o client.Object, stored *ledger.StoredReport, store *source.Store[*ledger.StoredReport]) error {
+// put creates a report, or updates the one that is stored, if any. It says whether it is stored now.
+func (w *Writer) put(
+	ctx context.Context, o client.Object, stored *ledger.StoredReport, store *source.Store[*ledger.StoredReport],
+) (written bool, err error) {
 	operation, begun := metrics.OperationCreate, time.Now()
-	var err error
 	if stored != nil {
 		operation = metrics.OperationUpdate
 		o.SetResourceVersion(stored.ResourceVersion)
@@ -119,12 +165,12 @@ func (w *Writer) put(ctx context.Context, o client.Object, stored *ledger.Stored
 		err = w.Client.Create(ctx, o, fieldOwner)
 	}
 	if err := w.done(operation, begun, o, err); err != nil {
-		return err
+		return false, err
 	}
 	if err != nil {
-		return nil // nothing was stored, and nothing should be
+		return false, nil // nothing was stored, and nothing should be
 	}
-	return store.Observe(o)
+	return true, store.Observe(o)
 }
 
 func (w *Writer) delete(

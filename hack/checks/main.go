@@ -1,7 +1,7 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command checks writes what is generated around the checks: docs/checks.md, docs/compliance.md and, with -new,
+// Command checks writes the pages that are generated, docs/checks.md, docs/compliance.md and docs/metrics.md, or, with -new,
 // the two files that a new check consists of.
 package main
 
@@ -21,6 +21,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/catalog"
+	"github.com/kubersafe/kubersafe/internal/metrics"
 )
 
 func main() {
@@ -42,7 +43,7 @@ func run(file, id string) error {
 		return err
 	}
 	for path, page := range map[string]string{
-		"docs/checks.md": catalog.Markdown(set), "docs/compliance.md": catalog.ComplianceMarkdown(set),
+		"docs/checks.md": catalog.Markdown(set), "docs/compliance.md": catalog.ComplianceMarkdown(set), "docs/metrics.md": metrics.Markdown(),
 	} {
 		if err := os.WriteFile(path, []byte(page), 0o644); err != nil { //nolint:gosec // G306: a page of the docs
 			return err

@@ -117,6 +117,29 @@ func TestTooManyExceptions(t *testing.T) {
 	}
 }
 
+// TestExemptedUntil: the first end counts of what exempts anything.
+func TestExemptedUntil(t *testing.T) {
+	until := func(days int) *audit.ExceptionRecord {
+		return &audit.ExceptionRecord{Expires: new(audit.MomentOf(now.AddDate(0, 0, days)))}
+	}
+	for name, tc := range map[string]struct {
+		uses []audit.Use
+		want audit.Moment
+	}{
+		"one":                           {[]audit.Use{{By: until(3), Matches: 1}}, *until(3).Expires},
+		"the first of several":          {[]audit.Use{{By: until(3), Matches: 1}, {By: until(2), Matches: 1}, {By: until(4), Matches: 1}}, *until(2).Expires},
+		"one that never ends":           {[]audit.Use{{By: &audit.ExceptionRecord{}, Matches: 1}}, 0},
+		"one that never ends and one":   {[]audit.Use{{By: &audit.ExceptionRecord{}, Matches: 1}, {By: until(1), Matches: 1}}, *until(1).Expires},
+		"one that is not permitted any": {[]audit.Use{{By: until(1), Denied: 1}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := EntryOf(&audit.Result{Uses: tc.uses}).Exempted.Until; got != tc.want {
+				t.Errorf("until %v, want %v", got.Time(), tc.want.Time())
+			}
+		})
+	}
+}
+
 // TestUses: what exceptions do is counted for each of them, however often a namespace is judged and wherever.
 func TestUses(t *testing.T) {
 	l := New()

@@ -81,6 +81,6 @@ func verdictOf(namespace string, result *audit.Result, previous report.Remembere
 	e := EntryOf(result)
 	r, remembered := report.Build(namespace, result, previous, now)
 	r.Workloads = workloads
-	e.Remembered, e.Hash = remembered, report.HashOf(r)
+	e.Remembered, e.Hash, e.Truncated = remembered, report.HashOf(r), report.Truncated(r)
 	return Verdict{Entry: e, Report: result.Report, Build: func() *v1alpha1.SecurityReport { return r }}
 }

@@ -240,3 +240,16 @@ func TestJudgeGoesOnFromBefore(t *testing.T) {
 		})
 	}
 }
+
+// TestTruncated: that a report does not list all is known from the verdict, also while nothing is written.
+func TestTruncated(t *testing.T) {
+	for n, want := range map[int]bool{v1alpha1.MaxFindings: false, v1alpha1.MaxFindings + 1: true} {
+		result := &audit.Result{Subject: audit.Subject{APIVersion: "v1", Kind: "Pod", Name: "x"}, Report: "pod-x"}
+		for i := range n {
+			result.Findings = append(result.Findings, audit.Finding{Check: "c", Severity: v1alpha1.SeverityLow, Path: fmt.Sprint(i)})
+		}
+		if got := verdictOf("shop", result, nil, nil, now).Truncated; got != want {
+			t.Errorf("%d findings: Truncated is %t, want %t", n, got, want)
+		}
+	}
+}

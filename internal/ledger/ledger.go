@@ -39,6 +39,8 @@ type Entry struct {
 	Unlisted bool
 	// Excluded says that it is of a namespace that the configuration leaves out: it was not judged, and counts for nothing.
 	Excluded bool
+	// Truncated says that the report does not list all that it counts.
+	Truncated bool
 }
 
 // Network is what is counted of a namespace's workloads.
@@ -53,6 +55,8 @@ type Network struct {
 type Exempted struct {
 	Findings report.Tally
 	Uses     []Use
+	// Until is the first end of an exception that exempts any of them; 0 if none ends.
+	Until audit.Moment
 }
 
 // Use is what an exception does.
@@ -82,6 +86,9 @@ func EntryOf(result *audit.Result) *Entry {
 		}
 		for _, u := range result.Uses {
 			e.Exempted.Uses = append(e.Exempted.Uses, Use{u.By.Cluster(), u.By.Name, u.Matches, u.Denied})
+			if ends := u.By.Expires; u.Matches > 0 && ends != nil && (e.Exempted.Until == 0 || *ends < e.Exempted.Until) {
+				e.Exempted.Until = *ends
+			}
 		}
 	}
 	if n := result.Network; n != nil {

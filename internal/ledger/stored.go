@@ -106,7 +106,7 @@ func countedReport(r *v1alpha1.SecurityReport) *StoredReport {
 	for _, skip := range r.Skips {
 		e.Skips = append(e.Skips, audit.Skip{Check: unique.Make(skip.Check).Value(), Reason: skip.Reason})
 	}
-	e.Unlisted = r.OmittedFindings > 0 || int(r.Summary.Exempted) > len(r.Exemptions) || int(r.Summary.Skipped) > len(r.Skips)
+	e.Unlisted = report.Truncated(r)
 	return &StoredReport{Object: audit.ObjectFrom(r), Hash: report.HashOf(r), Kind: e.Kind, Counts: e}
 }
 

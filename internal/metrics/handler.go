@@ -33,9 +33,9 @@ const (
 var gauge = dto.MetricType_GAUGE.Enum()
 
 // Handler serves the state among what others gather. It answers, byte for byte, what promhttp's handler would if the state
-// were a collector. Why not that: it has every series in memory, several hundred bytes each, before it writes the first.
+// were a collector, and ends with how many series the state had. Why not that: it has every series in memory, several hundred bytes each, before it writes the first.
 func (s *State) Handler(others prometheus.Gatherer) http.Handler {
-	slots := make(chan struct{}, maxScrapes)
+	slots, families := make(chan struct{}, maxScrapes), s.families()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
@@ -60,19 +60,23 @@ func (s *State) Handler(others prometheus.Gatherer) http.Handler {
 			defer func() { _ = compressed.Close() }() // fails only if a write has failed
 			body = compressed
 		}
-		for _, p := range s.parts(body, format, gathered, r.URL.Query()["name[]"]) {
+		for _, p := range s.parts(body, format, families, gathered, r.URL.Query()["name[]"]) {
 			if p.write() != nil {
 				return // nobody is left to be told: the status is sent
 			}
 		}
+		if format.FormatType() == expfmt.TypeOpenMetrics {
+			_, _ = expfmt.FinalizeOpenMetrics(body)
+		}
 	})
 }
 
-// formatFor returns the format that a client asks for: text, or delimited protobuf, which alone has native histograms.
+// formatFor returns the format that a client asks for: text, OpenMetrics, or delimited protobuf, which alone has native
+// histograms.
 func formatFor(h http.Header) expfmt.Format {
-	format := expfmt.Negotiate(h)
+	format := expfmt.NegotiateIncludingOpenMetrics(h)
 	switch format.FormatType() {
-	case expfmt.TypeTextPlain, expfmt.TypeProtoDelim:
+	case expfmt.TypeTextPlain, expfmt.TypeOpenMetrics, expfmt.TypeProtoDelim:
 		return format
 	default: // protobuf as text, which is for debugging, and which expfmt does not write in parts
 		return expfmt.NewFormat(expfmt.TypeTextPlain)
@@ -98,37 +102,52 @@ type part struct {
 }
 
 // parts returns all families by name, or only those with one of the names if there are any.
-func (s *State) parts(w io.Writer, format expfmt.Format, gathered []*dto.MetricFamily, names []string) []part {
+func (s *State) parts(w io.Writer, format expfmt.Format, families []family, gathered []*dto.MetricFamily, names []string) []part {
 	var parts []part
 	encoder := expfmt.NewEncoder(w, format)
 	for _, f := range gathered {
 		parts = append(parts, part{f.GetName(), func() error { return encoder.Encode(f) }})
 	}
-	write := writeText
-	if format.FormatType() == expfmt.TypeProtoDelim {
-		write = writeProto
-	}
 	from, series := s.snapshot(), newSamples()
-	for i := range families {
-		f := &families[i]
-		parts = append(parts, part{f.name, func() error {
+	partOf := func(f *family) part {
+		return part{f.name, func() error {
 			if series.collect(f, from); len(series.list) == 0 {
 				return nil
 			}
-			return write(w, f, series.metrics(f))
-		}})
+			return write(w, format, f, series.metrics(f))
+		}}
+	}
+	for i := range families {
+		parts = append(parts, partOf(&families[i]))
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.name, b.name) })
+	for i := range counting {
+		parts = append(parts, partOf(&counting[i]))
+	}
 	return slices.DeleteFunc(parts, func(p part) bool { return len(names) > 0 && !slices.Contains(names, p.name) })
 }
 
-// writeText writes a family as text.
-func writeText(w io.Writer, f *family, metrics iter.Seq[[]*dto.Metric]) error {
+// write writes a family.
+func write(w io.Writer, format expfmt.Format, f *family, metrics iter.Seq[[]*dto.Metric]) error {
+	switch format.FormatType() {
+	case expfmt.TypeProtoDelim:
+		return writeProto(w, f, metrics)
+	case expfmt.TypeOpenMetrics:
+		return writeText(w, f, metrics, func(w io.Writer, f *dto.MetricFamily) (int, error) { return expfmt.MetricFamilyToOpenMetrics(w, f) })
+	default:
+		return writeText(w, f, metrics, expfmt.MetricFamilyToText)
+	}
+}
+
+// writeText writes a family in one of the formats that are text.
+func writeText(
+	w io.Writer, f *family, metrics iter.Seq[[]*dto.Metric], encode func(io.Writer, *dto.MetricFamily) (int, error),
+) error {
 	var text bytes.Buffer
 	help := &f.help
 	for m := range metrics {
 		text.Reset()
-		if _, err := expfmt.MetricFamilyToText(&text, &dto.MetricFamily{Name: &f.name, Help: help, Type: gauge, Metric: m}); err != nil {
+		if _, err := encode(&text, &dto.MetricFamily{Name: &f.name, Help: help, Type: gauge, Metric: m}); err != nil {
 			return err
 		}
 		if help == nil {

@@ -4,6 +4,7 @@
 package metrics
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/kubersafe/kubersafe/internal/ledger"
 )
@@ -52,7 +54,7 @@ type collector struct{ *State }
 func (c collector) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, to) }
 
 func (c collector) Collect(to chan<- prometheus.Metric) {
-	from, series := c.snapshot(), newSamples()
+	from, series, families := c.snapshot(), newSamples(), c.families()
 	for i := range families {
 		f := &families[i]
 		desc := prometheus.NewDesc(f.name, f.help, f.labels, nil)
@@ -96,6 +98,7 @@ func TestHandlerAnswersAsPromhttpWould(t *testing.T) {
 			"text":                           {"/metrics", header("text/plain;version=0.0.4", "identity")},
 			"Prometheus 3":                   {"/metrics", header("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", "gzip")},
 			"Prometheus 2":                   {"/metrics", header("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "gzip")},
+			"OpenMetrics, plain":             {"/metrics", header("application/openmetrics-text;version=1.0.0", "identity")},
 			"OpenMetrics alone":              {"/metrics", header("application/openmetrics-text;version=1.0.0", "gzip")},
 			"Prometheus, native histograms":  {"/metrics", header(proto+"delimited;q=0.7,text/plain;version=0.0.4;q=0.3", "gzip")},
 			"escaped names":                  {"/metrics", header("text/plain;version=0.0.4;escaping=dots", "identity")},
@@ -104,8 +107,10 @@ func TestHandlerAnswersAsPromhttpWould(t *testing.T) {
 			"several encodings, field twice": {"/metrics", http.Header{"Accept-Encoding": {"br", "gzip"}}},
 			"any encoding":                   {"/metrics", header("", "*")},
 			"one family":                     {"/metrics?name[]=kubersafe_score", nil},
+			"families in OpenMetrics":        {"/metrics?name[]=kubersafe_score&name[]=kubersafe_subjects", header("application/openmetrics-text", "")},
 			"families of both":               {"/metrics?name[]=kubersafe_subjects&name[]=zz_last&name[]=nothing", header("", "gzip")},
 			"no family":                      {"/metrics?name[]=nothing", nil},
+			"no family, OpenMetrics":         {"/metrics?name[]=nothing", header("application/openmetrics-text;version=0.0.1", "")},
 			"no family, protobuf":            {"/metrics?name[]=nothing", header(proto+"delimited", "")},
 		} {
 			t.Run(called+"/"+name, func(t *testing.T) {
@@ -117,7 +122,7 @@ func TestHandlerAnswersAsPromhttpWould(t *testing.T) {
 					all.MustRegister(histogram)
 				}
 				all.MustRegister(collector{s})
-				want := answer(t, promhttp.HandlerFor(all, promhttp.HandlerOpts{}), tc.target, tc.header)
+				want := answer(t, promhttp.HandlerFor(all, promhttp.HandlerOpts{EnableOpenMetrics: true}), tc.target, tc.header)
 				got := answer(t, s.Handler(others), tc.target, tc.header)
 				if diff := cmp.Diff(want.Header(), got.Header()); diff != "" {
 					t.Errorf("header (-promhttp +handler):\n%s", diff)
@@ -125,12 +130,42 @@ func TestHandlerAnswersAsPromhttpWould(t *testing.T) {
 				if diff := cmp.Diff(want.Code, got.Code); diff != "" {
 					t.Errorf("status (-promhttp +handler):\n%s", diff)
 				}
-				if diff := cmp.Diff(plain(t, want), plain(t, got)); diff != "" {
+				if diff := cmp.Diff(counted(t, s, want, tc.target), plain(t, got)); diff != "" {
 					t.Errorf("body (-promhttp +handler):\n%s", diff)
 				}
 			})
 		}
 	}
+}
+
+// counted adds to a response of promhttp's handler what ours ends with.
+func counted(t *testing.T, s *State, response *httptest.ResponseRecorder, target string) string {
+	t.Helper()
+	body := plain(t, response)
+	if strings.Contains(target, "name[]") {
+		return body
+	}
+	format, n := expfmt.Format(response.Header().Get("Content-Type")), 0
+	from, series := s.snapshot(), newSamples()
+	for _, f := range s.families() {
+		series.collect(&f, from)
+		n += len(series.list)
+	}
+	body, ends := strings.CutSuffix(body, "# EOF\n")
+	end := bytes.NewBufferString(body)
+	encoder := expfmt.NewEncoder(end, format)
+	for i, value := range []int{n, from.bound()} {
+		err := encoder.Encode(&dto.MetricFamily{
+			Name: &counting[i].name, Help: &counting[i].help, Type: gauge, Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: new(float64(value))}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ends {
+		end.WriteString("# EOF\n")
+	}
+	return end.String()
 }
 
 func plain(t *testing.T, w *httptest.ResponseRecorder) string {
@@ -244,6 +279,7 @@ func TestAClientThatIsGoneEndsItsScrape(t *testing.T) {
 	handler := state(t, manyNamespaces(2*atOnce)).Handler(prometheus.NewRegistry())
 	for _, header := range []http.Header{
 		nil,
+		{"Accept": {"application/openmetrics-text;version=1.0.0"}},
 		{"Accept": {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"}},
 	} {
 		for last := range 4 {
@@ -293,7 +329,7 @@ func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 func TestScrapesTakeLittleMemory(t *testing.T) {
 	handler := state(t, largeLedger()).Handler(prometheus.NewRegistry())
 	for name, accept := range map[string]string{
-		"text": "text/plain", "protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+		"text": "text/plain", "OpenMetrics": "application/openmetrics-text;version=1.0.0", "protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
 	} {
 		t.Run(name, func(t *testing.T) {
 			const most = 10e6 // measured: 7.5 MB, against 68 MB with a collector

@@ -5,6 +5,8 @@ package metrics
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +46,7 @@ func tallyFrom(c counts) report.Tally {
 	return t
 }
 
-func checks(t testing.TB) func() func(string) *audit.Check {
+func checks(t testing.TB) func() []audit.Check {
 	t.Helper()
 	check := func(id string, category audit.Category) audit.Check {
 		return audit.Check{
@@ -58,7 +60,7 @@ func checks(t testing.TB) func() func(string) *audit.Check {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() func(string) *audit.Check { return s.Check }
+	return s.Checks
 }
 
 // twoNamespaces has everything that state metrics tell apart.
@@ -68,12 +70,13 @@ func twoNamespaces() *ledger.Ledger {
 		"deployment-web": {
 			Kind: "Deployment", Name: "web",
 			Findings:   tallyFrom(counts{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1}),
-			Exempted:   &ledger.Exempted{Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1})},
+			Exempted:   &ledger.Exempted{Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}), Until: 1800000009},
 			Remembered: report.Remember([]v1alpha1.Finding{standing("privileged-container", critical, 5), standing("image-tag-latest", low, 0)}),
 		},
 		"deployment-api": {
 			Kind: "Deployment", Name: "api", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 3}), Passed: 1,
 			Remembered: report.Remember([]v1alpha1.Finding{standing("image-tag-latest", low, 9)}),
+			Exempted:   &ledger.Exempted{Until: 1800000000}, Truncated: true,
 		},
 		// Two subjects with one kind label and one name, of different groups.
 		"thing.a.example-x": {Kind: "Other", Name: "x", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}), Passed: 1},
@@ -129,7 +132,7 @@ kubersafe_compliance_controls{framework="pss",state="NotAssessed"} 0
 kubersafe_compliance_controls{framework="pss",state="Passed"} 1
 `
 
-const sourceStates = `
+const stateOfSources = `
 # HELP kubersafe_source_state 1 for the state that the operator's view of a resource is in, 0 for the other states.
 # TYPE kubersafe_source_state gauge
 kubersafe_source_state{resource="pods",state="Forbidden"} 0
@@ -175,6 +178,9 @@ kubersafe_network_metadata_reachable_workloads{namespace="shop"} 3
 # TYPE kubersafe_network_unisolated_workloads gauge
 kubersafe_network_unisolated_workloads{direction="egress",namespace="shop"} 2
 kubersafe_network_unisolated_workloads{direction="ingress",namespace="shop"} 1
+# HELP kubersafe_next_exception_expiry_timestamp_seconds When the first of the exceptions ends that exempt violations now. No series where none does.
+# TYPE kubersafe_next_exception_expiry_timestamp_seconds gauge
+kubersafe_next_exception_expiry_timestamp_seconds{namespace="shop"} 1.8e+09
 # HELP kubersafe_oldest_violation_timestamp_seconds Time since when the oldest current violation of a severity stands.
 # TYPE kubersafe_oldest_violation_timestamp_seconds gauge
 kubersafe_oldest_violation_timestamp_seconds{namespace="shop",severity="Critical"} 1.700000005e+09
@@ -193,6 +199,9 @@ kubersafe_subjects{kind="Deployment",namespace="shop"} 2
 kubersafe_subjects{kind="Namespace",namespace="empty"} 1
 kubersafe_subjects{kind="Namespace",namespace="shop"} 1
 kubersafe_subjects{kind="Other",namespace="shop"} 2
+# HELP kubersafe_truncated_reports Reports that do not list all that they count, because it is too much. No series where there are none.
+# TYPE kubersafe_truncated_reports gauge
+kubersafe_truncated_reports{namespace="shop"} 1
 # HELP kubersafe_violations Current violations in a namespace, by kind of subject and check.
 # TYPE kubersafe_violations gauge
 kubersafe_violations{category="images",check="image-tag-latest",kind="Deployment",namespace="shop",severity="Low"} 4
@@ -200,18 +209,30 @@ kubersafe_violations{category="images",check="image-tag-latest",kind="Other",nam
 kubersafe_violations{category="pod-security",check="privileged-container",kind="Deployment",namespace="shop",severity="Critical"} 2
 `
 
+// seriesCounts is what a scrape ends with.
+func seriesCounts(series, bound int) string {
+	return fmt.Sprintf(`
+# HELP kubersafe_exported_series Series of state in this scrape, without those two that count them.
+# TYPE kubersafe_exported_series gauge
+kubersafe_exported_series %d
+# HELP kubersafe_exported_series_bound Series of state that there may be at most, by the formula in docs/metrics.md.
+# TYPE kubersafe_exported_series_bound gauge
+kubersafe_exported_series_bound %d
+`, series, bound)
+}
+
 func TestState(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*State)
 		want   string
 	}{
-		"everything":                    {func(*State) {}, sourceStates + workloads + compliance + otherState},
-		"without workloads":             {func(s *State) { s.Workloads = false }, sourceStates + compliance + otherState},
-		"a shard that is not the first": {func(s *State) { s.Compliance = nil }, sourceStates + workloads + otherState},
+		"everything":                    {func(*State) {}, stateOfSources + workloads + compliance + otherState + seriesCounts(44, 212)},
+		"without workloads":             {func(s *State) { s.Workloads = false }, stateOfSources + compliance + otherState + seriesCounts(40, 188)},
+		"a shard that is not the first": {func(s *State) { s.Compliance = nil }, stateOfSources + workloads + otherState + seriesCounts(36, 204)},
 		"before the cluster is summed up": {
-			func(s *State) { s.Compliance = func() []v1alpha1.FrameworkCompliance { return nil } }, sourceStates + workloads + otherState,
+			func(s *State) { s.Compliance = func() []v1alpha1.FrameworkCompliance { return nil } }, stateOfSources + workloads + otherState + seriesCounts(36, 204),
 		},
-		"before everything has been judged": {func(s *State) { s.Complete = func() bool { return false } }, sourceStates},
+		"before everything has been judged": {func(s *State) { s.Complete = func() bool { return false } }, stateOfSources},
 		"a source that has not been read": {func(s *State) {
 			s.Complete = func() bool { return false }
 			s.Sources = func() []v1alpha1.SourceStatus {
@@ -235,7 +256,7 @@ kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
-`},
+` + seriesCounts(2, 14)},
 		"a check that is no longer there": {func(s *State) {
 			s.Ledger, s.Workloads, s.Compliance = ledger.New(), false, nil
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
@@ -250,7 +271,7 @@ kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
-`},
+` + seriesCounts(3, 14)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := state(t, twoNamespaces())
@@ -259,6 +280,140 @@ kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestDroppedLabels: what a label told apart is added up, or the least of it counts.
+func TestDroppedLabels(t *testing.T) {
+	two := func() *ledger.Ledger {
+		l := twoNamespaces()
+		l.Put("blog", nil, ledger.Entries{
+			"deployment-web": {
+				Kind: "Deployment", Name: "web", Passed: 3,
+				Findings:   tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 10}),
+				Exempted:   &ledger.Exempted{Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 10}), Until: 1900000000},
+				Remembered: report.Remember([]v1alpha1.Finding{standing("image-tag-latest", low, -9)}),
+			},
+			"namespace-blog": {Kind: "Namespace", Name: "blog", Network: &ledger.Network{UnisolatedIngress: 10, UnisolatedEgress: 10, ReachMetadata: 10}, Truncated: true},
+		})
+		return l
+	}
+	for name, tc := range map[string]struct {
+		drop []string
+		want []string
+		// gone are texts that no series has.
+		gone []string
+	}{
+		"namespace": {
+			[]string{"namespace"},
+			[]string{
+				"kubersafe_audited_checks 12",
+				`kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="Deployment",severity="Low"} 11`,
+				"kubersafe_network_metadata_reachable_workloads 13",
+				`kubersafe_network_unisolated_workloads{direction="egress"} 12`,
+				"kubersafe_next_exception_expiry_timestamp_seconds 1.8e+09",
+				`kubersafe_oldest_violation_timestamp_seconds{severity="Critical"} 1.700000005e+09`,
+				`kubersafe_oldest_violation_timestamp_seconds{severity="Low"} 1.699999991e+09`,
+				"kubersafe_score 59",
+				`kubersafe_skipped_checks{check="no-resource-quota",reason="SourceForbidden"} 1`,
+				`kubersafe_subjects{kind="Deployment"} 3`,
+				`kubersafe_subjects{kind="Namespace"} 3`,
+				"kubersafe_truncated_reports 2",
+				`kubersafe_violations{category="images",check="image-tag-latest",kind="Deployment",severity="Low"} 14`,
+				`kubersafe_violations{category="pod-security",check="privileged-container",kind="Deployment",severity="Critical"} 2`,
+			},
+			[]string{"namespace=", "kubersafe_workload_violations"},
+		},
+		"check": {
+			[]string{"check"},
+			[]string{
+				`kubersafe_cluster_violations{category="pod-security",severity="High"} 2`,
+				`kubersafe_exempted_violations{category="images",kind="Deployment",namespace="blog",severity="Low"} 10`,
+				"kubersafe_score{namespace=\"shop\"} 59",
+				`kubersafe_skipped_checks{namespace="empty",reason="SourceForbidden"} 1`,
+				`kubersafe_violations{category="images",kind="Deployment",namespace="blog",severity="Low"} 10`,
+				`kubersafe_workload_violations{kind="Deployment",name="web",namespace="blog",severity="Low"} 10`,
+			},
+			[]string{"check="},
+		},
+		"both": {
+			[]string{"check", "namespace"},
+			[]string{
+				`kubersafe_violations{category="images",kind="Deployment",severity="Low"} 14`,
+				`kubersafe_skipped_checks{reason="CheckFailed"} 1`,
+			},
+			[]string{"namespace=", "check=", "kubersafe_workload_violations"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := state(t, two())
+			s.Drop = tc.drop
+			body := answer(t, s.Handler(prometheus.NewRegistry()), "/metrics", nil).Body.String()
+			for _, line := range tc.want {
+				if !strings.Contains(body, "\n"+line+"\n") {
+					t.Errorf("no %s", line)
+				}
+			}
+			for _, text := range tc.gone {
+				if strings.Contains(body, text) {
+					t.Errorf("there is %q", text)
+				}
+			}
+			if t.Failed() {
+				t.Log(body)
+			}
+		})
+	}
+}
+
+// TestBound: however much there is, there are not more series than the bound says, and where everything is found everywhere
+// they are as many.
+func TestBound(t *testing.T) {
+	var findings report.Tally
+	var skips []audit.Skip
+	var since []v1alpha1.Finding
+	for _, check := range checks(t)() {
+		for _, severity := range audit.Severities {
+			findings.Add(report.Tally{report.CountOf(report.CheckSeverity{Check: check.ID, Severity: severity}, 1)})
+			since = append(since, standing(check.ID+string(severity), severity, 0))
+		}
+		for _, reason := range reasons {
+			skips = append(skips, audit.Skip{Check: check.ID, Reason: v1alpha1.SkipReason(reason)})
+		}
+	}
+	l := ledger.New()
+	for _, namespace := range []string{"a", "b", "c"} {
+		entries := make(ledger.Entries)
+		for _, kind := range []string{"Namespace", "Deployment", "Other"} {
+			entries[kind] = &ledger.Entry{
+				Kind: kind, Name: kind, Findings: findings, Skips: skips, Remembered: report.Remember(since), Truncated: true,
+				Exempted: &ledger.Exempted{Findings: findings, Until: 1}, Network: &ledger.Network{},
+			}
+		}
+		l.Put(namespace, nil, entries)
+	}
+	l.Put("", nil, ledger.Entries{"x": {Kind: "Other", Name: "x", Findings: findings}})
+	for _, drop := range [][]string{nil, {"namespace"}, {"check"}, {"check", "namespace"}} {
+		for _, workloads := range []bool{true, false} {
+			s := state(t, l)
+			s.Drop, s.Workloads = drop, workloads
+			body := answer(t, s.Handler(prometheus.NewRegistry()), "/metrics", nil).Body.String()
+			series, bound := 0, 0
+			for line := range strings.Lines(body) {
+				if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "kubersafe_exported_series") {
+					_, _ = fmt.Sscanf(line, "kubersafe_exported_series_bound %d", &bound)
+					continue
+				}
+				series++
+			}
+			// Of the checks without their names, two categories are left, and so is one for those that have none.
+			if series > bound || drop == nil && series != bound {
+				t.Errorf("without %v, workloads %t: %d series, the bound is %d", drop, workloads, series, bound)
+			}
+			if !strings.Contains(body, fmt.Sprintf("\nkubersafe_exported_series %d\n", series)) {
+				t.Errorf("without %v, workloads %t: %d series are not counted right", drop, workloads, series)
+			}
+		}
 	}
 }
 
@@ -312,22 +467,65 @@ kubersafe_workload_violations{kind="Other",name="�",namespace="shop",severity=
 
 func TestOperations(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	o, err := NewOperations(registry)
+	o, err := NewOperations(registry, "v1", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewOperations(registry); err == nil {
+	if _, err := NewOperations(registry, "v1", 2); err == nil {
 		t.Error("registered twice without an error")
 	}
 	o.EvaluationSeconds.Observe(0.001)
 	o.WriteSeconds.WithLabelValues(OperationUpdate).Observe(0.01)
 	o.Writes.WithLabelValues(OperationCreate, ResultSuccess).Inc()
 	o.Writes.WithLabelValues(OperationUpdate, ResultConflict).Add(2)
+	o.QueueSeconds.Observe(0.005)
+	o.Wrote("shop", 5*time.Second)
 	want := `
+# HELP kubersafe_build_info 1, labelled with the version.
+# TYPE kubersafe_build_info gauge
+kubersafe_build_info{version="v1"} 1
+# HELP kubersafe_shards Number of shards that the namespaces are divided into; 1 if they are not.
+# TYPE kubersafe_shards gauge
+kubersafe_shards 2
 # HELP kubersafe_report_writes_total Reports written, by operation and result.
 # TYPE kubersafe_report_writes_total counter
+kubersafe_report_writes_total{operation="create",result="conflict"} 0
+kubersafe_report_writes_total{operation="create",result="error"} 0
 kubersafe_report_writes_total{operation="create",result="success"} 1
+kubersafe_report_writes_total{operation="delete",result="conflict"} 0
+kubersafe_report_writes_total{operation="delete",result="error"} 0
+kubersafe_report_writes_total{operation="delete",result="success"} 0
 kubersafe_report_writes_total{operation="update",result="conflict"} 2
+kubersafe_report_writes_total{operation="update",result="error"} 0
+kubersafe_report_writes_total{operation="update",result="success"} 0
+# HELP kubersafe_change_queue_duration_seconds Time from the first event of a change in a namespace until the namespace is judged.
+# TYPE kubersafe_change_queue_duration_seconds histogram
+kubersafe_change_queue_duration_seconds_bucket{le="0.001"} 0
+kubersafe_change_queue_duration_seconds_bucket{le="0.004"} 0
+kubersafe_change_queue_duration_seconds_bucket{le="0.016"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="0.064"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="0.256"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="1.024"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="4.096"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="16.384"} 1
+kubersafe_change_queue_duration_seconds_bucket{le="+Inf"} 1
+kubersafe_change_queue_duration_seconds_sum 0.005
+kubersafe_change_queue_duration_seconds_count 1
+# HELP kubersafe_change_to_report_duration_seconds Time from the first event of a change in a namespace until a report that tells of it is written.
+# TYPE kubersafe_change_to_report_duration_seconds histogram
+kubersafe_change_to_report_duration_seconds_bucket{le="0.001"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="0.004"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="0.016"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="0.064"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="0.256"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="1.024"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="4.096"} 0
+kubersafe_change_to_report_duration_seconds_bucket{le="16.384"} 1
+kubersafe_change_to_report_duration_seconds_bucket{le="65.536"} 1
+kubersafe_change_to_report_duration_seconds_bucket{le="262.144"} 1
+kubersafe_change_to_report_duration_seconds_bucket{le="+Inf"} 1
+kubersafe_change_to_report_duration_seconds_sum 5
+kubersafe_change_to_report_duration_seconds_count 1
 # HELP kubersafe_evaluation_duration_seconds Time to judge one namespace, without writing its reports.
 # TYPE kubersafe_evaluation_duration_seconds histogram
 kubersafe_evaluation_duration_seconds_bucket{le="0.0001"} 0
@@ -360,10 +558,33 @@ kubersafe_report_write_duration_seconds_count{operation="update"} 1
 	}
 }
 
+// TestExemplars are those of OpenMetrics, and only where they are asked for.
+func TestExemplars(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		registry := prometheus.NewPedanticRegistry()
+		o, err := NewOperations(registry, "v1", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Exemplars = wanted
+		o.Wrote("shop", 30*time.Millisecond)
+		handler := state(t, ledger.New()).Handler(registry)
+		for format, has := range map[string]bool{"text/plain": false, "application/openmetrics-text;version=1.0.0": wanted} {
+			body := answer(t, handler, "/metrics", http.Header{"Accept": {format}}).Body.String()
+			if !strings.Contains(body, "kubersafe_change_to_report_duration_seconds_sum 0.03\n") {
+				t.Errorf("not observed:\n%s", body)
+			}
+			if got := strings.Contains(body, `kubersafe_change_to_report_duration_seconds_bucket{le="0.064"} 1 # {namespace="shop"} 0.03 `); got != has {
+				t.Errorf("%s, wanted %t: exemplar is %t, want %t\n%s", format, wanted, got, has, body)
+			}
+		}
+	}
+}
+
 // TestLint runs promtool's linter over every family.
 func TestLint(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	o, err := NewOperations(registry)
+	o, err := NewOperations(registry, "v1", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,14 +605,15 @@ func TestLint(t *testing.T) {
 			names = append(names, name)
 		}
 	}
-	want := []string{
-		"kubersafe_audited_checks", "kubersafe_cluster_violations", "kubersafe_compliance_controls", "kubersafe_evaluation_duration_seconds",
-		"kubersafe_excluded_namespaces", "kubersafe_exempted_violations",
-		"kubersafe_last_complete_audit_timestamp_seconds", "kubersafe_network_metadata_reachable_workloads", "kubersafe_network_unisolated_workloads",
-		"kubersafe_oldest_violation_timestamp_seconds", "kubersafe_report_write_duration_seconds",
-		"kubersafe_report_writes_total", "kubersafe_score", "kubersafe_skipped_checks", "kubersafe_source_state", "kubersafe_subjects",
-		"kubersafe_violations", "kubersafe_workload_violations",
+	var want []string
+	for _, f := range slices.Concat(families, counting) {
+		want = append(want, f.name)
 	}
+	for _, o := range operations {
+		want = append(want, o.name)
+	}
+	slices.Sort(want)
+	slices.Sort(names)
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("families that were linted (-want +got):\n%s", diff)
 	}

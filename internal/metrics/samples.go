@@ -17,9 +17,13 @@ type samples struct {
 	// texts has each label value once, and places where it is.
 	texts  []string
 	places map[string]uint32
+	// of is the family that is collected.
+	of *family
 	// sums are the series since the last settle, list those before.
 	sums map[labelValues]float64
 	list []sample
+	// total is the number of series of all families collected before.
+	total int
 }
 
 // labelValues are places in the texts, in the order of a family's labels.
@@ -34,10 +38,12 @@ func newSamples() *samples {
 	return &samples{places: make(map[string]uint32), sums: make(map[labelValues]float64)}
 }
 
-// add adds to the series with these label values. So no two series have the same, whatever subjects are called.
+// add adds to the series with these label values, or to the least of what is added. So no two series have the same, whatever
+// subjects are called.
 func (s *samples) add(n float64, values ...string) {
 	var labels labelValues
-	for i, value := range values {
+	for i, at := range s.of.kept {
+		value := values[at]
 		place, ok := s.places[value]
 		if !ok {
 			place = uint32(len(s.texts)) //nolint:gosec // G115: the ledger holds less than 2^32 names
@@ -45,7 +51,11 @@ func (s *samples) add(n float64, values ...string) {
 		}
 		labels[i] = place
 	}
-	s.sums[labels] += n
+	if !s.of.least {
+		s.sums[labels] += n
+	} else if least, ok := s.sums[labels]; !ok || n < least {
+		s.sums[labels] = n
+	}
 }
 
 // settle ends a group of series, such as those of a namespace: what is added from now on has other label values.
@@ -58,7 +68,8 @@ func (s *samples) settle() {
 
 // collect replaces the series by those of another family, sorted by the values of their labels.
 func (s *samples) collect(f *family, from *snapshot) {
-	s.list = s.list[:0]
+	s.total += len(s.list)
+	s.of, s.list = f, s.list[:0]
 	f.collect(from, s)
 	s.settle()
 	slices.SortFunc(s.list, func(a, b sample) int {

@@ -52,6 +52,11 @@ func Build(
 	return r, Remember(findings)
 }
 
+// Truncated says whether a report does not list all that it counts.
+func Truncated(r *v1alpha1.SecurityReport) bool {
+	return r.OmittedFindings > 0 || int(r.Summary.Exempted) > len(r.Exemptions) || int(r.Summary.Skipped) > len(r.Skips)
+}
+
 // RollUp sums up the workloads of a namespace, for its own report.
 func RollUp(workloads Tally, exempted int32) *v1alpha1.RollUp {
 	return &v1alpha1.RollUp{

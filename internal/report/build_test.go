@@ -190,6 +190,9 @@ func TestBuildOmitsTheLeastSevere(t *testing.T) {
 	for n, wantOmitted := range map[int]int32{0: 0, 1: 0, 255: 0, 256: 0, 257: 1, 300: 44} {
 		var r *v1alpha1.SecurityReport
 		r, remembered = Build("shop", &audit.Result{Findings: findings[:n]}, remembered, now)
+		if Truncated(r) != (wantOmitted > 0) {
+			t.Errorf("of %d findings, %d omitted: Truncated is %t", n, wantOmitted, Truncated(r))
+		}
 		if r.OmittedFindings != wantOmitted || len(r.Findings) != n-int(wantOmitted) || len(remembered) != n {
 			t.Errorf("of %d findings %d are listed, %d omitted and %d remembered; want %d omitted", n, len(r.Findings), r.OmittedFindings, len(remembered), wantOmitted)
 		}
