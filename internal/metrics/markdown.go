@@ -102,7 +102,7 @@ func labels() []label {
 		{"category", "of the check, as in [checks.md](checks.md)"},
 		{"check", "ids of checks, as in [checks.md](checks.md), and of custom checks"},
 		{"direction", list(directions)},
-		{"framework", "standards, as in [compliance.md](compliance.md)"},
+		{"framework", "standards, as in [compliance.md](compliance.md); they overlap, so do not sum over them"},
 		{"kind", "`CronJob`, `DaemonSet`, `Deployment`, `Job`, `Namespace`, `Pod`, `ReplicaSet`, `ReplicationController`, `StatefulSet`; `Other` for all others"},
 		{"name", "of the workload or namespace"},
 		{"namespace", "that the subject is in"},

@@ -6,6 +6,8 @@ package metrics
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -413,6 +415,24 @@ func TestBound(t *testing.T) {
 				t.Errorf("without %v, workloads %t: %d series are not counted right", drop, workloads, series)
 			}
 		}
+	}
+}
+
+// TestReasonsAreAll: the bound counts on it.
+func TestReasonsAreAll(t *testing.T) {
+	source, err := os.ReadFile("../../api/v1alpha1/report_types.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, m := range regexp.MustCompile(`SkipReason = "(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		if m[1] != string(v1alpha1.SkipNamespaceExcluded) {
+			want = append(want, m[1])
+		}
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, reasons); diff != "" {
+		t.Errorf("reasons (-API +metrics):\n%s", diff)
 	}
 }
 
