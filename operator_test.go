@@ -130,3 +130,10 @@ func TestMetricsServer(t *testing.T) {
 		}
 	}
 }
+
+func TestLabelsThatCannotBeDropped(t *testing.T) {
+	code, _, stderr := execute("", "operator", "--metrics-drop-labels=check,severity")
+	if want := `--metrics-drop-labels: "severity" must be one of check, namespace`; code == 0 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, want %q:\n%s", code, want, stderr)
+	}
+}
