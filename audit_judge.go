@@ -85,6 +85,7 @@ func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
 func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, error) {
 	j.reports, j.book, j.limits = nil, ledger.New(), make(map[string]*audit.ExceptionLimits)
 	static := source.NewStatic()
+	// Without any node nobody knows what nodes there are; without any quota, say, there is none.
 	unshown := map[audit.Resource]*audit.Unavailable{audit.Nodes: {
 		Resource: audit.Nodes, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a node",
 	}}
