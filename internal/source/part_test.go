@@ -166,10 +166,13 @@ func TestShardsReadTheirPart(t *testing.T) {
 // TestShardsShareWhatConcernsAll: of what is not in the namespaces that it concerns, a shard reads all.
 func TestShardsShareWhatConcernsAll(t *testing.T) {
 	requests := make(chan *http.Request)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case requests <- r:
 		case <-r.Context().Done():
+		case <-ctx.Done(): // nobody waits for requests any more
 		}
 		w.WriteHeader(http.StatusForbidden)
 	}))
@@ -183,7 +186,6 @@ func TestShardsShareWhatConcernsAll(t *testing.T) {
 	if err := AddOptional(s, cfg, server.Client()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Start(ctx) }()
 	shared := make(map[string]bool)
