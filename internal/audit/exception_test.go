@@ -273,13 +273,14 @@ func TestExceptionsFollowLabels(t *testing.T) {
 			},
 		},
 	})
+	same := shape()
 	inputs := func(labels ...string) (Inputs, int) {
 		all := make(map[string]string)
 		for _, key := range labels {
 			all[key] = "x"
 		}
 		p := pod("p", nil)
-		p.Shape, p.Labels = ShapeOf("same"), LabelsOf(EncodeLabels(all))
+		p.Shape, p.Labels = same, LabelsOf(EncodeLabels(all))
 		ns := Fold(Inventory{Surroundings: Surroundings{Name: "shop"}, Pods: []*PodRecord{p}, Exceptions: []*ExceptionRecord{both}}, now)
 		return set.InputsOf(ns, ns.Workloads[0]), len(set.EvaluateWorkload(ns, ns.Workloads[0]).Exempted)
 	}
