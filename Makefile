@@ -68,7 +68,7 @@ vet: ## Run go vet.
 
 .PHONY: lint
 lint: bin/golangci-lint ## Run golangci-lint.
-	$(GOLANGCI_LINT) run
+	$(GOLANGCI_LINT) run --allow-parallel-runners
 
 .PHONY: test
 test: controlplane ## Run all tests, those with a real API server too. TEST_ARGS is passed on to go test.
