@@ -74,7 +74,7 @@ type Check struct {
 
 // JudgesWorkloads says whether workloads are subjects of the check.
 func (c *Check) JudgesWorkloads() bool {
-	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Connected != nil
+	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Running != nil || c.Connected != nil
 }
 
 // JudgesNamespaces says whether namespaces are subjects of the check.
@@ -198,6 +198,14 @@ func (s *Set) run(c *Check) {
 	if c.Namespace != nil {
 		s.namespace = append(s.namespace, c)
 	}
+}
+
+// RunOn returns the checks that are run on the subjects of a kind. They must not be changed.
+func (s *Set) RunOn(kind string) []*Check {
+	if kind == KindNamespace {
+		return s.namespace
+	}
+	return s.workload
 }
 
 // Settings returns how namespaces are judged by the set. They must not be changed.
