@@ -106,10 +106,7 @@ func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, 
 
 // judge makes the reports of one namespace.
 func (j *judge) judge(inventory audit.Inventory) {
-	var labels map[string]string
-	if inventory.Namespace != nil {
-		labels = inventory.Namespace.Labels
-	}
+	labels := inventory.Namespace.GetLabels()
 	set := j.configuration.SetFor(inventory.Name, labels)
 	j.limits[inventory.Name] = &set.Settings().Exceptions
 	entries := make(ledger.Entries)

@@ -117,7 +117,7 @@ func (r *ClusterReconciler) sumUpElsewhere() {
 				entries = append(entries, stored.Counts)
 			}
 		}
-		r.Ledger.PutElsewhere(namespace, setFor(r.Configuration.Current(), &inventory), entries)
+		r.Ledger.PutElsewhere(namespace, r.Configuration.Current().SetFor(namespace, inventory.Namespace.GetLabels()), entries)
 	}
 	if len(stale) > 0 {
 		r.Elsewhere()

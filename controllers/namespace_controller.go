@@ -197,7 +197,7 @@ func (r *NamespaceReconciler) write(
 // may have changed.
 func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict, time.Time) {
 	now := r.Now()
-	set := setFor(r.Configuration.Current(), &inventory)
+	set := r.Configuration.Current().SetFor(inventory.Name, inventory.Namespace.GetLabels())
 	ns := audit.Fold(inventory, now)
 	verdicts := ledger.Judge(set, ns, ledger.Previous{
 		Entries: r.Ledger.Get(ns.Name),
@@ -215,15 +215,6 @@ func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict
 	r.Ledger.Put(ns.Name, set, entries)
 	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())
 	return verdicts, ns.Recheck
-}
-
-// setFor returns the checks that a namespace is judged by.
-func setFor(c *configuration.Configuration, i *audit.Inventory) *audit.Set {
-	var labels map[string]string
-	if i.Namespace != nil {
-		labels = i.Namespace.Labels
-	}
-	return c.SetFor(i.Name, labels)
 }
 
 // keepWhereUnseen keeps reports of subjects that cannot be seen at the moment: that a kind can no longer be read does not

@@ -73,16 +73,9 @@ func (r *SettingsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 func (r *SettingsReconciler) begin(context.Context) {
-	r.Ledger.OnPut(func(namespace string) {
-		if namespace != "" && len(r.Sources.Exceptions(namespace)) > 0 {
-			r.schedule.add(settingsOf(namespace), false)
-		}
-		r.LookAtCluster()
-	})
+	r.Ledger.OnPut(r.look)
 	for _, namespace := range r.Ledger.Namespaces() { // that were judged before anybody listened
-		if namespace != "" && len(r.Sources.Exceptions(namespace)) > 0 {
-			r.schedule.add(settingsOf(namespace), false)
-		}
+		r.look(namespace)
 	}
 	r.Sources.OnEvent(func(e source.Event) {
 		if e.Resource == audit.AuditConfigurations || e.Resource == audit.ClusterSecurityExceptions {
@@ -90,6 +83,16 @@ func (r *SettingsReconciler) begin(context.Context) {
 		}
 	})
 	r.LookAtCluster()
+}
+
+// look has the exceptions looked at that may be about what was decided of a namespace.
+func (r *SettingsReconciler) look(namespace string) {
+	if namespace != "" && len(r.Sources.Exceptions(namespace)) > 0 {
+		r.schedule.add(settingsOf(namespace), false)
+	}
+	if len(r.Sources.Exceptions("")) > 0 {
+		r.LookAtCluster()
+	}
 }
 
 // LookAtCluster has what belongs to no namespace looked at, soon, by the first shard.
@@ -109,8 +112,7 @@ func (r *SettingsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	if req == settingsOfCluster {
 		errs = append(errs, r.writeConfiguration(ctx, current))
 	} else {
-		inventory, _ := r.Sources.Inventory(req.Namespace)
-		limits = setFor(current, &inventory).Settings().Exceptions
+		limits = current.SetFor(req.Namespace, r.Sources.Namespace(req.Namespace).GetLabels()).Settings().Exceptions
 	}
 	uses := r.Ledger.Uses(req.Namespace)
 	exceptions := r.Sources.Exceptions(req.Namespace)

@@ -280,10 +280,7 @@ func TooMany(exceptions []*ExceptionRecord, now time.Time) map[*ExceptionRecord]
 
 // hold notes which exceptions are in force in a namespace at a time, and when to look again because one ends.
 func (n *Namespace) hold(now time.Time) {
-	var labels map[string]string
-	if n.Namespace != nil {
-		labels = n.Namespace.Labels
-	}
+	labels := n.Namespace.GetLabels()
 	excess := TooMany(n.Exceptions, now)
 	for _, e := range n.Exceptions {
 		if excess[e] || e.Void() || e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {

@@ -75,10 +75,7 @@ var hostNetwork = NewFact(func(p *Pod) bool { return p.Spec.HostNetwork })
 
 // look fills in the namespace's network, once its workloads are known.
 func (n *Namespace) look() {
-	var labels map[string]string
-	if n.Namespace != nil {
-		labels = n.Namespace.Labels
-	}
+	labels := n.Namespace.GetLabels()
 	n.Policies = make([]netpol.Named, 0, len(n.NetworkPolicies))
 	for _, p := range n.NetworkPolicies {
 		n.Policies = append(n.Policies, netpol.Named{Name: p.Name, Spec: p.Spec()})

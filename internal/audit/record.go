@@ -170,6 +170,14 @@ type NamespaceRecord struct {
 	Terminating bool
 }
 
+// GetLabels returns the labels; of a namespace that has not been seen none are known.
+func (n *NamespaceRecord) GetLabels() map[string]string {
+	if n == nil {
+		return nil
+	}
+	return n.Labels
+}
+
 // Equal says whether nothing that is audited differs.
 func (n *NamespaceRecord) Equal(o *NamespaceRecord) bool {
 	return n.UID == o.UID && n.Terminating == o.Terminating && maps.Equal(n.Labels, o.Labels)

@@ -26,10 +26,7 @@ func clusterPolicyRecord(o runtime.Object) (*audit.ClusterPolicyRecord, error) {
 
 // concerning returns those policies that concern a namespace.
 func concerning(policies []*audit.ClusterPolicyRecord, namespace string, record *audit.NamespaceRecord) []*audit.ClusterPolicyRecord {
-	var labels map[string]string
-	if record != nil {
-		labels = record.Labels
-	}
+	labels := record.GetLabels()
 	var found []*audit.ClusterPolicyRecord
 	for _, p := range policies {
 		if p.Concerns(namespace, labels) {

@@ -384,6 +384,15 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	return i, ok
 }
 
+// Namespace returns a namespace; nil if there is none, or it cannot be read.
+func (s *Sources) Namespace(name string) *audit.NamespaceRecord {
+	n, ok := s.namespaces.Get(name, name)
+	if !ok || !s.readable(audit.Namespaces) {
+		return nil
+	}
+	return n
+}
+
 // known returns what there is of a resource in a namespace, as far as that is known.
 func known[R Record[R]](i *audit.Inventory, r audit.Resource, from *Store[R]) []R {
 	if i.Missing(r) != nil {
