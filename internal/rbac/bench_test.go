@@ -29,20 +29,7 @@ func benchRules() []rbacv1.PolicyRule {
 }
 
 func largeCluster() *rbac.Cluster {
-	c := rbac.NewCluster(true)
-	roles, bindings := rbac.Defaults()
-	for _, r := range roles {
-		c.SetRole(r)
-	}
-	for _, b := range bindings {
-		c.SetBinding(b)
-		for _, s := range b.Subjects {
-			if s.Kind == rbacv1.ServiceAccountKind {
-				c.SetAccount(s.Namespace, s.Name, rbac.Account{})
-			}
-		}
-	}
-	c.SetNamespace("kube-system", true)
+	c := fresh()
 	c.SetControlPlaneOnNodes(true)
 	for i := range benchNamespaces {
 		name := benchNamespace(i)
