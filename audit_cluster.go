@@ -94,7 +94,9 @@ func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig stri
 		judge.judge(inventory)
 		exceptions = append(exceptions, sources.Exceptions(name)...)
 	}
-	if len(judge.reports) == 0 {
+	nothing := len(judge.reports) == 0
+	judge.judgeCluster(sources.Cluster())
+	if nothing {
 		return errors.New("nothing in the cluster could be read: nothing was judged")
 	}
 	judge.tellExceptions(exceptions, stderr)

@@ -101,7 +101,39 @@ func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, 
 		inventory.FromManifests, inventory.Unavailable = true, unshown
 		j.judge(*inventory)
 	}
+	j.judgeCluster(static.Cluster())
 	return static.Exceptions(), nil
+}
+
+// judgeCluster makes the reports of what belongs to no namespace. What manifests say nothing of has none.
+func (j *judge) judgeCluster(inventory audit.ClusterInventory) {
+	inventory.Namespaces = slices.DeleteFunc(inventory.Namespaces, func(n *audit.NamespaceRecord) bool {
+		return n.Terminating || j.configuration.Excludes(n.Name, n.Labels)
+	})
+	set, c := j.configuration.SetForCluster(), audit.NewCluster(inventory, j.now)
+	absent := map[string]bool{
+		audit.KindControlPlane: c.FromManifests && len(c.Components) == 0,
+		audit.KindAdmission:    c.FromManifests && len(c.Validating)+len(c.Mutating)+len(c.Policies)+len(c.Bindings) == 0,
+	}
+	entries := make(ledger.Entries)
+	for _, v := range ledger.JudgeCluster(set, c, ledger.Previous{}, j.now) {
+		if absent[v.Kind] {
+			continue
+		}
+		entries[v.Report] = v.Entry
+		if v.Build != nil {
+			j.reports = append(j.reports, reportOf(v.Build()))
+		}
+	}
+	j.book.Put("", set, entries)
+}
+
+// reportOf returns a report on what belongs to no namespace as one of the namespace "": they say the same in the same words.
+func reportOf(c *v1alpha1.ClusterSecurityReport) *v1alpha1.SecurityReport {
+	return &v1alpha1.SecurityReport{
+		ObjectMeta: c.ObjectMeta, Subject: c.Subject, Summary: c.Summary,
+		Findings: c.Findings, Exemptions: c.Exemptions, Skips: c.Skips, OmittedFindings: c.OmittedFindings,
+	}
 }
 
 // judge makes the reports of one namespace.

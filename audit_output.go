@@ -25,7 +25,11 @@ func printReports(out io.Writer, format string, reports []*v1alpha1.SecurityRepo
 		return printTables(out, reports)
 	}
 	for _, r := range reports {
-		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityReport"))
+		kind := "SecurityReport"
+		if r.Namespace == "" {
+			kind = "ClusterSecurityReport"
+		}
+		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	}
 	if format == "yaml" {
 		return printYAML(out, reports)
@@ -96,6 +100,11 @@ func printNamespace(out io.Writer, reports []*v1alpha1.SecurityReport) error {
 		s := r.Summary
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d",
 			r.Namespace, r.Name, r.Subject.Kind, s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped))
+	}
+	if reports[0].Namespace == "" { // of the cluster
+		for i, row := range rows {
+			_, rows[i], _ = strings.Cut(row, "\t")
+		}
 	}
 	return cmp.Or(printTable(out, rows), printTable(out, findingRows(reports)), printTable(out, exemptionRows(reports)),
 		printTable(out, skipRows(reports)))
@@ -216,8 +225,8 @@ func printTable(out io.Writer, rows []string) error {
 // summaryLine sums everything up.
 func summaryLine(reports []*v1alpha1.SecurityReport) string {
 	var (
-		workloads, namespaces, skipped, exempted, excluded int
-		found                                              []string
+		workloads, namespaces, ofCluster, skipped, exempted, excluded int
+		found                                                         []string
 	)
 	for _, r := range reports {
 		if len(r.Skips) > 0 && r.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded {
@@ -226,9 +235,12 @@ func summaryLine(reports []*v1alpha1.SecurityReport) string {
 		}
 		skipped += int(r.Summary.Skipped)
 		exempted += int(r.Summary.Exempted)
-		if r.Subject.Kind == audit.KindNamespace {
+		switch {
+		case r.Namespace == "":
+			ofCluster++
+		case r.Subject.Kind == audit.KindNamespace:
 			namespaces++
-		} else {
+		default:
 			workloads++
 		}
 	}
@@ -239,7 +251,11 @@ func summaryLine(reports []*v1alpha1.SecurityReport) string {
 		}
 		found = append(found, fmt.Sprintf("%d %s", n, strings.ToLower(string(severity))))
 	}
-	text := fmt.Sprintf("%s in %s: %s", count(workloads, "workload"), count(namespaces, "namespace"), strings.Join(found, ", "))
+	text := fmt.Sprintf("%s in %s", count(workloads, "workload"), count(namespaces, "namespace"))
+	if ofCluster > 0 {
+		text += fmt.Sprintf(", %s of the cluster", count(ofCluster, "part"))
+	}
+	text += ": " + strings.Join(found, ", ")
 	if exempted > 0 {
 		text += fmt.Sprintf("; %d exempted", exempted)
 	}

@@ -266,6 +266,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		if err := cluster.SetupWithManager(mgr); err != nil {
 			return err
 		}
+		progress.Cluster, progress.Begin = true, cluster.Judge
 		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
 	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,15 +17,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
-// ClusterReconciler keeps the ClusterSecurityReport "cluster" right. It trails the namespaces: it sums up what they have
-// come to, at most every few seconds, and not before everything has been judged once. Of the namespaces of other shards it
-// sums up what is stored. Only the first shard has one.
+// ClusterReconciler judges what belongs to no namespace and keeps its ClusterSecurityReports right, and the one named "cluster",
+// which sums up all others. That one trails the namespaces: it sums up what they have come to, at most every few seconds, and
+// not before everything has been judged once. Of the namespaces of other shards it sums up what is stored. Only the first
+// shard has one. Its keys are clusterKey, for the sum, and subjectsKey, for all the rest.
 type ClusterReconciler struct {
 	Sources       *source.Sources
 	Stored        *ledger.Stored
@@ -36,6 +39,8 @@ type ClusterReconciler struct {
 	Elsewhere func()
 	// Version of the operator.
 	Version string
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
 
 	schedule *schedule
 
@@ -48,10 +53,16 @@ type ClusterReconciler struct {
 
 const clusterWindow = 2 * time.Second
 
-var clusterKey = requestFor(v1alpha1.ClusterReportName)
+var (
+	clusterKey  = requestFor(v1alpha1.ClusterReportName)
+	subjectsKey = requestFor("subjects")
+)
 
 // SetupWithManager adds the reconciler to a manager.
 func (r *ClusterReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Now == nil {
+		r.Now = time.Now
+	}
 	r.schedule = newSchedule(clusterWindow, 10*clusterWindow)
 	c, err := controller.New("cluster", mgr, controller.Options{
 		Reconciler:       r,
@@ -68,10 +79,14 @@ func (r *ClusterReconciler) begin(context.Context) {
 	r.Ledger.OnPut(func(string) { r.SumUp() })
 	r.Sources.OnEvent(r.handle)
 	r.markElsewhere()
+	r.Judge()
 	r.SumUp()
 }
 
 func (r *ClusterReconciler) handle(e source.Event) {
+	if reachesCluster(e) {
+		r.Judge()
+	}
 	switch {
 	case reachOf(e) == everywhere:
 		r.markElsewhere()
@@ -131,6 +146,13 @@ func (r *ClusterReconciler) SumUp() {
 	}
 }
 
+// Judge has what belongs to no namespace judged, soon.
+func (r *ClusterReconciler) Judge() {
+	if r.Audited.started() {
+		r.schedule.add(subjectsKey, false)
+	}
+}
+
 // Compliance returns what was summed up last of published standards; nil if nothing was. It must not be changed.
 func (r *ClusterReconciler) Compliance() []v1alpha1.FrameworkCompliance {
 	r.mu.Lock()
@@ -138,9 +160,60 @@ func (r *ClusterReconciler) Compliance() []v1alpha1.FrameworkCompliance {
 	return r.compliance
 }
 
-// Reconcile writes the report if it has changed.
+// Reconcile writes what has changed.
 func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	r.schedule.begin(req)
+	reconcile := r.sumUp
+	if req == subjectsKey {
+		reconcile = r.judge
+	}
+	wait, cost, err := reconcile(ctx)
+	r.schedule.end(req, cost, err != nil, false)
+	if stale := (*staleError)(nil); errors.As(err, &stale) {
+		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// judge evaluates what belongs to no namespace and writes what has changed. It returns when to look again although nothing may
+// have changed, and what it cost.
+func (r *ClusterReconciler) judge(ctx context.Context) (wait, cost time.Duration, err error) {
+	begun, now := time.Now(), r.Now()
+	inventory, current := r.Sources.Cluster(), r.Configuration.Current()
+	inventory.Namespaces = slices.DeleteFunc(inventory.Namespaces, func(n *audit.NamespaceRecord) bool {
+		return n.Terminating || current.Excludes(n.Name, n.Labels)
+	})
+	set, c := current.SetForCluster(), audit.NewCluster(inventory, now)
+	verdicts := ledger.JudgeCluster(set, c, ledger.Previous{Entries: r.Ledger.Get(""), Remembered: r.remembered}, now)
+	entries := make(ledger.Entries, len(verdicts))
+	for _, v := range verdicts {
+		entries[v.Report] = v.Entry
+	}
+	r.Ledger.Put("", set, entries)
+	r.Audited.judged("")
+	cost = time.Since(begun)
+	if c.Missing(ledger.ClusterSecurityReports) != nil {
+		return 0, cost, nil // it is judged again when they can be read
+	}
+	err = r.Writer.WriteCluster(ctx, verdicts, func(kind string) bool {
+		return kind == audit.KindNode && c.Missing(audit.Nodes) != nil
+	})
+	return max(time.Millisecond, c.Recheck.Sub(now)), cost, err
+}
+
+// remembered returns what is stored of a report.
+func (r *ClusterReconciler) remembered(name string) report.Remembered {
+	if stored, ok := r.Stored.ClusterReports.Get("", name); ok {
+		return stored.Remembered
+	}
+	return nil
+}
+
+// sumUp writes the report "cluster" if it has changed.
+func (r *ClusterReconciler) sumUp(ctx context.Context) (wait, cost time.Duration, err error) {
 	begun := time.Now()
 	r.sumUpElsewhere()
 	current := r.Configuration.Current()
@@ -151,11 +224,5 @@ func (r *ClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	r.mu.Lock()
 	r.compliance = summary.DeepCopy().Compliance // the client reads the API server's answer into what it has sent
 	r.mu.Unlock()
-	cost := time.Since(begun)
-	err := r.Writer.WriteCluster(ctx, summary)
-	r.schedule.end(req, cost, err != nil, false)
-	if stale := (*staleError)(nil); errors.As(err, &stale) {
-		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil
-	}
-	return ctrl.Result{}, err
+	return 0, time.Since(begun), r.Writer.WriteSummary(ctx, summary)
 }

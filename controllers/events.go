@@ -19,7 +19,7 @@ const (
 	several
 	// everywhere: every namespace.
 	everywhere
-	// cluster: the cluster's report.
+	// cluster: what belongs to no namespace.
 	cluster
 )
 
@@ -50,6 +50,13 @@ var reaches = map[audit.Resource]reach{
 	audit.Nodes: several,
 	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
+	// What is judged for the cluster as a whole.
+	audit.EndpointSlices:          cluster,
+	audit.ValidatingWebhooks:      cluster,
+	audit.MutatingWebhooks:        cluster,
+	audit.AdmissionPolicies:       cluster,
+	audit.AdmissionPolicyBindings: cluster,
+	audit.ServerVersion:           cluster,
 	// What says how it is judged. An exception that is not of the cluster concerns its own namespace.
 	audit.AuditConfigurations:       everywhere,
 	audit.SecurityExceptions:        own,
@@ -57,6 +64,18 @@ var reaches = map[audit.Resource]reach{
 	// Somebody edited or deleted a report: it is put back.
 	ledger.SecurityReports:        own,
 	ledger.ClusterSecurityReports: cluster,
+}
+
+// reachesCluster says whether verdicts on what belongs to no namespace may depend on an event.
+func reachesCluster(e source.Event) bool {
+	switch e.Resource { //nolint:exhaustive // of all others the table tells
+	case audit.Nodes, audit.Namespaces: // admission lets something into each
+		return true
+	case audit.Pods:
+		return e.Namespace == audit.SystemNamespace || e.StateChanged
+	}
+	reach := reachOf(e)
+	return reach == cluster || reach == everywhere
 }
 
 // reachOf returns whose verdicts may depend on an event. A source that can no longer be read, or can again, concerns all.

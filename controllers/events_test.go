@@ -82,6 +82,7 @@ func TestReachesKnowsEveryResource(t *testing.T) {
 	for _, s := range sources.Status() {
 		read = append(read, audit.Resource(s.Resource))
 	}
+	read = append(read, audit.ServerVersion) // which is asked for, not listed and watched
 	slices.Sort(read)
 	if diff := cmp.Diff(got, read); diff != "" {
 		t.Errorf("resources (-in the table +with a source):\n%s", diff)
@@ -97,12 +98,41 @@ func TestReachOf(t *testing.T) {
 		"a namespace":                          {source.Event{Resource: audit.Namespaces, Namespace: "shop"}, own},
 		"a report":                             {source.Event{Resource: ledger.SecurityReports, Namespace: "shop"}, own},
 		"the cluster's report":                 {source.Event{Resource: ledger.ClusterSecurityReports}, cluster},
+		"a webhook":                            {source.Event{Resource: audit.ValidatingWebhooks}, cluster},
+		"another patch of the API server":      {source.Event{Resource: audit.ServerVersion}, cluster},
+		"another minor of the API server":      {source.Event{Resource: audit.ServerVersion, StateChanged: true}, everywhere},
 		"Pods that can no longer be read":      {source.Event{Resource: audit.Pods, StateChanged: true}, everywhere},
 		"reports of the cluster, readable now": {source.Event{Resource: ledger.ClusterSecurityReports, StateChanged: true}, everywhere},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := reachOf(tc.event); got != tc.want {
 				t.Errorf("reachOf = %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestReachesCluster(t *testing.T) {
+	for name, tc := range map[string]struct {
+		event source.Event
+		want  bool
+	}{
+		"a node":                                 {source.Event{Resource: audit.Nodes}, true},
+		"a Pod of the control plane":             {source.Event{Resource: audit.Pods, Namespace: "kube-system"}, true},
+		"any other Pod":                          {source.Event{Resource: audit.Pods, Namespace: "shop"}, false},
+		"Pods that can no longer be read":        {source.Event{Resource: audit.Pods, StateChanged: true}, true},
+		"a namespace":                            {source.Event{Resource: audit.Namespaces, Namespace: "shop"}, true},
+		"a policy of admission":                  {source.Event{Resource: audit.AdmissionPolicies}, true},
+		"an exception of the cluster":            {source.Event{Resource: audit.ClusterSecurityExceptions}, true},
+		"an exception of a namespace":            {source.Event{Resource: audit.SecurityExceptions, Namespace: "shop"}, false},
+		"a report of a node":                     {source.Event{Resource: ledger.ClusterSecurityReports}, true},
+		"a report of a namespace":                {source.Event{Resource: ledger.SecurityReports, Namespace: "shop"}, false},
+		"another version of the API server":      {source.Event{Resource: audit.ServerVersion}, true},
+		"a Service, even of the control plane's": {source.Event{Resource: audit.Services, Namespace: "kube-system"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := reachesCluster(tc.event); got != tc.want {
+				t.Errorf("reachesCluster = %v, want %v", got, tc.want)
 			}
 		})
 	}
@@ -125,6 +155,7 @@ func TestEventsAddNamespaces(t *testing.T) {
 	}{
 		"of a namespace: itself":                           {source.Event{Resource: audit.Pods, Namespace: "shop"}, []string{"shop after 0s"}},
 		"one of many that a policy of the cluster selects": {source.Event{Resource: audit.ClusterNetworkPolicies, Namespace: "shop"}, []string{"shop after 0s in bulk"}},
+		"a node by itself: none":                           {source.Event{Resource: audit.Nodes}, nil},
 		"one of many that have Pods on a node":             {source.Event{Resource: audit.Nodes, Namespace: "shop"}, []string{"shop after 0s in bulk"}},
 		"of the cluster's report: none":                    {source.Event{Resource: ledger.ClusterSecurityReports}, nil},
 		"of a source: all, those judged before among them": {source.Event{Resource: audit.Pods, StateChanged: true}, []string{"judged after 0s in bulk"}},

@@ -114,7 +114,8 @@ func (r *NamespaceReconciler) Settled() bool { return r.schedule.settled() }
 func (r *NamespaceReconciler) handle(e source.Event) {
 	switch reach := reachOf(e); reach {
 	case own, several:
-		if r.Sources.Shard().Owns(e.Namespace) { // the first shard sees reports of all
+		// A node by itself is in none, and the first shard sees reports of all.
+		if e.Namespace != "" && r.Sources.Shard().Owns(e.Namespace) {
 			r.schedule.add(requestFor(e.Namespace), reach == several)
 		}
 	case everywhere:

@@ -15,6 +15,10 @@ type Progress struct {
 	Idle func() bool
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// Cluster says that what belongs to no namespace is judged too. It is called "" among namespaces.
+	Cluster bool
+	// Begin is called when the audit begins; it may be nil.
+	Begin func()
 	// FirstPass is called when everything has been judged once.
 	FirstPass func()
 
@@ -31,11 +35,17 @@ func (p *Progress) start(namespaces []string) {
 	for _, name := range namespaces {
 		p.missing[name] = true
 	}
-	complete := len(namespaces) == 0
+	if p.Cluster {
+		p.missing[""] = true
+	}
+	complete := len(p.missing) == 0
 	if complete {
 		p.last = p.now()
 	}
 	p.mu.Unlock()
+	if p.Begin != nil {
+		p.Begin()
+	}
 	if complete {
 		p.FirstPass()
 	}

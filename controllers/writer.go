@@ -137,15 +137,32 @@ func (w *Writer) timely(namespace string, v ledger.Verdict, stored bool) bool {
 	return stored || w.brief.allow(namespace, now)
 }
 
-// WriteCluster does the same for the one cluster report.
-func (w *Writer) WriteCluster(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
+// WriteSummary does the same for the report that sums up the cluster.
+func (w *Writer) WriteSummary(ctx context.Context, r *v1alpha1.ClusterSecurityReport) error {
+	stored, ok := w.Stored.ClusterReports.Get("", r.Name)
+	if ok && stored.Hash == report.HashOfCluster(r) {
+		return nil
+	}
+	_, err := w.put(ctx, r, stored, w.Stored.ClusterReports)
+	return err
+}
+
+// WriteCluster does the same for the reports on what belongs to no namespace.
+func (w *Writer) WriteCluster(ctx context.Context, verdicts []ledger.ClusterVerdict, keep func(kind string) bool) error {
 	var errs []error
-	if stored, ok := w.Stored.ClusterReports.Get("", r.Name); !ok || stored.Hash != report.HashOfCluster(r) {
-		_, err := w.put(ctx, r, stored, w.Stored.ClusterReports)
-		errs = append(errs, err)
+	wanted := map[string]bool{v1alpha1.ClusterReportName: true}
+	for _, v := range verdicts {
+		if v.Build == nil {
+			continue
+		}
+		wanted[v.Report] = true
+		if stored, ok := w.Stored.ClusterReports.Get("", v.Report); !ok || !stored.Is(v.Entry) {
+			_, err := w.put(ctx, v.Build(), stored, w.Stored.ClusterReports)
+			errs = append(errs, err)
+		}
 	}
 	for _, stored := range w.Stored.ClusterReports.List("") {
-		if stored.Name != r.Name {
+		if !wanted[stored.Name] && !keep(stored.Kind) {
 			errs = append(errs, w.delete(ctx, &v1alpha1.ClusterSecurityReport{}, stored, w.Stored.ClusterReports))
 		}
 	}

@@ -11,7 +11,8 @@ import (
 
 // Labels of every report.
 const (
-	// LabelSubjectKind is the kind of the subject: one of the eight kinds that make Pods, Namespace, Cluster, or Other.
+	// LabelSubjectKind is the kind of the subject: one of the eight kinds that make Pods, Namespace, Node, Cluster,
+	// ControlPlane, Admission, or Other.
 	LabelSubjectKind = "audit.kubersafe.io/subject-kind"
 	// LabelWorst is the severity of the worst finding, or None.
 	LabelWorst = "audit.kubersafe.io/worst"
@@ -68,7 +69,7 @@ const (
 
 // Subject is the object that a report is about.
 type Subject struct {
-	// API version of the subject.
+	// API version of the subject. Absent of Cluster, ControlPlane and Admission, for which the API has no object.
 	// +optional
 	// +kubebuilder:validation:MaxLength=317
 	APIVersion string `json:"apiVersion,omitempty"`
@@ -144,7 +145,8 @@ type Summary struct {
 	WorstCheck string `json:"worstCheck,omitempty"`
 }
 
-// ObjectReference names an object of the subject's own namespace that a finding is about.
+// ObjectReference names an object that a finding is about: one of the subject's own namespace or, in cluster reports, one that
+// belongs to none, a Pod of the control plane in kube-system, or an EndpointSlice of the API server in default.
 type ObjectReference struct {
 	// Kind of the object.
 	// +required

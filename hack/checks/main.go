@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/format"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,15 +53,18 @@ func run(file, id string) error {
 	return nil
 }
 
-var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress)_[a-z0-9]+(_[a-z0-9]+)*$`)
+var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress|node|control_plane|admission)_[a-z0-9]+(_[a-z0-9]+)*$`)
 
 // newCheck writes a check that finds nothing and a fixture without cases: they compile, and the tests fail until both are
 // filled in. It writes both or, if anything is wrong, nothing.
 func newCheck(file, id string) error {
 	if !validFile.MatchString(file) {
-		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress", file)
+		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress, node, control_plane, admission", file)
 	}
 	subject, property, _ := strings.Cut(file, "_")
+	if rest, ok := strings.CutPrefix(file, "control_plane_"); ok {
+		subject, property = "control_plane", rest
+	}
 	if id == "" {
 		id = strings.ReplaceAll(property, "_", "-")
 	}
@@ -73,6 +77,12 @@ func newCheck(file, id string) error {
 		values["Kind"], values["Argument"] = "Pod", "pod *audit.Pod"
 	case "image":
 		values["Kind"], values["Argument"] = "Image", "image audit.Image"
+	case "node":
+		values["Kind"], values["Argument"] = "Node", "n *audit.Node"
+	case "control_plane":
+		values["Kind"], values["Argument"] = "ControlPlane", "c *audit.Cluster"
+	case "admission":
+		values["Kind"], values["Argument"] = "Admission", "c *audit.Cluster"
 	}
 	files := []struct {
 		path     string
@@ -93,7 +103,15 @@ func newCheck(file, id string) error {
 		if err := f.template.Execute(&content, values); err != nil {
 			return err
 		}
-		if err := os.WriteFile(f.path, content.Bytes(), 0o644); err != nil { //nolint:gosec // G306: a source file
+		text := content.Bytes()
+		if filepath.Ext(f.path) == ".go" {
+			formatted, err := format.Source(text)
+			if err != nil {
+				return err
+			}
+			text = formatted
+		}
+		if err := os.WriteFile(f.path, text, 0o644); err != nil { //nolint:gosec // G306: a source file
 			return err
 		}
 		fmt.Println("wrote", f.path)
@@ -139,7 +157,7 @@ var _ = register(audit.Check{
 	Before:      "",
 	After:       "",
 	References:  []string{"https://"},
-	{{printf "%-12s" (print .Kind ":")}} {{.Func}},
+	{{.Kind}}: {{.Func}},
 })
 
 func {{.Func}}({{.Argument}}, r *audit.Reporter) {

@@ -32,7 +32,7 @@ func TestNewCheck(t *testing.T) {
 		"the id is taken":                     {there: []string{fixture}, file: "pod_host_aliases", err: fixture + " is there already"},
 		"an id that no check may have":        {file: "pod_host_aliases", id: "../aliases", err: "id must be kebab-case"},
 		"an id that is too long":              {file: "pod_" + strings.Repeat("a", 64), err: "id must be kebab-case of at most 63 characters"},
-		"a subject that no check may have":    {file: "node_host_aliases", err: `"node_host_aliases" is not <subject>_<property>`},
+		"a subject that no check may have":    {file: "job_host_aliases", err: `"job_host_aliases" is not <subject>_<property>`},
 		"a folder that cannot be looked into": {there: []string{"test/fixtures"}, file: "pod_host_aliases", err: "test/fixtures/host-aliases.yaml: not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,6 +60,9 @@ func TestNewCheckIsGo(t *testing.T) {
 		"pod_host_aliases":       "func hostAliases(pod *audit.Pod, r *audit.Reporter) {",
 		"image_host_aliases":     "func hostAliases(image audit.Image, r *audit.Reporter) {",
 		"namespace_host_aliases": "func hostAliases(ns *audit.Namespace, r *audit.Reporter) {",
+		"node_old":               "func old(n *audit.Node, r *audit.Reporter) {",
+		"control_plane_old":      "func old(c *audit.Cluster, r *audit.Reporter) {",
+		"admission_old":          "func old(c *audit.Cluster, r *audit.Reporter) {",
 	} {
 		t.Chdir(t.TempDir())
 		for _, dir := range []string{"internal/audit/checks", "test/fixtures"} {

@@ -70,6 +70,13 @@ type Check struct {
 	Connected func(*ConnectedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
 	Namespace func(*Namespace, *Reporter)
+
+	// Node judges a node. Of what belongs to no namespace one function is set, and no other.
+	Node func(*Node, *Reporter)
+	// ControlPlane judges the control plane as a whole: its version, its programs and their flags.
+	ControlPlane func(*Cluster, *Reporter)
+	// Admission judges what the cluster lets in: admission policies, webhooks, plugins.
+	Admission func(*Cluster, *Reporter)
 }
 
 // JudgesWorkloads says whether workloads are subjects of the check.
@@ -80,9 +87,35 @@ func (c *Check) JudgesWorkloads() bool {
 // JudgesNamespaces says whether namespaces are subjects of the check.
 func (c *Check) JudgesNamespaces() bool { return c.Namespace != nil }
 
+// Judges says whether subjects of that sort are subjects of the check.
+func (c *Check) Judges(s Sort) bool {
+	switch s {
+	case SortWorkload:
+		return c.JudgesWorkloads()
+	case SortNamespace:
+		return c.JudgesNamespaces()
+	case SortNode:
+		return c.Node != nil
+	case SortControlPlane:
+		return c.ControlPlane != nil
+	case SortAdmission:
+		return c.Admission != nil
+	}
+	return false
+}
+
+// JudgesCluster says whether subjects that belong to no namespace are subjects of the check.
+func (c *Check) JudgesCluster() bool {
+	return c.Node != nil || c.ControlPlane != nil || c.Admission != nil
+}
+
 // Subjects returns the resources without which the check does not see all of its subjects. They must not be changed.
 func (c *Check) Subjects() []Resource {
 	switch {
+	case c.Node != nil:
+		return []Resource{Nodes}
+	case c.JudgesCluster():
+		return nil // they are always there
 	case !c.JudgesNamespaces():
 		return workloadResources
 	case !c.JudgesWorkloads():
@@ -132,7 +165,9 @@ type Set struct {
 	running   []*Check
 	connected []*Check
 	namespace []*Check
-	// workload are all but namespace.
+	// node, controlPlane and admission are run on what belongs to no namespace.
+	node, controlPlane, admission []*Check
+	// workload are those that are run on workloads.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
 	verdicts *lru.Cache
@@ -197,6 +232,15 @@ func (s *Set) run(c *Check) {
 	}
 	if c.Namespace != nil {
 		s.namespace = append(s.namespace, c)
+	}
+	if c.Node != nil {
+		s.node = append(s.node, c)
+	}
+	if c.ControlPlane != nil {
+		s.controlPlane = append(s.controlPlane, c)
+	}
+	if c.Admission != nil {
+		s.admission = append(s.admission, c)
 	}
 }
 
@@ -283,7 +327,9 @@ func (c *Check) validateTexts() []error {
 
 func (c *Check) validateFunctions() error {
 	functions := 0
-	for _, set := range []bool{c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil} {
+	for _, set := range []bool{
+		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
+	} {
 		if set {
 			functions++
 		}
@@ -292,7 +338,7 @@ func (c *Check) validateFunctions() error {
 		functions++
 	}
 	if functions != 1 {
-		return errors.New("exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together")
+		return errors.New("exactly one function must be set, or Connected and Namespace together")
 	}
 	if c.Labelled && c.Placed == nil {
 		return errors.New("what looks at labels must be Placed")

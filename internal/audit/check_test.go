@@ -39,9 +39,10 @@ func TestNewSetNamesFaults(t *testing.T) {
 		"nothing to show after":       {func(c *Check) { c.After = "" }, `check "faulty": before and after must show a piece of a manifest`},
 		"a control of nobody":         {func(c *Check) { c.Controls = []Control{{FrameworkPSS, "1"}, {"x", "2"}} }, `check "faulty": control "2" of framework "x" is unknown`},
 		"a control without an id":     {func(c *Check) { c.Controls = []Control{{FrameworkPSS, ""}} }, `check "faulty": control "" of framework "pss" is unknown`},
-		"three functions":             {func(c *Check) { c.Namespace, c.Placed = func(*Namespace, *Reporter) {}, func(*PlacedPod, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`},
-		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`},
-		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`},
+		"three functions":             {func(c *Check) { c.Namespace, c.Placed = func(*Namespace, *Reporter) {}, func(*PlacedPod, *Reporter) {} }, `check "faulty": exactly one function must be set, or Connected and Namespace together`},
+		"a node beside a Pod":         {func(c *Check) { c.Node = func(*Node, *Reporter) {} }, `check "faulty": exactly one function must be set, or Connected and Namespace together`},
+		"no function":                 {func(c *Check) { c.Pod = nil }, `check "faulty": exactly one function must be set, or Connected and Namespace together`},
+		"two functions":               {func(c *Check) { c.Namespace = func(*Namespace, *Reporter) {} }, `check "faulty": exactly one function must be set, or Connected and Namespace together`},
 		"labels of what has no place": {func(c *Check) { c.Labelled = true }, `check "faulty": what looks at labels must be Placed`},
 		"a whole sentence of what only a cluster shows": {
 			func(c *Check) { c.LiveOnly = "It is live." }, `check "faulty": what only a cluster shows must not end with a period, and must not be of a check on namespaces`,
@@ -95,7 +96,7 @@ func TestNewSetNamesEveryFaultyCheck(t *testing.T) {
 	want := `check "a": title must not be empty and must not end with a period
 severity "" is none of [Critical High Medium Low]
 check "b": category "" is unknown
-exactly one of Pod, Image, Placed, Running, Connected and Namespace must be set, or the last two together`
+exactly one function must be set, or Connected and Namespace together`
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -68,7 +68,7 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	}
 	r := s.runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
 	v := verdict{findings: r.findings, skips: r.skips}
-	v.exempt(s, ns, ns.candidate())
+	v.exempt(s, ns.inForce, ns.candidate())
 	result := v.result(subject, subject.ReportName(), len(s.namespace))
 	if ns.Missing(NetworkPolicies, ClusterNetworkPolicies) == nil && ns.MissingWorkloads() == nil {
 		result.Network = &ns.Network
@@ -102,7 +102,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 	}
 	s.judgeRunning(&m, ns, ns.running(w, pods))
 	m.skips = append(m.skips, s.withoutPods(ns)...)
-	m.exempt(s, ns, w.candidate())
+	m.exempt(s, ns.inForce, w.candidate())
 	result := m.result(w.Subject, w.reportName, len(s.workload))
 	result.TemplateHash = w.TemplateHash
 	return result
@@ -185,11 +185,17 @@ func (s *Set) verdictOn(pod *Pod) *verdict {
 	return v
 }
 
+// readable tells what cannot be read.
+type readable interface {
+	// Missing returns the first of those resources that is unavailable, or nil.
+	Missing(resources ...Resource) *Unavailable
+}
+
 // runIn runs checks that need more than their subject, and skips those whose needs are not met.
-func (s *Set) runIn(ns *Namespace, checks []*Check, call func(*Check, *Reporter)) *Reporter {
+func (s *Set) runIn(in readable, checks []*Check, call func(*Check, *Reporter)) *Reporter {
 	r := Reporter{settings: &s.settings}
 	r.run(checks, func(c *Check, r *Reporter) {
-		if u := ns.Missing(c.Needs...); u != nil {
+		if u := in.Missing(c.Needs...); u != nil {
 			r.SkipUnavailable(u)
 		} else {
 			call(c, r)
@@ -207,9 +213,9 @@ type verdict struct {
 }
 
 // exempt takes out the findings that exceptions exempt.
-func (v *verdict) exempt(s *Set, ns *Namespace, c *candidate) {
+func (v *verdict) exempt(s *Set, inForce []*ExceptionRecord, c *candidate) {
 	if len(v.findings) > 0 {
-		v.findings, v.exempted, v.uses = exempt(v.findings, s.exceptionsFor(ns, c), &s.settings.Exceptions)
+		v.findings, v.exempted, v.uses = exempt(v.findings, s.exceptionsFor(inForce, c), &s.settings.Exceptions)
 	}
 }
 

@@ -34,6 +34,8 @@ type ExceptionRecord struct {
 	Status v1alpha1.ExceptionStatus
 
 	namespaces NamespaceSelector
+	// everywhere: it is not limited to namespaces.
+	everywhere bool
 	subjects   []exceptionSubject
 }
 
@@ -61,6 +63,7 @@ func newException(
 	e := &ExceptionRecord{
 		Object: ObjectFrom(meta), Generation: meta.Generation, Created: MomentOf(meta.CreationTimestamp.Time),
 		Checks: spec.Checks, Reason: strings.Join(strings.Fields(spec.Reason), " "), Status: *status,
+		everywhere: namespaces == nil,
 	}
 	if e.Reason == "" {
 		e.Problems = append(e.Problems, "spec.reason: it must not be empty")
@@ -136,7 +139,7 @@ func (e *ExceptionRecord) of(check string) bool {
 	return slices.ContainsFunc(e.Checks, func(c string) bool { return c == check || c == "*" })
 }
 
-// candidate is a subject whose findings may be exempted: a workload, or a namespace with the objects in it.
+// candidate is a subject whose findings may be exempted: a workload, a namespace with the objects in it, or what belongs to none.
 type candidate struct {
 	// kind has its group behind a dot where it is none that the audit reads itself: anybody may have kinds of any name.
 	kind, name string
@@ -244,9 +247,9 @@ func exempt(findings []Finding, exceptions []applicable, limits *ExceptionLimits
 }
 
 // exceptionsFor returns the exceptions that may exempt findings of a candidate, in the order in which they do.
-func (s *Set) exceptionsFor(ns *Namespace, c *candidate) []applicable {
+func (s *Set) exceptionsFor(inForce []*ExceptionRecord, c *candidate) []applicable {
 	var found []applicable
-	for _, e := range ns.inForce {
+	for _, e := range inForce {
 		if a, concerns := e.on(c); concerns && s.settings.Exceptions.Refusal(e) == "" {
 			found = append(found, a)
 		}
@@ -282,18 +285,28 @@ func TooMany(exceptions []*ExceptionRecord, now time.Time) map[*ExceptionRecord]
 func (n *Namespace) hold(now time.Time) {
 	labels := n.Namespace.GetLabels()
 	excess := TooMany(n.Exceptions, now)
-	for _, e := range n.Exceptions {
-		if excess[e] || e.Void() || e.Expired(now) || e.Cluster() && !e.namespaces.Matches(n.Name, labels) {
+	n.inForce = inForce(n.Exceptions, now, func(e *ExceptionRecord) bool {
+		return !excess[e] && (!e.Cluster() || e.namespaces.Matches(n.Name, labels))
+	}, n.recheckAt)
+}
+
+// inForce returns which exceptions are in force at a time where they are to hold, in the order in which they do, and tells
+// when any of them ends.
+func inForce(exceptions []*ExceptionRecord, now time.Time, holds func(*ExceptionRecord) bool, ends func(time.Time)) []*ExceptionRecord {
+	var found []*ExceptionRecord
+	for _, e := range exceptions {
+		if e.Void() || e.Expired(now) || !holds(e) {
 			continue
 		}
-		n.inForce = append(n.inForce, e)
+		found = append(found, e)
 		if e.Expires != nil {
-			n.recheckAt(e.Expires.Time())
+			ends(e.Expires.Time())
 		}
 	}
-	slices.SortFunc(n.inForce, func(a, b *ExceptionRecord) int {
+	slices.SortFunc(found, func(a, b *ExceptionRecord) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
+	return found
 }
 
 // hashOf stands for exceptions, and for which of their subjects select.

@@ -35,8 +35,10 @@ var notOwners = map[schema.GroupKind]bool{
 	{Kind: "Namespace"}: true, {Kind: "ResourceQuota"}: true, {Kind: "LimitRange"}: true, {Kind: "Service"}: true,
 	{Kind: "ServiceAccount"}: true, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}: true,
 	{Group: "policy.networking.k8s.io", Kind: "ClusterNetworkPolicy"}: true,
-	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}:           true, // what the cluster as a subject is called
-	{Group: "networking.k8s.io", Kind: "Ingress"}:                     true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
+	// What the cluster and its parts are called as subjects.
+	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindControlPlane}: true,
+	{Group: v1alpha1.GroupVersion.Group, Kind: KindAdmission}: true,
+	{Group: "networking.k8s.io", Kind: "Ingress"}:             true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
 	{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}: true,
 }
 

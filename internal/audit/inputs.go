@@ -41,7 +41,7 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	i := Inputs{
 		set: s, subject: w.Subject, template: w.Template, templateHash: w.TemplateHash, live: w.variants(lens),
 		static: w.Static, running: ns.hashOfRunning(w), namespace: lens.namespace, around: ns.around,
-		exceptions: hashOf(s.exceptionsFor(ns, w.candidate())), sensitive: s.settings.IsSensitive(w),
+		exceptions: hashOf(s.exceptionsFor(ns.inForce, w.candidate())), sensitive: s.settings.IsSensitive(w),
 		mixed: [2]bool{ns.Network.Isolated[netpol.Ingress] > 0, ns.Network.Isolated[netpol.Egress] > 0},
 	}
 	if w.Template != nil {
@@ -56,6 +56,32 @@ func (i *Inputs) Equal(j *Inputs) bool {
 		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.running == j.running &&
 		i.mixed == j.mixed && i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions &&
 		i.sensitive == j.sensitive
+}
+
+// InputsOfResult stands for all that a result says of a subject that belongs to no namespace: such a verdict is cheap, and what
+// is made of it is not.
+func (s *Set) InputsOfResult(r *Result) Inputs {
+	var hash maphash.Hash
+	hash.SetSeed(seed)
+	add := func(f *Finding) {
+		maphash.WriteComparable(&hash, f.Key())
+		maphash.WriteComparable(&hash, [5]string{string(f.Severity), f.Message, f.Container, f.Suggested, string(f.SeenIn)})
+	}
+	for i := range r.Findings {
+		add(&r.Findings[i])
+	}
+	for i := range r.Exempted {
+		add(&r.Exempted[i].Finding)
+		maphash.WriteComparable(&hash, r.Exempted[i].By.Object)
+	}
+	for _, u := range r.Uses {
+		maphash.WriteComparable(&hash, [3]any{u.By.UID, u.Matches, u.Denied})
+	}
+	for _, skip := range r.Skips {
+		maphash.WriteComparable(&hash, skip)
+	}
+	maphash.WriteComparable(&hash, [4]int{len(r.Findings), len(r.Exempted), len(r.Skips), r.Passed})
+	return Inputs{set: s, subject: r.Subject, around: hash.Sum64()}
 }
 
 // Shapes returns the shapes that are live or about to be, those of a workload's Pods and of what it owns, each once, in an

@@ -13,11 +13,12 @@ import (
 type NodeRecord struct {
 	Object
 	NodeFacts
+	NodeDetails
 	// Images that it lists, shared by records with the same list; nil if there are none.
 	Images *NodeImages
 }
 
-// NodeFacts are what is audited of a Node.
+// NodeFacts are what is audited of a Node and may concern Pods on it.
 type NodeFacts struct {
 	// Cloud that the node is in, such as aws, or "".
 	Cloud string
@@ -34,9 +35,22 @@ type NodeFacts struct {
 	Unlisted uint32
 }
 
+// NodeDetails are what is audited of a Node and concerns no Pods on it.
+type NodeDetails struct {
+	// KubeletVersion is the kubelet's, such as "v1.37.2".
+	KubeletVersion string
+	// Runtime is the container runtime with its version, such as "containerd://2.3.7".
+	Runtime string
+	// Public is an address of the node that the internet can reach, and PublicType what the node calls it; "" if there is none.
+	Public, PublicType string
+	// LabelKeys and TaintKeys are the keys of its labels, and of its taints that keep Pods off, as lines of text, sorted. Those
+	// of taints that come and go with the node's condition are left out.
+	LabelKeys, TaintKeys string
+}
+
 // Equal says whether nothing that is audited differs.
 func (n *NodeRecord) Equal(o *NodeRecord) bool {
-	return n.UID == o.UID && n.NodeFacts == o.NodeFacts && n.Images == o.Images
+	return n.UID == o.UID && n.NodeFacts == o.NodeFacts && n.NodeDetails == o.NodeDetails && n.Images == o.Images
 }
 
 // SmallestImage is the size in MiB from which on the sizes of images are kept. Nobody minds smaller ones.

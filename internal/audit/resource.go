@@ -29,7 +29,16 @@ const (
 	HTTPRoutes             Resource = "httproutes.gateway.networking.k8s.io"
 	ServiceAccounts        Resource = "serviceaccounts"
 	Nodes                  Resource = "nodes"
+	EndpointSlices         Resource = "endpointslices.discovery.k8s.io"
+
+	ValidatingWebhooks      Resource = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+	MutatingWebhooks        Resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+	AdmissionPolicies       Resource = "validatingadmissionpolicies.admissionregistration.k8s.io"
+	AdmissionPolicyBindings Resource = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
 )
+
+// ServerVersion stands for the API server's version among resources: it is read, but not listed and watched.
+const ServerVersion Resource = "/version"
 
 // The resources that say how it is judged.
 const (

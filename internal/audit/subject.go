@@ -46,18 +46,54 @@ func ResourceOfSubject(kindLabel string) Resource {
 	if r, ok := kindResources[kindLabel]; ok {
 		return r
 	}
-	if kindLabel == KindNamespace {
+	switch kindLabel {
+	case KindNamespace:
 		return Namespaces
+	case KindNode:
+		return Nodes
 	}
 	return Pods
 }
 
-// Kinds of subjects outside workloadKinds, as label values.
+// Kinds of subjects outside workloadKinds, as label values. Cluster, ControlPlane and Admission are kinds of ours: nothing in
+// the API stands for them.
 const (
-	KindNamespace = "Namespace"
-	KindCluster   = "Cluster"
-	KindOther     = "Other"
+	KindNamespace    = "Namespace"
+	KindNode         = "Node"
+	KindCluster      = "Cluster"
+	KindControlPlane = "ControlPlane"
+	KindAdmission    = "Admission"
+	KindOther        = "Other"
 )
+
+// Sort is a sort of subjects: those that the same checks judge.
+type Sort int
+
+// The sorts of subjects.
+const (
+	SortWorkload Sort = iota
+	SortNamespace
+	SortNode
+	SortControlPlane
+	SortAdmission
+	// Sorts is how many there are.
+	Sorts
+)
+
+// SortOf returns the sort of subjects with that kind label.
+func SortOf(kindLabel string) Sort {
+	switch kindLabel {
+	case KindNamespace:
+		return SortNamespace
+	case KindNode:
+		return SortNode
+	case KindControlPlane:
+		return SortControlPlane
+	case KindAdmission:
+		return SortAdmission
+	}
+	return SortWorkload
+}
 
 func (s Subject) groupKind() schema.GroupKind {
 	group, _, found := strings.Cut(s.APIVersion, "/")
@@ -67,15 +103,20 @@ func (s Subject) groupKind() schema.GroupKind {
 	return schema.GroupKind{Group: group, Kind: s.Kind}
 }
 
-// KindLabel returns the kind as a value from a closed set: one of the eight kinds that make Pods, Namespace, Cluster, or
-// Other.
+// KindLabel returns the kind as a value from a closed set: one of the eight kinds that make Pods, Namespace, Node, Cluster,
+// ControlPlane, Admission, or Other.
 func (s Subject) KindLabel() string {
 	gk := s.groupKind()
-	if _, ok := workloadKinds[gk]; ok || (gk.Group == "" && gk.Kind == KindNamespace) ||
-		(gk.Group == v1alpha1.GroupVersion.Group && gk.Kind == KindCluster) {
+	if _, ok := workloadKinds[gk]; ok || reportedKinds[gk] {
 		return s.Kind
 	}
 	return KindOther
+}
+
+// reportedKinds are the kinds outside workloadKinds that have reports.
+var reportedKinds = map[schema.GroupKind]bool{
+	{Kind: KindNamespace}: true, {Kind: KindNode}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true,
+	{Group: v1alpha1.GroupVersion.Group, Kind: KindControlPlane}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindAdmission}: true,
 }
 
 func (s Subject) pathPrefix() string { return workloadKinds[s.groupKind()].pathPrefix }

@@ -63,7 +63,8 @@ var notJudged = []advice{
 	{text: "Resources created in one namespace can be hidden from other namespaces.", why: noRule},
 	// Secrets.
 	{text: "Enable encryption at rest.", planned: []string{"secrets-not-encrypted"}},
-	{text: "Use a key management service.", planned: []string{"secrets-encryption-without-kms"}},
+	{text: "Use a key management service.", why: "Which providers encrypt is in a file on the nodes of the control plane, which the API does not show. That there is such a file is judged: secrets-not-encrypted."},
+	{text: "Keep credentials out of ConfigMaps.", why: "It needs the permission to read all ConfigMaps, which kubersafe does not ask for."},
 	{text: "Encrypt backups, so that nobody can read the secrets in them without the key.", why: "Backups of etcd are outside of the cluster."},
 	// Admission, sandboxes, placement.
 	{text: "Enforce security policies automatically with admission controllers.", planned: []string{"admission-plugin-missing", "admission-fails-open", "admission-only-warns"}},

@@ -62,6 +62,8 @@ func (p Problem) String() string { return p.Path + ": " + p.Message }
 type rule struct {
 	names      []string
 	namespaces audit.NamespaceSelector
+	// everywhere: it is not limited to namespaces.
+	everywhere bool
 	state      v1alpha1.CheckState
 	severity   v1alpha1.Severity
 }
@@ -159,7 +161,7 @@ func (c *Configuration) compileRules() {
 			c.problem(path+".namespaces.selector", "%v; the rule has no effect", err)
 			continue
 		}
-		compiled := rule{namespaces: namespaces, state: r.State, severity: r.Severity}
+		compiled := rule{namespaces: namespaces, everywhere: r.Namespaces == nil, state: r.State, severity: r.Severity}
 		if s := r.State; s != "" && s != v1alpha1.CheckEnabled && s != v1alpha1.CheckDisabled {
 			c.problem(path+".state", "%q must be Enabled or Disabled", s)
 			compiled.state = ""
@@ -316,12 +318,33 @@ func (c *Configuration) SetFor(namespace string, labels map[string]string) *audi
 			s.Rules = append(s.Rules, i)
 		}
 	}
-	key := fmt.Sprint(s)
+	return c.setOf(&s)
+}
+
+// SetForCluster returns the set that what belongs to no namespace is judged by: that of the rules that are not limited to
+// namespaces.
+func (c *Configuration) SetForCluster() *audit.Set {
+	var s said
+	for i := range c.rules {
+		if c.rules[i].everywhere {
+			s.Rules = append(s.Rules, i)
+		}
+	}
+	return c.setOf(&s)
+}
+
+// Excludes says whether a namespace is left out.
+func (c *Configuration) Excludes(namespace string, labels map[string]string) bool {
+	return c.excluded.Matches(namespace, labels)
+}
+
+func (c *Configuration) setOf(s *said) *audit.Set {
+	key := fmt.Sprint(*s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	set, ok := c.sets[key]
 	if !ok {
-		set = c.build(&s)
+		set = c.build(s)
 		c.sets[key] = set
 	}
 	return set.Set

@@ -333,3 +333,36 @@ func BenchmarkSetFor(b *testing.B) {
 		c.SetFor("shop", labels)
 	}
 }
+
+// TestSetForCluster: rules that are limited to namespaces say nothing of what belongs to none, and nothing leaves it out.
+func TestSetForCluster(t *testing.T) {
+	set, err := checks.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := &v1alpha1.NamespaceSelector{Names: []string{"*"}}
+	c := New(set.Checks(), &v1alpha1.AuditConfigurationSpec{
+		Checks: []v1alpha1.CheckRule{
+			{Names: []string{"node-public-ip"}, Severity: v1alpha1.SeverityLow},
+			{Names: []string{"node-public-ip"}, State: v1alpha1.CheckDisabled, Namespaces: all},
+		},
+		Namespaces:         v1alpha1.NamespaceSettings{Excluded: all},
+		SensitiveWorkloads: v1alpha1.SensitiveWorkloadSettings{DedicatedNodeKeys: []string{"pool"}},
+	}, nil)
+	if len(c.Problems) > 0 {
+		t.Fatal(c.Problems)
+	}
+	of := c.SetForCluster()
+	if check := of.Check("node-public-ip"); !of.Runs(check) || check.Severity != v1alpha1.SeverityLow || of.Settings().Excluded {
+		t.Errorf("runs %v at severity %s, excluded %v", of.Runs(check), check.Severity, of.Settings().Excluded)
+	}
+	if !of.Runs(of.Check("sensitive-pool-not-tainted")) || c.SetForCluster() != of {
+		t.Error("the set lacks settings, or is made anew each time")
+	}
+	if !c.Excludes("shop", nil) || New(set.Checks(), nil, nil).Excludes("shop", nil) {
+		t.Error("what is left out is wrong")
+	}
+	if without := New(set.Checks(), nil, nil).SetForCluster(); without.Runs(without.Check("sensitive-pool-not-tainted")) {
+		t.Error("a check runs that nothing is configured for")
+	}
+}

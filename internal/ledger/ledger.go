@@ -55,13 +55,24 @@ type skip struct {
 	reason v1alpha1.SkipReason
 }
 
-type subjects struct {
-	workloads, namespaces int
+// subjects is how many there are of each sort.
+type subjects [audit.Sorts]int
+
+func (s *subjects) add(other *subjects, sign int) {
+	for sort, n := range other {
+		s[sort] += sign * n
+	}
 }
 
-func (s *subjects) add(other subjects, sign int) {
-	s.workloads += sign * other.workloads
-	s.namespaces += sign * other.namespaces
+// judgedBy says how many of them are subjects of a check.
+func (s *subjects) judgedBy(c *audit.Check) int {
+	total := 0
+	for sort, n := range s {
+		if c.Judges(audit.Sort(sort)) {
+			total += n
+		}
+	}
+	return total
 }
 
 func sumOf(entries iter.Seq[*Entry]) sum {
@@ -83,13 +94,9 @@ func sumOf(entries iter.Seq[*Entry]) sum {
 				}
 			}
 		}
-		one := subjects{workloads: 1}
-		if e.Kind == audit.KindNamespace {
-			one = subjects{namespaces: 1}
-		}
-		s.subjects.add(one, 1)
+		s.subjects[audit.SortOf(e.Kind)]++
 		if e.Unlisted {
-			s.unlisted.add(one, 1)
+			s.unlisted[audit.SortOf(e.Kind)]++
 		}
 	}
 	return s
@@ -156,12 +163,12 @@ func (l *Ledger) replace(in map[string]judged, namespace string, fresh judged) {
 	for of, n := range fresh.sum.skips {
 		l.total.skips[of] += n
 	}
-	l.total.unlisted.add(fresh.sum.unlisted, 1)
+	l.total.unlisted.add(&fresh.sum.unlisted, 1)
 	l.total.excluded += fresh.sum.excluded
 	for _, u := range fresh.sum.uses {
 		l.total.use(u, 1)
 	}
-	l.use(fresh.set, fresh.sum.subjects, 1)
+	l.use(fresh.set, &fresh.sum.subjects, 1)
 }
 
 func (l *Ledger) remove(from map[string]judged, namespace string) {
@@ -177,12 +184,12 @@ func (l *Ledger) remove(from map[string]judged, namespace string) {
 			delete(l.total.skips, of)
 		}
 	}
-	l.total.unlisted.add(old.sum.unlisted, -1)
+	l.total.unlisted.add(&old.sum.unlisted, -1)
 	l.total.excluded -= old.sum.excluded
 	for _, u := range old.sum.uses {
 		l.total.use(u, -1)
 	}
-	l.use(old.set, old.sum.subjects, -1)
+	l.use(old.set, &old.sum.subjects, -1)
 }
 
 // Uses returns what is known of the uses of a namespace's SecurityExceptions or, for "", of the ClusterSecurityExceptions of
@@ -208,7 +215,7 @@ func (l *Ledger) Uses(namespace string) map[string]Use {
 }
 
 // use counts for how many subjects a set is in use.
-func (l *Ledger) use(set *audit.Set, n subjects, sign int) {
+func (l *Ledger) use(set *audit.Set, n *subjects, sign int) {
 	using := l.sets[set]
 	using.add(n, sign)
 	if l.sets[set] = using; using == (subjects{}) {
@@ -280,11 +287,7 @@ func (l *Ledger) evidence() map[string]compliance.Evidence {
 	for id, c := range checks {
 		var e compliance.Evidence
 		for set, using := range l.sets {
-			n := using.workloads
-			if c.JudgesNamespaces() {
-				n = using.namespaces
-			}
-			if n == 0 {
+			if using.judgedBy(c) == 0 {
 				continue
 			}
 			switch in := set.Check(id); {
@@ -296,7 +299,7 @@ func (l *Ledger) evidence() map[string]compliance.Evidence {
 				e.Unset = true
 			}
 		}
-		e.Unlisted = c.JudgesWorkloads() && l.total.unlisted.workloads > 0 || c.JudgesNamespaces() && l.total.unlisted.namespaces > 0
+		e.Unlisted = l.total.unlisted.judgedBy(c) > 0
 		known[id] = e
 	}
 	for _, count := range l.total.findings {

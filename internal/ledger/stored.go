@@ -93,7 +93,12 @@ func storedClusterReport(o runtime.Object) (*StoredReport, error) {
 	if !ok {
 		return nil, fmt.Errorf("unexpected object %T", o)
 	}
-	return &StoredReport{Object: audit.ObjectFrom(r), Hash: report.HashOfCluster(r), Kind: r.Labels[v1alpha1.LabelSubjectKind]}, nil
+	return &StoredReport{
+		Object:     audit.ObjectFrom(r),
+		Hash:       report.HashOfCluster(r),
+		Kind:       r.Labels[v1alpha1.LabelSubjectKind],
+		Remembered: report.Remember(r.Findings),
+	}, nil
 }
 
 // countedReport is what is kept of another shard's report.

@@ -57,6 +57,15 @@ func Truncated(r *v1alpha1.SecurityReport) bool {
 	return r.OmittedFindings > 0 || int(r.Summary.Exempted) > len(r.Exemptions) || int(r.Summary.Skipped) > len(r.Skips)
 }
 
+// BuildOfCluster makes the report of one subject that belongs to no namespace, as Build does.
+func BuildOfCluster(result *audit.Result, previous Remembered, now time.Time) (*v1alpha1.ClusterSecurityReport, Remembered) {
+	r, remembered := Build("", result, previous, now)
+	return &v1alpha1.ClusterSecurityReport{
+		ObjectMeta: r.ObjectMeta, Subject: r.Subject, Summary: r.Summary,
+		Findings: r.Findings, Exemptions: r.Exemptions, Skips: r.Skips, OmittedFindings: r.OmittedFindings,
+	}, remembered
+}
+
 // RollUp sums up the workloads of a namespace, for its own report.
 func RollUp(workloads Tally, exempted int32) *v1alpha1.RollUp {
 	return &v1alpha1.RollUp{
@@ -144,8 +153,12 @@ func ownersOf(s audit.Subject) []metav1.OwnerReference {
 }
 
 func subjectOf(r *audit.Result) v1alpha1.Subject {
+	apiVersion := clean(r.APIVersion, v1alpha1.MaxAPIVersion)
+	if apiVersion == v1alpha1.GroupVersion.String() {
+		apiVersion = "" // no object of ours is a subject: these stand for what the API has no object for
+	}
 	return v1alpha1.Subject{
-		APIVersion:   clean(r.APIVersion, v1alpha1.MaxAPIVersion),
+		APIVersion:   apiVersion,
 		Kind:         clean(r.Kind, v1alpha1.MaxKind),
 		Name:         CleanName(r.Name),
 		UID:          clean(string(r.UID.Text()), v1alpha1.MaxKind),

@@ -122,7 +122,7 @@ func (i *interner) node(o runtime.Object) (*audit.NodeRecord, error) {
 	r := &audit.NodeRecord{Object: audit.ObjectFrom(n), NodeFacts: audit.NodeFacts{
 		Cloud: netpol.CloudOf(n.Spec.ProviderID), CNI: netpol.SeeNode(n.Annotations),
 		Platform: platformOf(n), ControlPlane: ofControlPlane(n), Unlisted: unlisted(n.Status.Images),
-	}, Images: i.imagesOf(n.Status.Images)}
+	}, NodeDetails: nodeDetails(n), Images: i.imagesOf(n.Status.Images)}
 	for _, cidr := range append(n.Spec.PodCIDRs, n.Spec.PodCIDR) {
 		prefix, err := netip.ParsePrefix(cidr)
 		r.IPv6 = r.IPv6 || err == nil && prefix.Addr().Is6()

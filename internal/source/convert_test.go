@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,7 +88,14 @@ func TestTransforms(t *testing.T) {
 		audit.ClusterSecurityExceptions: {
 			s.clusterExceptions.Transformer(), &v1alpha1.ClusterSecurityException{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
 		},
-		audit.HTTPRoutes: {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
+		audit.HTTPRoutes:         {s.httpRoutes.Transformer(), &gatewayv1.HTTPRoute{ObjectMeta: metaOf("a")}},
+		audit.EndpointSlices:     {s.cluster.endpoints.Transformer(), &discoveryv1.EndpointSlice{ObjectMeta: metaOf("a")}},
+		audit.ValidatingWebhooks: {s.cluster.validating.Transformer(), &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
+		audit.MutatingWebhooks:   {s.cluster.mutating.Transformer(), &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
+		audit.AdmissionPolicies:  {s.cluster.policies.Transformer(), &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
+		audit.AdmissionPolicyBindings: {
+			s.cluster.bindings.Transformer(), &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
+		},
 	}
 	for _, w := range s.watchers {
 		tc, ok := transforms[w.resource]

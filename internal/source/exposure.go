@@ -6,7 +6,6 @@ package source
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"unique"
@@ -63,19 +62,11 @@ func serviceRecord(o runtime.Object) (*audit.ServiceRecord, error) {
 		r.Internal = r.Internal || strings.EqualFold(s.Annotations[key], value)
 	}
 	for _, address := range s.Status.LoadBalancer.Ingress {
-		if isPublic(address.IP) && r.PublicAddress == "" {
+		if audit.IsPublic(address.IP) && r.PublicAddress == "" {
 			r.PublicAddress = address.IP
 		}
 	}
 	return r, nil
-}
-
-// shared is what RFC 6598 sets apart for providers' own networks.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-func isPublic(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	return err == nil && ip.IsGlobalUnicast() && !ip.IsPrivate() && !shared.Contains(ip)
 }
 
 // certificates are the annotations that give an Ingress's load balancer a certificate without spec.tls; "" for any value.

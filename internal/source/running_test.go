@@ -140,7 +140,7 @@ func TestNodesConcernTheNamespacesOfTheirPods(t *testing.T) {
 	s := New(offline(t))
 	var events []Event
 	s.OnEvent(func(e Event) {
-		if e.Resource == audit.Nodes {
+		if e.Resource == audit.Nodes && e != aNode {
 			events = append(events, e)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Sources struct {
 	clusterPolicies *Store[*audit.ClusterPolicyRecord]
 	nodes           *Store[*audit.NodeRecord]
 	images          *images
+	cluster         clusterStores
 	serviceAccounts *Store[*audit.ServiceAccountRecord]
 	services        *Store[*audit.ServiceRecord]
 	ingresses       *Store[*audit.IngressRecord]
@@ -100,7 +102,11 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
 	s.namespaces = NewStore(namespaceRecord)
 	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
-	Add(s, part, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
+	known := part
+	if part.First() {
+		known = shard.Shard{} // what admission lets into any of them is judged once, for the cluster
+	}
+	Add(s, known, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
 	s.quotas = NewStore(quotaRecord)
 	Add(s, part, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
 	s.networkPolicies = NewStore(networkPolicyRecord)
@@ -140,6 +146,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s.nodes, s.images = NewStore(intern.node), newImages()
 	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
 	s.nodes.notify = func(string) { s.tellOfNodes() }
+	s.addCluster(client, intern)
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
 	s.configurations, s.exceptions, s.clusterExceptions = NewStore(configurationRecord), NewStore(exceptionRecord), NewStore(exceptionRecord)
 	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
@@ -155,6 +162,11 @@ func Add[R Record[R]](
 	if Optional(resource) {
 		from = &optionalListWatcher{from, client, plural}
 	}
+	addFrom(s, resource, from, example, store)
+}
+
+// addFrom adds a resource that is listed and watched in a particular way.
+func addFrom[R Record[R]](s *Sources, resource audit.Resource, from listWatcher, example runtime.Object, store *Store[R]) {
 	w := newWatcher(resource, from, example, store)
 	w.changed = func() { s.tell(Event{Resource: resource, StateChanged: true}) }
 	store.notify = func(namespace string) { s.tell(Event{Resource: resource, Namespace: namespace}) }
@@ -168,7 +180,9 @@ func (s *Sources) Shard() shard.Shard { return s.shard }
 func (s *Sources) Start(ctx context.Context) error {
 	s.version.read() // before anything can be judged
 	var wg sync.WaitGroup
-	wg.Go(func() { s.version.watch(ctx, func() { s.tell(Event{StateChanged: true}) }) })
+	wg.Go(func() {
+		s.version.watch(ctx, func(minor bool) { s.tell(Event{Resource: audit.ServerVersion, StateChanged: minor}) })
+	})
 	for _, w := range s.watchers {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -200,11 +214,11 @@ func (s *Sources) tell(e Event) {
 	}
 }
 
-// tellOfNodes tells of the namespaces with Pods on nodes that have changed, come or gone, or with images of which nodes tell
+// tellOfNodes tells of nodes that are to be judged themselves, and of the namespaces with Pods on nodes that have changed, come or gone, or with images of which nodes tell
 // something else than before, or of all namespaces if it is what all nodes tell of the cluster.
 func (s *Sources) tellOfNodes() {
 	nodes := s.nodes.List("")
-	changed, images := make(map[string]bool), make(map[audit.ImageKey]bool)
+	changed, images, judged := make(map[string]bool), make(map[audit.ImageKey]bool), false
 	for before, now := range s.toldNodes.changes(nodes) {
 		var was, is audit.NodeRecord
 		if before != nil {
@@ -216,7 +230,11 @@ func (s *Sources) tellOfNodes() {
 		if was.UID != is.UID || was.NodeFacts != is.NodeFacts {
 			changed[cmp.Or(was.Name, is.Name)] = true
 		}
+		judged = judged || was.UID != is.UID || was.NodeDetails != is.NodeDetails
 		maps.Copy(images, s.images.change(was.Images, is.Images))
+	}
+	if judged {
+		s.tell(Event{Resource: audit.Nodes})
 	}
 	if len(changed) > 0 {
 		infrastructure := audit.InfrastructureOf(nodes)
@@ -277,11 +295,18 @@ func (t *told[R]) changes(records []R) iter.Seq2[R, R] {
 	}
 }
 
-// Status returns the state of every source, in a fixed order.
+// Status returns the state of every resource, in a fixed order. One that is read in two parts is in the state of the worse.
 func (s *Sources) Status() []v1alpha1.SourceStatus {
 	states := make([]v1alpha1.SourceStatus, 0, len(s.watchers))
 	for _, w := range s.watchers {
-		states = append(states, w.Status())
+		status := w.Status()
+		at := slices.IndexFunc(states, func(s v1alpha1.SourceStatus) bool { return s.Resource == status.Resource })
+		switch {
+		case at < 0:
+			states = append(states, status)
+		case states[at].State == v1alpha1.SourceSynced:
+			states[at] = status
+		}
 	}
 	return states
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,7 @@ type Static struct {
 	nodes           []*audit.NodeRecord
 	exceptions      []*audit.ExceptionRecord
 	images          *images
+	cluster         audit.ClusterInventory
 }
 
 // NewStatic returns an empty Static.
@@ -60,6 +63,7 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	appsv1.SchemeGroupVersion.WithKind("DaemonSet"):             func() Object { return &appsv1.DaemonSet{} },
 	batchv1.SchemeGroupVersion.WithKind("Job"):                  func() Object { return &batchv1.Job{} },
 	batchv1.SchemeGroupVersion.WithKind("CronJob"):              func() Object { return &batchv1.CronJob{} },
+	discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"):    func() Object { return &discoveryv1.EndpointSlice{} },
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"):   func() Object { return &networkingv1.NetworkPolicy{} },
 	clusterPolicyVersion.WithKind("ClusterNetworkPolicy"):       func() Object { return &v1alpha2.ClusterNetworkPolicy{} },
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
@@ -67,12 +71,27 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	gatewayVersion.WithKind("HTTPRoute"):                        func() Object { return &gatewayv1.HTTPRoute{} },
 	v1alpha1.GroupVersion.WithKind("SecurityException"):         func() Object { return &v1alpha1.SecurityException{} },
 	v1alpha1.GroupVersion.WithKind("ClusterSecurityException"):  func() Object { return &v1alpha1.ClusterSecurityException{} },
+
+	admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"): func() Object {
+		return &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	},
+	admissionregistrationv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration"): func() Object {
+		return &admissionregistrationv1.MutatingWebhookConfiguration{}
+	},
+	admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"): func() Object {
+		return &admissionregistrationv1.ValidatingAdmissionPolicy{}
+	},
+	admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"): func() Object {
+		return &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
+	},
 }
 
 // Namespaced says whether objects of a kind that Static takes in are in a namespace.
 func Namespaced(o runtime.Object) bool {
 	switch o.(type) {
-	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException:
+	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException,
+		*admissionregistrationv1.ValidatingWebhookConfiguration, *admissionregistrationv1.MutatingWebhookConfiguration,
+		*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
 		return false
 	}
 	return true
@@ -148,6 +167,19 @@ func (s *Static) Add(o runtime.Object) error {
 			s.nodes = append(s.nodes, r)
 			s.images.change(nil, r.Images)
 		})
+	case *discoveryv1.EndpointSlice:
+		if namespace != metav1.NamespaceDefault || o.Labels[discoveryv1.LabelServiceName] != apiServerService {
+			return nil
+		}
+		return add(o, endpointRecord, func(r *audit.EndpointRecord) { s.cluster.Endpoints = append(s.cluster.Endpoints, r) })
+	case *admissionregistrationv1.ValidatingWebhookConfiguration:
+		return add(o, validatingRecord, func(r *audit.WebhookRecord) { s.cluster.Validating = append(s.cluster.Validating, r) })
+	case *admissionregistrationv1.MutatingWebhookConfiguration:
+		return add(o, mutatingRecord, func(r *audit.WebhookRecord) { s.cluster.Mutating = append(s.cluster.Mutating, r) })
+	case *admissionregistrationv1.ValidatingAdmissionPolicy:
+		return add(o, admissionPolicyRecord, func(r *audit.AdmissionPolicyRecord) { s.cluster.Policies = append(s.cluster.Policies, r) })
+	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
+		return add(o, admissionBindingRecord, func(r *audit.AdmissionBindingRecord) { s.cluster.Bindings = append(s.cluster.Bindings, r) })
 	case *corev1.Service:
 		i := s.inventory(namespace)
 		return add(o, serviceRecord, func(r *audit.ServiceRecord) { i.Services = append(i.Services, r) })
@@ -204,6 +236,26 @@ func (s *Static) agent(a netpol.Agent) *corev1.PodSpec {
 		}
 	}
 	return nil
+}
+
+// Cluster returns what is known of what belongs to no namespace.
+func (s *Static) Cluster() audit.ClusterInventory {
+	c := s.cluster
+	c.Nodes, c.FromManifests = s.nodes, true
+	if i := s.inventories[audit.SystemNamespace]; i != nil {
+		c.ControlPlane = i.Pods
+	}
+	for _, i := range s.inventories {
+		if i.Namespace != nil {
+			c.Namespaces = append(c.Namespaces, i.Namespace)
+		}
+	}
+	for _, e := range s.exceptions {
+		if e.Cluster() {
+			c.Exceptions = append(c.Exceptions, e)
+		}
+	}
+	return c
 }
 
 func (s *Static) inventory(namespace string) *audit.Inventory {

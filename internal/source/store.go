@@ -189,6 +189,17 @@ func (s *Store[R]) List(namespace string) []R {
 	return slices.Clone(in.sorted)
 }
 
+// All returns the records of all namespaces, in no order.
+func (s *Store[R]) All() []R {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []R
+	for _, in := range s.data {
+		all = append(all, in.sorted...)
+	}
+	return all
+}
+
 // Get returns one record.
 func (s *Store[R]) Get(namespace, name string) (R, bool) {
 	s.mu.RLock()

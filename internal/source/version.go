@@ -21,8 +21,8 @@ const versionPeriod = time.Minute
 type serverVersion struct {
 	client discovery.ServerVersionInterface
 
-	mu      sync.Mutex
-	version string
+	mu            sync.Mutex
+	version, full string
 }
 
 // String returns the version as "v1.37", or "" if it is not known.
@@ -32,28 +32,36 @@ func (s *serverVersion) String() string {
 	return s.version
 }
 
-// read asks for the version, and says whether it has changed. What cannot be read stays what it was.
-func (s *serverVersion) read() bool {
+// Full returns the version as the API server gives it, such as "v1.37.2", or "" if it is not known.
+func (s *serverVersion) Full() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full
+}
+
+// read asks for the version, and says whether it has changed, and whether that is to another minor. What cannot be read stays
+// what it was.
+func (s *serverVersion) read() (changed, minor bool) {
 	info, err := s.client.ServerVersion()
 	if err != nil {
-		return false
+		return false, false
 	}
 	parsed, err := version.ParseGeneric(info.GitVersion)
 	if err != nil {
-		return false
+		return false, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.version
-	s.version = fmt.Sprintf("v%d.%d", parsed.Major(), parsed.Minor())
-	return s.version != before
+	before, beforeFull := s.version, s.full
+	s.version, s.full = fmt.Sprintf("v%d.%d", parsed.Major(), parsed.Minor()), info.GitVersion
+	return s.full != beforeFull, s.version != before
 }
 
 // watch asks again and again until the context ends, and tells of changes.
-func (s *serverVersion) watch(ctx context.Context, changed func()) {
+func (s *serverVersion) watch(ctx context.Context, tell func(minor bool)) {
 	wait.UntilWithContext(ctx, func(context.Context) {
-		if s.read() {
-			changed()
+		if changed, minor := s.read(); changed {
+			tell(minor)
 		}
 	}, versionPeriod)
 }

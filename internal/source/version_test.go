@@ -28,11 +28,18 @@ func (v *versions) ServerVersion() (*version.Info, error) {
 func TestServerVersion(t *testing.T) {
 	v := serverVersion{client: &versions{answers: []string{"", "v1.36.3-eks-abc123", "odd", "v1.36.4", "v1.37.0+k3s1"}}}
 	for i, want := range []struct {
-		version string
-		changed bool
-	}{{"", false}, {"v1.36", true}, {"v1.36", false}, {"v1.36", false}, {"v1.37", true}} {
-		if changed := v.read(); changed != want.changed || v.String() != want.version {
-			t.Errorf("%d: %q, changed %v; want %q, %v", i, v.String(), changed, want.version, want.changed)
+		version, full  string
+		changed, minor bool
+	}{
+		{"", "", false, false},
+		{"v1.36", "v1.36.3-eks-abc123", true, true},
+		{"v1.36", "v1.36.3-eks-abc123", false, false},
+		{"v1.36", "v1.36.4", true, false},
+		{"v1.37", "v1.37.0+k3s1", true, true},
+	} {
+		changed, minor := v.read()
+		if changed != want.changed || minor != want.minor || v.String() != want.version || v.Full() != want.full {
+			t.Errorf("%d: %q, %q, changed %v, %v; want %v", i, v.String(), v.Full(), changed, minor, want)
 		}
 	}
 }
@@ -43,7 +50,7 @@ func TestServerVersionIsAskedAgain(t *testing.T) {
 		client := &versions{answers: []string{"v1.36.0", "v1.36.0", "v1.37.0"}}
 		v := serverVersion{client: client}
 		told := make(chan string, 10)
-		go v.watch(t.Context(), func() { told <- v.String() })
+		go v.watch(t.Context(), func(bool) { told <- v.String() })
 		for _, want := range []string{"v1.36", "v1.37"} {
 			if got := <-told; got != want {
 				t.Errorf("told of %q, want %q", got, want)

@@ -26,6 +26,9 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range all {
+		if f.Cluster {
+			continue
+		}
 		for i, c := range f.Cases {
 			t.Run(fmt.Sprintf("%s/%d", f.Check, i), func(t *testing.T) {
 				if c.EngineOnly != "" {

@@ -116,7 +116,8 @@ func quiet(t *testing.T) {
 		counts := make(map[v1alpha1.Severity]int32)
 		for _, line := range scrape(t) {
 			for _, severity := range audit.Severities {
-				if !strings.HasPrefix(line, "kubersafe_violations{") || !strings.Contains(line, `severity="`+string(severity)+`"`) {
+				violations := strings.HasPrefix(line, "kubersafe_violations{") || strings.HasPrefix(line, "kubersafe_cluster_violations{")
+				if !violations || !strings.Contains(line, `severity="`+string(severity)+`"`) {
 					continue
 				}
 				var n int32

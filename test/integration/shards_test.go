@@ -194,7 +194,8 @@ func TestShards(t *testing.T) {
 		for series, value := range stateOf(t, one, other) {
 			for _, severity := range audit.Severities {
 				var n int32
-				if strings.HasPrefix(series, "kubersafe_violations{") && strings.Contains(series, `severity="`+string(severity)+`"`) {
+				violations := strings.HasPrefix(series, "kubersafe_violations{") || strings.HasPrefix(series, "kubersafe_cluster_violations{")
+				if violations && strings.Contains(series, `severity="`+string(severity)+`"`) {
 					if _, err := fmt.Sscan(value, &n); err != nil {
 						t.Fatal(err)
 					}

@@ -246,7 +246,7 @@ func TestPodSecurityTellsOfUnknownIDs(t *testing.T) {
 			registered[i].Pod = decidedBy("renamed", onlyHostPID, hostPID)
 		}
 	}
-	if _, err := Default(); err == nil || !strings.Contains(err.Error(), `check "host-pid": exactly one of Pod`) {
+	if _, err := Default(); err == nil || !strings.Contains(err.Error(), `check "host-pid": exactly one function`) {
 		t.Errorf("Default() = %v; want an error that names the check", err)
 	}
 }

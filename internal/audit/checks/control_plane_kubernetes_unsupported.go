@@ -1,0 +1,52 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at the API server's version. Allowed: minors that the Kubernetes project supports on the day, by the table of
+// kubernetesMinors.
+var _ = register(audit.Check{
+	ID:          "kubernetes-unsupported",
+	Title:       "Kubernetes is supported",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryInfrastructure,
+	Rationale:   "Flaws that become known are not mended in this version any more, and everybody can read how to use them.",
+	Remediation: "Update the cluster to a supported minor version, one minor after the other.",
+	Before:      "# kubectl version\nServer Version: v1.29.2",
+	After:       "# kubectl version\nServer Version: v1.37.2",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Upgrading and application security practices"},
+		{Framework: audit.FrameworkOWASP, ID: "K10"},
+	},
+	References: []string{
+		"https://kubernetes.io/releases/",
+		"https://kubernetes.io/releases/version-skew-policy/",
+	},
+	ControlPlane: kubernetesUnsupported,
+})
+
+func kubernetesUnsupported(c *audit.Cluster, r *audit.Reporter) {
+	server, ok := serverVersion(c, r)
+	if !ok {
+		return
+	}
+	minor := server.Minor()
+	if server.Major() == 1 && minor < oldestMinor {
+		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: the Kubernetes project does not support %d.%d any more", c.ServerVersion, server.Major(), minor)))
+		return
+	}
+	known, ok := kubernetesMinors[minor]
+	switch {
+	case server.Major() != 1 || !ok:
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("Kubernetes %q is newer than all that this version of kubersafe knows", c.ServerVersion))
+	case c.Today.After(day(known.end)):
+		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: the Kubernetes project has not supported 1.%d since %s", c.ServerVersion, minor, known.end)))
+	}
+}

@@ -1,0 +1,121 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// eachProgram judges every program of the control plane of that name that is seen. What is not seen is skipped.
+func eachProgram(c *audit.Cluster, r *audit.Reporter, program string, judge func(*audit.Component)) {
+	seen := c.Programs(program)
+	for i := range seen {
+		if seen[i].Unknown != "" {
+			r.Skip(v1alpha1.SkipDataMissing, seen[i].Unknown)
+			continue
+		}
+		judge(&seen[i])
+	}
+	switch {
+	case len(seen) == 0:
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf(
+			"no static Pod of %q is seen in namespace %q: it runs elsewhere, as on managed clusters, or in another program, as in k3s", program, audit.SystemNamespace))
+	case unseen(c):
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the Service %q has more API servers than are seen as static Pods", "kubernetes"))
+	}
+}
+
+// unseen says whether there are API servers that are not seen, and so nodes of the control plane.
+func unseen(c *audit.Cluster) bool {
+	var addresses []string
+	for _, e := range c.Endpoints {
+		addresses = append(addresses, e.Addresses...)
+	}
+	slices.Sort(addresses)
+	return len(slices.Compact(addresses)) > len(c.Programs(audit.APIServer))
+}
+
+// judgeSwitch reports a flag that must be on or off and is not. otherwise is what it is where it is not set.
+func judgeSwitch(r *audit.Reporter, k *audit.Component, flag string, must, otherwise bool) {
+	value, known := k.Flags.Bool(flag, otherwise)
+	switch {
+	case !known:
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q sets flag %q to what is known only where it runs", k.Program, "--"+flag))
+	case value != must:
+		r.Find(k.Finding(flag, fmt.Sprintf("%q must set flag %q to %t", k.Program, "--"+flag, must)))
+	}
+}
+
+// skipFile skips what a flag leaves to a file.
+func skipFile(r *audit.Reporter, k *audit.Component, flag string) {
+	r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q takes that from the file of its flag %q, which the API does not show", k.Program, "--"+flag))
+}
+
+// authorizers returns how an API server authorizes. known is false if a file says so.
+func authorizers(server *audit.Component) (modes []string, known bool) {
+	if server.Flags.Get("authorization-config") != "" {
+		return nil, false
+	}
+	modes = server.Flags.List("authorization-mode")
+	if len(modes) == 0 {
+		modes = []string{"AlwaysAllow"}
+	}
+	return modes, true
+}
+
+// judgeEtcd judges how etcd authenticates clients or, with the prefix "peer-", its other members.
+func judgeEtcd(r *audit.Reporter, etcd *audit.Component, prefix string) {
+	set := func(flag string) bool { return len(etcd.Flags[flag]) > 0 }
+	env := func(flag string) string { return "ETCD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")) }
+	if set("config-file") || etcd.Env(env("config-file")) {
+		skipFile(r, etcd, "config-file")
+		return
+	}
+	hidden := func(flag string) bool {
+		if set(flag) || !etcd.Env(env(flag)) {
+			return false
+		}
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q may take flag %q from its environment, whose values are not read", etcd.Program, "--"+flag))
+		return true
+	}
+	for _, file := range []string{prefix + "cert-file", prefix + "key-file"} {
+		if !hidden(file) && etcd.Flags.Get(file) == "" {
+			r.Find(etcd.Finding(file, fmt.Sprintf("%q must set flag %q", etcd.Program, "--"+file)))
+		}
+	}
+	if !hidden(prefix + "client-cert-auth") {
+		judgeSwitch(r, etcd, prefix+"client-cert-auth", true, false)
+	}
+	if !hidden(prefix + "auto-tls") {
+		judgeSwitch(r, etcd, prefix+"auto-tls", false, false)
+	}
+}
+
+// mayRestrict says whether something that is not seen may restrict what no policy does, and then skips the check; or whether
+// API servers are seen to have an admission plugin that does.
+func mayRestrict(c *audit.Cluster, r *audit.Reporter, plugin, what string) bool {
+	if c.FromManifests {
+		r.Skip(v1alpha1.SkipDataMissing, "manifests do not show what else the cluster has")
+		return true
+	}
+	for _, configuration := range c.Validating {
+		for _, w := range configuration.Webhooks {
+			if w.Pods && !configuration.OfProvider() {
+				r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("webhook %q is asked about Pods, and may restrict %s", w.Name, what))
+				return true
+			}
+		}
+	}
+	servers := c.Programs(audit.APIServer)
+	if len(servers) == 0 || unseen(c) || slices.ContainsFunc(servers, func(s audit.Component) bool { return s.Unknown != "" }) {
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the admission plugins of the API server are not seen, and %q may restrict %s", plugin, what))
+		return true
+	}
+	return !slices.ContainsFunc(servers, func(s audit.Component) bool { return !hasPlugin(&s, plugin, false) })
+}

@@ -1,0 +1,42 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at status.addresses of nodes. Allowed: external addresses of private networks, and internal ones but public ones of
+// version 4.
+var _ = register(audit.Check{
+	ID:          "node-public-ip",
+	Title:       "Nodes have no public address",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryNetwork,
+	Rationale:   "The whole internet can try the node's kubelet, its SSH server and every node port, and the flaws they have.",
+	Remediation: "Put nodes into private subnets behind a NAT gateway, and reach them through a VPN or a bastion host.",
+	Before:      "status:\n  addresses:\n  - {type: ExternalIP, address: 203.0.113.7}",
+	After:       "status:\n  addresses:\n  - {type: InternalIP, address: 10.0.0.7}",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Worker node segmentation"},
+		{Framework: audit.FrameworkMITRE, ID: "T1133"},
+		{Framework: audit.FrameworkMITRE, ID: "T1190"},
+	},
+	References: []string{
+		"https://kubernetes.io/docs/reference/node/node-status/#addresses",
+	},
+	Node: nodePublicIP,
+})
+
+func nodePublicIP(n *audit.Node, r *audit.Reporter) {
+	if n.Public != "" {
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("node %q must not have the public address %q", n.Name, n.Public),
+			Path:    fmt.Sprintf("status.addresses[type=%s]", n.PublicType),
+		})
+	}
+}

@@ -1,0 +1,280 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"unique"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/shard"
+)
+
+// clusterStores are what belongs to no namespace and is judged once, by the first shard.
+type clusterStores struct {
+	// controlPlane are the static Pods of the control plane where the Pods of their namespace are another shard's; or else nil.
+	controlPlane         *Store[*audit.PodRecord]
+	endpoints            *Store[*audit.EndpointRecord]
+	validating, mutating *Store[*audit.WebhookRecord]
+	policies             *Store[*audit.AdmissionPolicyRecord]
+	bindings             *Store[*audit.AdmissionBindingRecord]
+}
+
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations;validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
+
+// addCluster adds the resources that only judgements of the cluster read.
+func (s *Sources) addCluster(client kubernetes.Interface, intern *interner) {
+	s.cluster = clusterStores{
+		endpoints: NewStore(endpointRecord), validating: NewStore(validatingRecord), mutating: NewStore(mutatingRecord),
+		policies: NewStore(admissionPolicyRecord), bindings: NewStore(admissionBindingRecord),
+	}
+	if !s.shard.First() {
+		return
+	}
+	all, admission := shard.Shard{}, client.AdmissionregistrationV1().RESTClient()
+	Add(s, all, audit.ValidatingWebhooks, admission, "validatingwebhookconfigurations",
+		&admissionregistrationv1.ValidatingWebhookConfiguration{}, s.cluster.validating)
+	Add(s, all, audit.MutatingWebhooks, admission, "mutatingwebhookconfigurations",
+		&admissionregistrationv1.MutatingWebhookConfiguration{}, s.cluster.mutating)
+	Add(s, all, audit.AdmissionPolicies, admission, "validatingadmissionpolicies",
+		&admissionregistrationv1.ValidatingAdmissionPolicy{}, s.cluster.policies)
+	Add(s, all, audit.AdmissionPolicyBindings, admission, "validatingadmissionpolicybindings",
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, s.cluster.bindings)
+	addFrom(s, audit.EndpointSlices, cache.NewFilteredListWatchFromClient(
+		client.DiscoveryV1().RESTClient(), "endpointslices", metav1.NamespaceDefault,
+		func(o *metav1.ListOptions) { o.LabelSelector = discoveryv1.LabelServiceName + "=" + apiServerService },
+	), &discoveryv1.EndpointSlice{}, s.cluster.endpoints)
+	if !s.shard.Owns(audit.SystemNamespace) {
+		s.cluster.controlPlane = NewStore(intern.pod)
+		addFrom(s, audit.Pods, &shardedListWatcher{
+			listWatcher: cache.NewFilteredListWatchFromClient(client.CoreV1().RESTClient(), "pods", audit.SystemNamespace, func(*metav1.ListOptions) {}),
+			keeps:       isStatic,
+		}, &corev1.Pod{}, s.cluster.controlPlane)
+	}
+}
+
+// apiServerService is the Service by which Pods reach the API server.
+const apiServerService = "kubernetes"
+
+// isStatic says whether a Pod mirrors a static one: a node controls it.
+func isStatic(m metav1.Object) bool {
+	c := metav1.GetControllerOfNoCopy(m)
+	return c != nil && c.Kind == "Node" && c.APIVersion == "v1"
+}
+
+// Cluster returns what is known of what belongs to no namespace.
+func (s *Sources) Cluster() audit.ClusterInventory {
+	i := audit.ClusterInventory{ServerVersion: s.version.Full(), Unavailable: s.unavailable()}
+	i.Nodes = knownOf(&i, audit.Nodes, s.nodes, "")
+	i.ControlPlane = knownOf(&i, audit.Pods, s.controlPlane(), audit.SystemNamespace)
+	i.Endpoints = knownOf(&i, audit.EndpointSlices, s.cluster.endpoints, metav1.NamespaceDefault)
+	i.Validating = knownOf(&i, audit.ValidatingWebhooks, s.cluster.validating, "")
+	i.Mutating = knownOf(&i, audit.MutatingWebhooks, s.cluster.mutating, "")
+	i.Policies = knownOf(&i, audit.AdmissionPolicies, s.cluster.policies, "")
+	i.Bindings = knownOf(&i, audit.AdmissionPolicyBindings, s.cluster.bindings, "")
+	i.Exceptions = knownOf(&i, audit.ClusterSecurityExceptions, s.clusterExceptions, "")
+	if i.Missing(audit.Namespaces) == nil {
+		i.Namespaces = s.namespaces.All()
+	}
+	return i
+}
+
+// controlPlane returns the store that has the control plane's Pods.
+func (s *Sources) controlPlane() *Store[*audit.PodRecord] {
+	if s.cluster.controlPlane != nil {
+		return s.cluster.controlPlane
+	}
+	return s.pods
+}
+
+// knownOf returns what there is of a resource in a namespace, as far as that is known.
+func knownOf[R Record[R]](i *audit.ClusterInventory, r audit.Resource, from *Store[R], namespace string) []R {
+	if i.Missing(r) != nil {
+		return nil
+	}
+	return from.List(namespace)
+}
+
+func endpointRecord(o runtime.Object) (*audit.EndpointRecord, error) {
+	e, ok := o.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.EndpointRecord{Object: audit.ObjectFrom(e)}
+	for _, endpoint := range e.Endpoints {
+		r.Addresses = append(r.Addresses, endpoint.Addresses...)
+	}
+	slices.Sort(r.Addresses)
+	return r, nil
+}
+
+func validatingRecord(o runtime.Object) (*audit.WebhookRecord, error) {
+	c, ok := o.(*admissionregistrationv1.ValidatingWebhookConfiguration)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.WebhookRecord{Object: audit.ObjectFrom(c), Generation: c.Generation}
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		r.Webhooks = append(r.Webhooks, webhook(w.Name, w.FailurePolicy, w.Rules, w.NamespaceSelector, &w.ClientConfig))
+	}
+	return r, nil
+}
+
+func mutatingRecord(o runtime.Object) (*audit.WebhookRecord, error) {
+	c, ok := o.(*admissionregistrationv1.MutatingWebhookConfiguration)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.WebhookRecord{Object: audit.ObjectFrom(c), Generation: c.Generation}
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		r.Webhooks = append(r.Webhooks, webhook(w.Name, w.FailurePolicy, w.Rules, w.NamespaceSelector, &w.ClientConfig))
+	}
+	return r, nil
+}
+
+func webhook(
+	name string, failure *admissionregistrationv1.FailurePolicyType, rules []admissionregistrationv1.RuleWithOperations,
+	namespaces *metav1.LabelSelector, client *admissionregistrationv1.WebhookClientConfig,
+) audit.Webhook {
+	w := audit.Webhook{Name: name, FailsOpen: ignores(failure), Pods: audit.CoverPods(rules), Namespaces: selector(namespaces)}
+	if client.Service != nil {
+		w.ServiceNamespace = client.Service.Namespace
+	}
+	return w
+}
+
+func ignores(failure *admissionregistrationv1.FailurePolicyType) bool {
+	return failure != nil && *failure == admissionregistrationv1.Ignore
+}
+
+// selector compiles a selector of namespaces as admission does: absent, it selects all. The API server stores none that is
+// not valid, and one out of a manifest selects nothing.
+func selector(s *metav1.LabelSelector) labels.Selector {
+	if s == nil {
+		return labels.Everything()
+	}
+	compiled, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return labels.Nothing()
+	}
+	return compiled
+}
+
+// readsImage finds the field image or images in an expression, and not imagePullPolicy.
+var readsImage = regexp.MustCompile(`\bimages?\b`)
+
+func admissionPolicyRecord(o runtime.Object) (*audit.AdmissionPolicyRecord, error) {
+	p, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicy)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.AdmissionPolicyRecord{
+		Object: audit.ObjectFrom(p), Generation: p.Generation, FailsOpen: ignores(p.Spec.FailurePolicy), Namespaces: labels.Nothing(),
+	}
+	if m := p.Spec.MatchConstraints; m != nil {
+		r.Pods = coverPods(m.ResourceRules) && !coverPods(m.ExcludeResourceRules)
+		r.Namespaces = selector(m.NamespaceSelector)
+	}
+	expressions := make([]string, 0, len(p.Spec.Validations)+len(p.Spec.Variables))
+	for _, v := range p.Spec.Validations {
+		expressions = append(expressions, v.Expression)
+	}
+	for _, v := range p.Spec.Variables {
+		expressions = append(expressions, v.Expression)
+	}
+	r.Images = slices.ContainsFunc(expressions, readsImage.MatchString)
+	r.Tolerations = slices.ContainsFunc(expressions, func(e string) bool { return strings.Contains(e, "tolerations") })
+	return r, nil
+}
+
+func admissionBindingRecord(o runtime.Object) (*audit.AdmissionBindingRecord, error) {
+	b, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	r := &audit.AdmissionBindingRecord{
+		Object: audit.ObjectFrom(b), Generation: b.Generation, Policy: b.Spec.PolicyName, Pods: true, Namespaces: labels.Everything(),
+		Denies: slices.Contains(b.Spec.ValidationActions, admissionregistrationv1.Deny),
+	}
+	if m := b.Spec.MatchResources; m != nil {
+		r.Pods = (len(m.ResourceRules) == 0 || coverPods(m.ResourceRules)) && !coverPods(m.ExcludeResourceRules)
+		r.Namespaces = selector(m.NamespaceSelector)
+	}
+	return r, nil
+}
+
+// coverPods says whether rules are about all Pods that are created.
+func coverPods(rules []admissionregistrationv1.NamedRuleWithOperations) bool {
+	plain := make([]admissionregistrationv1.RuleWithOperations, 0, len(rules))
+	for i := range rules {
+		if len(rules[i].ResourceNames) == 0 {
+			plain = append(plain, rules[i].RuleWithOperations)
+		}
+	}
+	return audit.CoverPods(plain)
+}
+
+// nodeDetails returns what is judged of a node itself.
+func nodeDetails(n *corev1.Node) audit.NodeDetails {
+	d := audit.NodeDetails{
+		KubeletVersion: unique.Make(n.Status.NodeInfo.KubeletVersion).Value(),
+		Runtime:        unique.Make(n.Status.NodeInfo.ContainerRuntimeVersion).Value(),
+	}
+	d.Public, d.PublicType = publicAddress(n.Status.Addresses)
+	labelKeys := make([]string, 0, len(n.Labels))
+	for key := range n.Labels {
+		labelKeys = append(labelKeys, key)
+	}
+	var taintKeys []string
+	for _, t := range n.Spec.Taints {
+		if t.Effect != corev1.TaintEffectPreferNoSchedule && !isOfCondition(t.Key) {
+			taintKeys = append(taintKeys, t.Key)
+		}
+	}
+	d.LabelKeys, d.TaintKeys = lines(labelKeys), lines(taintKeys)
+	return d
+}
+
+// publicAddress returns an address of a node that the internet can reach. That an internal address of version 6 is public
+// says nothing: clouds give them out behind gateways that let nobody in.
+func publicAddress(addresses []corev1.NodeAddress) (address, kind string) {
+	for _, a := range addresses {
+		if a.Type == corev1.NodeExternalIP && audit.IsPublic(a.Address) {
+			return a.Address, string(a.Type)
+		}
+	}
+	for _, a := range addresses {
+		if ip, err := netip.ParseAddr(a.Address); a.Type == corev1.NodeInternalIP && err == nil && ip.Is4() && audit.IsPublic(a.Address) {
+			return a.Address, string(a.Type)
+		}
+	}
+	return "", ""
+}
+
+// isOfCondition says whether a taint comes and goes with the node's condition, or with its end.
+func isOfCondition(key string) bool {
+	prefix, _, _ := strings.Cut(key, "/")
+	return prefix == "node.kubernetes.io" || prefix == "node.cloudprovider.kubernetes.io" || strings.HasSuffix(key, "ClusterAutoscaler")
+}
+
+// lines makes one shared text of keys.
+func lines(keys []string) string {
+	slices.Sort(keys)
+	return unique.Make(strings.Join(slices.Compact(keys), "\n")).Value()
+}
