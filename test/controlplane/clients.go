@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 // tokenSeconds outlives every test and a day of looking around in a demo.
@@ -87,4 +88,14 @@ func writeKubeconfig(path string, config *rest.Config) error {
 		return fmt.Errorf("writing a kubeconfig: %w", err)
 	}
 	return nil
+}
+
+// User returns a client configuration of a user with a certificate of his own. Beside those groups he is in
+// system:authenticated.
+func (c *ControlPlane) User(name string, groups ...string) (*rest.Config, error) {
+	user, err := c.env.AddUser(envtest.User{Name: name, Groups: groups}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("creating user %q: %w", name, err)
+	}
+	return user.Config(), nil
 }

@@ -204,8 +204,12 @@ func (c *ControlPlane) startControllerManager(_ context.Context, _ Options) erro
 	if err := os.WriteFile(rootCA, c.Config.CAData, 0o600); err != nil {
 		return fmt.Errorf("writing the CA: %w", err)
 	}
+	signer, err := c.makeSigner()
+	if err != nil {
+		return err
+	}
 	c.log("starting kube-controller-manager")
-	_, err = c.Run("kube-controller-manager", c.binaries.path("kube-controller-manager"),
+	_, err = c.Run("kube-controller-manager", c.binaries.path("kube-controller-manager"), append(signer,
 		"--kubeconfig="+kubeconfig,
 		"--leader-elect=false",
 		"--secure-port=0",
@@ -214,7 +218,7 @@ func (c *ControlPlane) startControllerManager(_ context.Context, _ Options) erro
 		"--root-ca-file="+rootCA,
 		// Its default, 20 requests a second, makes tests with hundreds of objects wait for it.
 		"--kube-api-qps=200", "--kube-api-burst=400",
-	)
+	)...)
 	return err
 }
 
