@@ -46,9 +46,13 @@ type Cluster struct {
 	changed    map[Subject]bool
 	allChanged bool
 	derived    int
-	// graph is nil if anything has changed since it was made. places is how many the last one had.
-	graph  *graph
-	places int
+	// graph is nil if anything has changed that it is made of. places is how many the last one had, and told is the one that was
+	// there when changes were taken.
+	graph, told *graph
+	places      int
+	// touched and touchedIn are what has changed since: see Changes.
+	touched   map[Subject]bool
+	touchedIn map[string]bool
 }
 
 type role struct {
@@ -96,7 +100,7 @@ func NewCluster(aggregate bool) *Cluster {
 		roles:      make(map[string]map[string]*role), bindings: make(map[string][]*binding),
 		bySubject: make(map[Subject][]*binding), byRole: make(map[RoleKey][]*binding), sets: make(map[string]*ruleSet),
 		namespaces: make(map[string]bool), accounts: make(map[string]map[string]*Account), reaches: make(map[Subject][]step),
-		changed: make(map[Subject]bool),
+		changed: make(map[Subject]bool), touched: make(map[Subject]bool), touchedIn: make(map[string]bool),
 	}
 }
 
@@ -122,8 +126,10 @@ func (c *Cluster) SetRole(r *Role) {
 		c.drop(old)
 	}
 	c.roles[key.Namespace][key.Name] = fresh
-	if old == nil || old.rules != fresh.rules || old.standard != fresh.standard {
-		c.roleChanged(key)
+	if old == nil {
+		c.roleChanged(key, powers{}, fresh.rules.powers)
+	} else if old.rules != fresh.rules || old.standard != fresh.standard {
+		c.roleChanged(key, old.rules.powers, fresh.rules.powers)
 	}
 }
 
@@ -141,7 +147,7 @@ func (c *Cluster) DeleteRole(key RoleKey) {
 		delete(c.roles, key.Namespace)
 	}
 	c.stale = c.stale || c.aggregates && key.Namespace == ""
-	c.roleChanged(key)
+	c.roleChanged(key, old.rules.powers, powers{})
 }
 
 func (c *Cluster) role(key RoleKey) *role { return c.roles[key.Namespace][key.Name] }
@@ -267,25 +273,44 @@ func (c *Cluster) DeleteNamespace(name string) {
 func (c *Cluster) SetAccount(namespace, name string, a Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.accounts[namespace] == nil {
-		c.accounts[namespace] = make(map[string]*Account)
-	}
 	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && slices.Equal(old.TokenSecrets, a.TokenSecrets) {
 		return
 	}
-	c.accounts[namespace][name] = &a
-	c.graph = nil
+	c.accountChanged(ServiceAccount(namespace, name), func() {
+		if c.accounts[namespace] == nil {
+			c.accounts[namespace] = make(map[string]*Account)
+		}
+		c.accounts[namespace][name] = &a
+	})
 }
 
 // DeleteAccount removes a ServiceAccount.
 func (c *Cluster) DeleteAccount(namespace, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.accounts[namespace], name)
-	if len(c.accounts[namespace]) == 0 {
-		delete(c.accounts, namespace)
+	c.accountChanged(ServiceAccount(namespace, name), func() {
+		delete(c.accounts[namespace], name)
+		if len(c.accounts[namespace]) == 0 {
+			delete(c.accounts, namespace)
+		}
+	})
+}
+
+// Accounts returns the names of the ServiceAccounts of a namespace that are known, in no order.
+func (c *Cluster) Accounts(namespace string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.accounts[namespace]))
+}
+
+// accountChanged changes a ServiceAccount. One that leads nowhere only matters where somebody may change templates of Pods, as
+// far as it tells that there are any.
+func (c *Cluster) accountChanged(s Subject, change func()) {
+	ran := c.runs(s.Namespace)
+	change()
+	if c.graph != nil && (c.leads(s) || c.runs(s.Namespace) != ran && c.graph.leadsToTemplates(s.Namespace)) {
+		c.graph = nil
 	}
-	c.graph = nil
 }
 
 // SetControlPlaneOnNodes says whether the control plane runs on nodes of the cluster, so that a Pod can be put beside it.
@@ -296,11 +321,13 @@ func (c *Cluster) SetControlPlaneOnNodes(is bool) {
 	c.graph = nil
 }
 
-// bindingChanged forgets what depended on a binding.
+// bindingChanged forgets what depended on a binding. The graph does not, as long as nobody gets elsewhere by it: see paths.
 func (c *Cluster) bindingChanged(b *binding) {
-	c.graph = nil
+	if b.Namespace != "" {
+		c.touchedIn[b.Namespace] = true
+	}
 	for _, s := range b.subjects {
-		c.changed[s] = true
+		c.changed[s], c.touched[s] = true, true
 		// What a group that others are in by being what they are may do adds to what those do.
 		if s == Group(unauthenticated) || s == Group(authenticated) || s == Group(serviceAccounts) ||
 			s.Kind == rbacv1.GroupKind && strings.HasPrefix(s.Name, accountsPrefix) {
@@ -309,8 +336,14 @@ func (c *Cluster) bindingChanged(b *binding) {
 	}
 }
 
-func (c *Cluster) roleChanged(key RoleKey) {
-	c.graph = nil // it knows which roles there are
+// roleChanged forgets what depended on a role. In the graph are roles that lead somewhere.
+func (c *Cluster) roleChanged(key RoleKey, before, now powers) {
+	if !before.equal(&now) {
+		c.graph = nil
+	}
+	if key.Namespace != "" {
+		c.touchedIn[key.Namespace] = true
+	}
 	for _, b := range c.byRole[key] {
 		c.bindingChanged(b)
 	}
@@ -333,7 +366,7 @@ func (c *Cluster) settle() {
 		r.rules = rules
 		c.release(old)
 		if old != rules {
-			c.roleChanged(r.RoleKey)
+			c.roleChanged(r.RoleKey, old.powers, rules.powers)
 		}
 	}
 }

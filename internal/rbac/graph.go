@@ -31,10 +31,12 @@ const unreachable = 1 << 30
 // paths returns the graph of the cluster as it is.
 func (c *Cluster) paths() *graph {
 	c.settle()
+	if c.reach() {
+		c.graph = nil
+	}
 	if c.graph != nil {
 		return c.graph
 	}
-	c.reach()
 	g := &graph{
 		at: make(map[place]int32, c.places), places: make([]place, 0, c.places), out: make([][]arc, 0, c.places), accounts: c.leading(),
 	}
@@ -57,12 +59,11 @@ func (c *Cluster) subjects() []Subject {
 
 // leading returns the ServiceAccounts that lead somewhere, sorted, by namespace; and under "" those of all.
 func (c *Cluster) leading() map[string][]Subject {
-	leads := func(s Subject) bool { return c.reaches[s] != nil }
 	out := make(map[string][]Subject)
 	for namespace, accounts := range c.accounts {
-		all := slices.ContainsFunc(ServiceAccount(namespace, "").Groups(), leads)
+		all := c.leads(ServiceAccount(namespace, ""))
 		for name := range accounts {
-			if s := ServiceAccount(namespace, name); all || leads(s) {
+			if s := ServiceAccount(namespace, name); all || c.reaches[s] != nil {
 				out[""], out[namespace] = append(out[""], s), append(out[namespace], s)
 			}
 		}
@@ -71,6 +72,21 @@ func (c *Cluster) leading() map[string][]Subject {
 		slices.SortFunc(list, Subject.compare)
 	}
 	return out
+}
+
+// leads says whether a subject gets somewhere, by roles of its own or as a member of a group.
+func (c *Cluster) leads(s Subject) bool {
+	return c.reaches[s] != nil || slices.ContainsFunc(s.Groups(), func(g Subject) bool { return c.reaches[g] != nil })
+}
+
+// leadsToTemplates says whether somebody may change templates of Pods in a namespace.
+func (g *graph) leadsToTemplates(namespace string) bool {
+	for _, scope := range []string{"", namespace} {
+		if _, is := g.at[place{kind: toTemplates, scope: scope}]; is {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *graph) place(p place) int32 {
@@ -89,12 +105,8 @@ func (c *Cluster) connect(g *graph, from int32) {
 	p := g.places[from]
 	take := func(steps []step) {
 		for i := range steps {
-			cost := int32(1)
-			if steps[i].by == byMembership {
-				cost = 0
-			}
 			to := g.place(steps[i].to)
-			g.out[from] = append(g.out[from], arc{to, cost, &steps[i]})
+			g.out[from] = append(g.out[from], arc{to, steps[i].cost(), &steps[i]})
 		}
 	}
 	lead := func(p place) {
@@ -288,11 +300,7 @@ func (g *graph) shortest(from place, steps []step) way {
 		if !known {
 			continue
 		}
-		cost := int32(1)
-		if steps[i].by == byMembership {
-			cost = 0
-		}
-		if g.far[to]+cost < far {
+		if cost := steps[i].cost(); g.far[to]+cost < far {
 			first, far = &steps[i], g.far[to]+cost
 		}
 	}

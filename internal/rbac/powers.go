@@ -187,6 +187,8 @@ func (p *powers) names(which power) []string {
 	return slices.Compact(names)
 }
 
+func (p *powers) equal(q *powers) bool { return p.all == q.all && slices.Equal(p.named, q.named) }
+
 func (p *powers) none() bool { return p.all == 0 && len(p.named) == 0 }
 
 // add adds powers of somewhere else.

@@ -90,6 +90,18 @@ type step struct {
 	own bool
 }
 
+// cost is how many steps it counts for.
+func (s *step) cost() int32 {
+	if s.by == byMembership {
+		return 0
+	}
+	return 1
+}
+
+func (s step) equal(t step) bool {
+	return s.by == t.by && s.to == t.to && s.own == t.own && slices.Equal(s.needs, t.needs)
+}
+
 // need is a power in a scope: about the object of that name, or any if it is "".
 type need struct {
 	power power
@@ -128,10 +140,9 @@ func (v *view) add(r *role, scope string) {
 	v.in[scope] = p
 }
 
-// reach finds out where subjects get in one step, of whom it is not known.
-func (c *Cluster) reach() {
+// reach finds out where subjects get in one step, of whom it is not known, and says whether that is elsewhere than before.
+func (c *Cluster) reach() (differs bool) {
 	if c.allChanged {
-		clear(c.reaches)
 		for s := range c.bySubject {
 			c.changed[s] = true
 		}
@@ -139,13 +150,19 @@ func (c *Cluster) reach() {
 	}
 	for s := range c.changed {
 		c.derived++
-		if steps := c.deriveReach(s); len(steps) > 0 {
+		steps := c.deriveReach(s)
+		if slices.EqualFunc(c.reaches[s], steps, step.equal) {
+			continue // the graph has the ones that are there
+		}
+		differs = true
+		if len(steps) > 0 {
 			c.reaches[s] = steps
 		} else {
 			delete(c.reaches, s)
 		}
 	}
 	clear(c.changed)
+	return differs
 }
 
 // deriveReach returns where a subject gets in one step by roles of its own. What it may do as a member of groups counts as far

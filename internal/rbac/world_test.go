@@ -277,8 +277,12 @@ func TestRandomWorlds(t *testing.T) {
 		m := maker{random{rand.New(rand.NewPCG(seed, 3))}}
 		w := newWorld()
 		c := w.cluster()
+		known := make(map[rbac.Subject]rbac.Power)
 		for i := range 40 {
 			m.change(w, c)
+			if i%6 == 0 {
+				checkPowers(t, w, c, known)
+			}
 			if i < 15 || i%5 > 0 {
 				continue
 			}
@@ -297,6 +301,40 @@ func TestRandomWorlds(t *testing.T) {
 	if permissions < 1000 || paths < 1000 || lengths[3] < 20 {
 		t.Error("the worlds are too dull to prove anything")
 	}
+}
+
+// checkPowers keeps powers up to date by what changes are told, and compares them with what they should be.
+func checkPowers(t *testing.T, w *world, c *rbac.Cluster, known map[rbac.Subject]rbac.Power) {
+	t.Helper()
+	changes := c.TakeChanges()
+	for _, s := range everybody {
+		if changes.Concern(s) {
+			known[s] = c.Power(s)
+		}
+		want := rbac.Power{Granted: c.Empowered(s), Steps: max(0, w.distance(s))}
+		for reach, namespaces := range map[rbac.SecretReach][]string{
+			rbac.AllSecrets: {""}, rbac.OwnSecrets: {s.Namespace}, rbac.OtherSecrets: {"x", "y"},
+		} {
+			for _, namespace := range namespaces {
+				for _, verb := range []string{"get", "list", "watch"} {
+					r := rbac.Request{Verb: verb, Resource: "secrets", Namespace: namespace}
+					if (reach != rbac.OwnSecrets || namespace != "") && (w.allows(identity(s), r) || s == rbac.Group(rbac.Masters)) {
+						want.Secrets = max(want.Secrets, secretsWithin(reach, namespace, s))
+					}
+				}
+			}
+		}
+		if got := known[s]; got != want {
+			t.Fatalf("the power of %v: %+v, want %+v\n%v", s, got, want, w)
+		}
+	}
+}
+
+func secretsWithin(reach rbac.SecretReach, namespace string, s rbac.Subject) rbac.SecretReach {
+	if reach == rbac.OtherSecrets && namespace == s.Namespace {
+		return rbac.OwnSecrets
+	}
+	return reach
 }
 
 func FuzzWorlds(f *testing.F) {
