@@ -98,7 +98,8 @@ func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, 
 		}
 	}
 	for _, inventory := range static.Inventories() {
-		inventory.FromManifests, inventory.Unavailable = true, unshown
+		inventory.FromManifests = true
+		maps.Copy(inventory.Unavailable, unshown)
 		j.judge(*inventory)
 	}
 	j.judgeCluster(static.Cluster())

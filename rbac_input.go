@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -32,11 +31,7 @@ type permissions struct {
 }
 
 // rbacKinds are read from manifests beside those of the checks.
-var rbacKinds = []func() source.Object{
-	func() source.Object { return &rbacv1.Role{} }, func() source.Object { return &rbacv1.ClusterRole{} },
-	func() source.Object { return &rbacv1.RoleBinding{} }, func() source.Object { return &rbacv1.ClusterRoleBinding{} },
-	func() source.Object { return &corev1.Secret{} },
-}
+var rbacKinds = []func() source.Object{func() source.Object { return &corev1.Secret{} }}
 
 // permissionsOfManifests reads files, and returns how many errors they have. Those are told as soon as they are known.
 func permissionsOfManifests(paths []string, stdin io.Reader, stderr io.Writer) (p *permissions, wrong int, err error) {
@@ -173,23 +168,14 @@ func (b *rbacBuilder) add(o source.Object) error {
 		b.cluster.SetNamespace(o.Name, rbac.HostPathAllowed(o.Labels))
 	case *corev1.ServiceAccount:
 		a := b.account(accountName{o.Namespace, o.Name})
-		a.automount = o.AutomountServiceAccountToken
-		for _, s := range o.Secrets {
-			if strings.HasPrefix(s.Name, o.Name+"-token-") { // as the controller manager named them; others need not be tokens
-				a.secrets = append(a.secrets, s.Name)
-			}
-		}
+		a.automount, a.secrets = o.AutomountServiceAccountToken, source.TokenSecretsOf(o)
 	case *corev1.Secret:
 		if o.Type == corev1.SecretTypeServiceAccountToken {
 			name := accountName{o.Namespace, o.Annotations[corev1.ServiceAccountNameKey]}
 			b.secrets[name] = append(b.secrets[name], o.Name)
 		}
 	case *corev1.Node:
-		for _, label := range []string{"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"} {
-			if _, is := o.Labels[label]; is {
-				b.onNodes = true
-			}
-		}
+		b.onNodes = b.onNodes || source.IsControlPlane(o)
 	case *corev1.Pod:
 		b.authorizers.See(&o.Spec)
 		// Only the mirror of a static Pod runs as none.

@@ -57,6 +57,12 @@ var reaches = map[audit.Resource]reach{
 	audit.AdmissionPolicies:       cluster,
 	audit.AdmissionPolicyBindings: cluster,
 	audit.ServerVersion:           cluster,
+	// Every namespace with ServiceAccounts whose power changes by a role, a binding or what else decides over it, and where
+	// RoleBindings or what they bind change. It is told of them once that is known.
+	audit.RoleBindings:        several,
+	audit.Roles:               several,
+	audit.ClusterRoles:        several,
+	audit.ClusterRoleBindings: several,
 	// What says how it is judged. An exception that is not of the cluster concerns its own namespace.
 	audit.AuditConfigurations:       everywhere,
 	audit.SecurityExceptions:        own,

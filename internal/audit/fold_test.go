@@ -38,13 +38,13 @@ func object(name string) Object {
 func controller(kind, name string, owner *Owner) *ControllerRecord {
 	c := &ControllerRecord{Object: object(name), Kind: kind, Owner: owner, Created: MomentOf(now.Add(-time.Hour))}
 	if !Folds(kind, owner) {
-		c.Shape, c.Labels, c.TemplateHash = ShapeOf(""), &Labels{}, "hash-of-"+name
+		c.Shape, c.Labels, c.TemplateHash = ShapeOf("", &Pod{}), &Labels{}, "hash-of-"+name
 	}
 	return c
 }
 
 func pod(name string, owner *Owner) *PodRecord {
-	return &PodRecord{Object: object(name), Owner: owner, Created: MomentOf(now.Add(-time.Hour)), Shape: ShapeOf(""), Labels: &Labels{}}
+	return &PodRecord{Object: object(name), Owner: owner, Created: MomentOf(now.Add(-time.Hour)), Shape: ShapeOf("", &Pod{}), Labels: &Labels{}}
 }
 
 // described lists workloads as "apiVersion/kind name[uid] template=hash pods=a,b".
@@ -521,7 +521,7 @@ func TestOwnSubject(t *testing.T) {
 
 // TestFoldJudgesWhatIsAboutToMakePods: an owner reference hides no template that may still make Pods, whatever it names.
 func TestFoldJudgesWhatIsAboutToMakePods(t *testing.T) {
-	template, other := ShapeOf(""), ShapeOf("")
+	template, other := ShapeOf("", &Pod{}), ShapeOf("", &Pod{})
 	active := func(kind, name string, owner *Owner, shape *Shape) *ControllerRecord {
 		c := controller(kind, name, owner)
 		c.Shape, c.Active = shape, true

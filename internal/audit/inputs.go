@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // Inputs are all that the verdict on a workload depends on. While they stay the same, so does the verdict: a change in a
@@ -31,6 +32,8 @@ type Inputs struct {
 	mixed [2]bool
 	// namespace are the labels of the namespace, if checks look at them and it has been seen.
 	namespace *Labels
+	// powers are those of the ServiceAccounts that its template and Pods run as, in their order.
+	powers []rbac.Power
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
 }
@@ -46,8 +49,17 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	}
 	if w.Template != nil {
 		i.ofTemplate = lens.variantOf(w.Template, w.TemplateLabels)
+		i.powers = append(i.powers, ns.powerOf(w.Template))
+	}
+	for _, v := range i.live {
+		i.powers = append(i.powers, ns.powerOf(v.shape))
 	}
 	return i
+}
+
+// powerOf returns the power of the ServiceAccount that Pods of a shape run as.
+func (n *Namespace) powerOf(s *Shape) rbac.Power {
+	return n.Powers.Of(cmp.Or(s.account, defaultAccount))
 }
 
 // Equal says whether the verdict must be the same.
@@ -55,7 +67,7 @@ func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
 		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.running == j.running &&
 		i.mixed == j.mixed && i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions &&
-		i.sensitive == j.sensitive
+		i.sensitive == j.sensitive && slices.Equal(i.powers, j.powers)
 }
 
 // InputsOfResult stands for all that a result says of a subject that belongs to no namespace: such a verdict is cheap, and what

@@ -54,6 +54,8 @@ type Surroundings struct {
 	Name            string
 	LimitRanges     []*LimitRangeRecord
 	ServiceAccounts []*ServiceAccountRecord
+	// Powers of its ServiceAccounts, where all PowerResources can be read.
+	Powers Powers
 }
 
 // Namespace is what checks see of a namespace: its inventory, with Pods folded into workloads.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // ignoreNetwork is for tests of everything else.
@@ -128,6 +129,10 @@ func TestInputsOfTheNetwork(t *testing.T) {
 		"a policy that comes beside it": {func(i *Inventory) {
 			i.ClusterPolicies = append(i.ClusterPolicies, &ClusterPolicyRecord{Object: Object{UID: "q"}})
 		}, false},
+		"what its ServiceAccount may do": {func(i *Inventory) { i.Powers.Others.Steps = 1 }, false},
+		"what another one may do": {func(i *Inventory) {
+			i.Powers.Named = map[string]rbac.Power{"other": {Granted: true, Steps: 1}}
+		}, true},
 		"the same policy under another UID": {func(i *Inventory) { i.ClusterPolicies[0].UID = "other" }, false},
 	} {
 		after := inputsOf(tc.change)

@@ -268,9 +268,11 @@ type ServiceAccountRecord struct {
 	Object
 	// MountsToken is automountServiceAccountToken, true if that is unset.
 	MountsToken bool
+	// TokenSecrets are the Secrets that it is known to have a token in, sorted.
+	TokenSecrets []string
 }
 
 // Equal says whether nothing that is audited differs.
 func (s *ServiceAccountRecord) Equal(t *ServiceAccountRecord) bool {
-	return s.UID == t.UID && s.MountsToken == t.MountsToken
+	return s.UID == t.UID && s.MountsToken == t.MountsToken && slices.Equal(s.TokenSecrets, t.TokenSecrets)
 }

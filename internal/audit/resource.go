@@ -35,6 +35,10 @@ const (
 	MutatingWebhooks        Resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 	AdmissionPolicies       Resource = "validatingadmissionpolicies.admissionregistration.k8s.io"
 	AdmissionPolicyBindings Resource = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
+	Roles                   Resource = "roles.rbac.authorization.k8s.io"
+	ClusterRoles            Resource = "clusterroles.rbac.authorization.k8s.io"
+	RoleBindings            Resource = "rolebindings.rbac.authorization.k8s.io"
+	ClusterRoleBindings     Resource = "clusterrolebindings.rbac.authorization.k8s.io"
 )
 
 // ServerVersion stands for the API server's version among resources: it is read, but not listed and watched.

@@ -4,8 +4,10 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/binary"
 	"iter"
+	"strings"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,15 +19,23 @@ type Shape struct {
 	// id tells shapes apart, in an order.
 	id      uint64
 	encoded string
+	// account is the ServiceAccount that the Pod names, or "", and tokens whether it mounts one of its tokens.
+	account string
+	tokens  tokens
 	// facts holds a bit for each Fact that is known, and one for each that is true.
 	facts atomic.Uint64
 }
 
 // NewShape returns the shape of a Pod.
-func NewShape(pod *Pod) *Shape { return ShapeOf(Encode(pod)) }
+func NewShape(pod *Pod) *Shape { return ShapeOf(Encode(pod), pod) }
 
 // ShapeOf returns the shape of a Pod that Encode has encoded.
-func ShapeOf(encoded string) *Shape { return &Shape{id: shapes.Add(1), encoded: encoded} }
+func ShapeOf(encoded string, pod *Pod) *Shape {
+	return &Shape{
+		id: shapes.Add(1), encoded: encoded, tokens: tokensOf(&pod.Spec),
+		account: strings.Clone(cmp.Or(pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount)),
+	}
+}
 
 var shapes atomic.Uint64
 

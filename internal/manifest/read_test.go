@@ -16,7 +16,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -108,8 +107,8 @@ func TestRead(t *testing.T) {
 			},
 		},
 		"kinds that no check reads are left out unread": {
-			"apiVersion: v1\nkind: ConfigMap\ndata: {a: [b\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n",
-			[]string{"left out: 1 ClusterRole", "left out: 1 ConfigMap", "left out: 1 Widget"},
+			"apiVersion: v1\nkind: ConfigMap\ndata: {a: [b\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\n",
+			[]string{"left out: 1 ConfigMap", "left out: 1 StorageClass", "left out: 1 Widget"},
 		},
 		"a kind that Kubernetes does not have": {
 			strings.Replace(web, "Deployment", "Deploymnet", 1) + "---\n" + strings.Replace(web, "apps/v1", "app/v1", 1) + "---\n" + pod,
@@ -356,8 +355,8 @@ spec:
 	}
 }
 
-// TestReadMore reads kinds that no check does.
-func TestReadMore(t *testing.T) {
+// TestReadRBAC reads roles, whose names may be almost anything.
+func TestReadRBAC(t *testing.T) {
 	const input = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -372,8 +371,7 @@ apiVersion: rbac.authorization.k8s.io/v1beta1
 kind: Role
 metadata: {name: old}
 `
-	role, clusterRole := func() source.Object { return &rbacv1.Role{} }, func() source.Object { return &rbacv1.ClusterRole{} }
-	o := Read([]string{Stdin}, strings.NewReader(input), role, clusterRole)
+	o := Read([]string{Stdin}, strings.NewReader(input))
 	var got []string
 	for _, p := range o.Problems {
 		got = append(got, p.String())
@@ -389,7 +387,15 @@ metadata: {name: old}
 	if len(o.All) < 2 || o.All[0].GetNamespace() != "" || o.All[1].GetNamespace() != "default" {
 		t.Errorf("a ClusterRole is in no namespace, and a Role in one: %v", o.All)
 	}
-	if o := Read([]string{Stdin}, strings.NewReader(input)); o.LeftOut["ClusterRole"] != 1 {
+}
+
+// TestReadMore reads a kind that no check does.
+func TestReadMore(t *testing.T) {
+	const input = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
+	if o := Read([]string{Stdin}, strings.NewReader(input), func() source.Object { return &corev1.Secret{} }); o.LeftOut["Secret"] != 0 || o.All[0].GetName() != "a" {
+		t.Errorf("what is asked for is read: %v, left out %v", o.All, o.LeftOut)
+	}
+	if o := Read([]string{Stdin}, strings.NewReader(input)); o.LeftOut["Secret"] != 1 {
 		t.Errorf("what is not asked for is left out: %v", o.LeftOut)
 	}
 }

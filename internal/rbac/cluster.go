@@ -106,11 +106,12 @@ func NewCluster(aggregate bool) *Cluster {
 
 func (r *Role) key() RoleKey { return RoleKey{r.Namespace, r.Name} }
 
-// SetRole adds a role, or takes it in place of the one of that name.
+// SetRole adds a role, or takes it in place of the one of that name. Its rules become those of other roles that have the same.
 func (c *Cluster) SetRole(r *Role) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key, rules := r.key(), c.intern(r.Rules)
+	r.Rules = rules.list // whoever keeps the role shares them
 	old := c.role(key)
 	fresh := &role{RoleKey: key, rules: rules, aggregation: r.Aggregation, standard: isDefaultRole(r)}
 	if c.aggregates && key.Namespace == "" {
@@ -317,8 +318,9 @@ func (c *Cluster) accountChanged(s Subject, change func()) {
 func (c *Cluster) SetControlPlaneOnNodes(is bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.controlPlaneOnNodes = is
-	c.graph = nil
+	if c.controlPlaneOnNodes != is {
+		c.controlPlaneOnNodes, c.graph = is, nil
+	}
 }
 
 // bindingChanged forgets what depended on a binding. The graph does not, as long as nobody gets elsewhere by it: see paths.
@@ -328,11 +330,7 @@ func (c *Cluster) bindingChanged(b *binding) {
 	}
 	for _, s := range b.subjects {
 		c.changed[s], c.touched[s] = true, true
-		// What a group that others are in by being what they are may do adds to what those do.
-		if s == Group(unauthenticated) || s == Group(authenticated) || s == Group(serviceAccounts) ||
-			s.Kind == rbacv1.GroupKind && strings.HasPrefix(s.Name, accountsPrefix) {
-			c.allChanged = true
-		}
+		c.allChanged = c.allChanged || implied(s) // what such a group may do adds to what its members do
 	}
 }
 

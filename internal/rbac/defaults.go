@@ -44,6 +44,21 @@ type known struct {
 	Subjects        [][]rbacv1.Subject      `json:"subjects"`
 }
 
+// Origin returns those labels that tell whether Kubernetes has made something.
+func Origin(labels map[string]string) map[string]string {
+	switch value, labelled := labels[bootstrapLabel]; {
+	case !labelled:
+		return nil
+	case value == bootstrapValue:
+		return bootstrapped
+	default:
+		return map[string]string{bootstrapLabel: value}
+	}
+}
+
+// bootstrapped is shared, and not changed.
+var bootstrapped = map[string]string{bootstrapLabel: bootstrapValue}
+
 type knownKey struct{ kind, namespace, name string }
 
 var defaults = sync.OnceValue(func() map[knownKey]*known {

@@ -6,6 +6,8 @@ package rbac
 import (
 	"maps"
 	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 // SecretReach is which Secrets somebody may read: all of them by get, list or watch, not one by its name.
@@ -101,6 +103,38 @@ type Changes struct {
 // Concern says whether they may have changed what a subject may do.
 func (ch *Changes) Concern(s Subject) bool {
 	return ch.Paths || ch.Subjects[s] || slices.ContainsFunc(s.Groups(), func(g Subject) bool { return ch.Subjects[g] })
+}
+
+// Leading returns the ServiceAccounts of which roles of their own lead somewhere, in no order: no others can be on a way to
+// cluster-admin, unless a group leads somewhere that ServiceAccounts are in by being what they are. Then it returns all.
+func (c *Cluster) Leading() (accounts []Subject, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paths()
+	for s := range c.reaches {
+		if s.Kind == rbacv1.ServiceAccountKind {
+			accounts = append(accounts, s)
+		}
+		all = all || implied(s)
+	}
+	return accounts, all
+}
+
+// Wide says whether what has changed is about a group that ServiceAccounts are in by being what they are.
+func (ch *Changes) Wide() bool {
+	for s := range ch.Subjects {
+		if implied(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsBound says whether any binding names a subject.
+func (c *Cluster) IsBound(s Subject) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.bySubject[s]) > 0
 }
 
 // TakeChanges returns what has changed, and begins anew. It takes as long as finding out about ways to cluster-admin does.

@@ -86,6 +86,12 @@ func (s Subject) Groups() []Subject {
 	return []Subject{Group(authenticated)}
 }
 
+// implied says whether a subject is a group that others are in by being what they are.
+func implied(s Subject) bool {
+	return s == Group(unauthenticated) || s == Group(authenticated) || s == Group(serviceAccounts) ||
+		s.Kind == rbacv1.GroupKind && strings.HasPrefix(s.Name, accountsPrefix)
+}
+
 // String returns `ServiceAccount "shop/ci"`, `User "alice"`.
 func (s Subject) String() string {
 	if s.Namespace != "" {

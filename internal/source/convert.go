@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -121,7 +122,7 @@ func (i *interner) node(o runtime.Object) (*audit.NodeRecord, error) {
 	}
 	r := &audit.NodeRecord{Object: audit.ObjectFrom(n), NodeFacts: audit.NodeFacts{
 		Cloud: netpol.CloudOf(n.Spec.ProviderID), CNI: netpol.SeeNode(n.Annotations),
-		Platform: platformOf(n), ControlPlane: ofControlPlane(n), Unlisted: unlisted(n.Status.Images),
+		Platform: platformOf(n), ControlPlane: IsControlPlane(n), Unlisted: unlisted(n.Status.Images),
 	}, NodeDetails: nodeDetails(n), Images: i.imagesOf(n.Status.Images)}
 	for _, cidr := range append(n.Spec.PodCIDRs, n.Spec.PodCIDR) {
 		prefix, err := netip.ParsePrefix(cidr)
@@ -175,7 +176,20 @@ func serviceAccountRecord(o runtime.Object) (*audit.ServiceAccountRecord, error)
 		return nil, unexpected(o)
 	}
 	mounts := a.AutomountServiceAccountToken
-	return &audit.ServiceAccountRecord{Object: audit.ObjectFrom(a), MountsToken: mounts == nil || *mounts}, nil
+	return &audit.ServiceAccountRecord{Object: audit.ObjectFrom(a), MountsToken: mounts == nil || *mounts, TokenSecrets: TokenSecretsOf(a)}, nil
+}
+
+// TokenSecretsOf returns the Secrets that a ServiceAccount is known to have a token in, sorted: those that the controller manager
+// has named. Others that it lists need not be tokens.
+func TokenSecretsOf(a *corev1.ServiceAccount) []string {
+	var names []string
+	for _, s := range a.Secrets {
+		if strings.HasPrefix(s.Name, a.Name+"-token-") {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func networkPolicyRecord(o runtime.Object) (*audit.NetworkPolicyRecord, error) {

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -96,6 +97,10 @@ func TestTransforms(t *testing.T) {
 		audit.AdmissionPolicyBindings: {
 			s.cluster.bindings.Transformer(), &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
 		},
+		audit.Roles:               {s.roles[audit.Roles].Transformer(), &rbacv1.Role{ObjectMeta: metaOf("a")}},
+		audit.ClusterRoles:        {s.roles[audit.ClusterRoles].Transformer(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
+		audit.RoleBindings:        {s.bindings[audit.RoleBindings].Transformer(), &rbacv1.RoleBinding{ObjectMeta: metaOf("a")}},
+		audit.ClusterRoleBindings: {s.bindings[audit.ClusterRoleBindings].Transformer(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
 	}
 	for _, w := range s.watchers {
 		tc, ok := transforms[w.resource]

@@ -31,7 +31,7 @@ func newInterner() *interner { return &interner{} }
 func (i *interner) shape(pod *audit.Pod) *audit.Shape {
 	encoded := audit.Encode(pod)
 	return i.shapes.get(maphash.String(seed, encoded),
-		func(s *audit.Shape) bool { return s.Encoded() == encoded }, func() *audit.Shape { return audit.ShapeOf(encoded) })
+		func(s *audit.Shape) bool { return s.Encoded() == encoded }, func() *audit.Shape { return audit.ShapeOf(encoded, pod) })
 }
 
 func (i *interner) labelsOf(set map[string]string) *audit.Labels {

@@ -51,7 +51,7 @@ func TestForbiddenWhereItIsNotServed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			from := &optionalListWatcher{partOf(client, clusterPolicies, "", shard.Shard{}), client, clusterPolicies}
+			from := &optionalListWatcher{partOf(client, clusterPolicies, shard.Shard{}), client, clusterPolicies}
 			if _, err := from.ListWithContext(t.Context(), metav1.ListOptions{}); !tc.want(err) {
 				t.Errorf("a list: %v", err)
 			}

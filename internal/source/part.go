@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/shard"
 )
 
@@ -27,17 +26,13 @@ type listWatcher interface {
 }
 
 // partOf lists and watches what of a resource is in the namespaces of a shard.
-func partOf(client rest.Interface, plural string, resource audit.Resource, part shard.Shard) listWatcher {
+func partOf(client rest.Interface, plural string, part shard.Shard) listWatcher {
 	all := cache.NewListWatchFromClient(client, plural, metav1.NamespaceAll, fields.Everything())
 	if part.Whole() {
 		return all
 	}
 	sharded := &shardedListWatcher{listWatcher: all, selector: part.Selector()}
 	sharded.keeps = func(m metav1.Object) bool { return part.Owns(m.GetNamespace()) }
-	if resource == audit.Namespaces { // they are in no namespace, and belong to the shard of what they hold
-		sharded.selector = ""
-		sharded.keeps = func(m metav1.Object) bool { return part.Owns(m.GetName()) }
-	}
 	return sharded
 }
 

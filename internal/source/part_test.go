@@ -25,7 +25,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/shard"
 )
 
@@ -60,12 +59,6 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
-	case strings.HasSuffix(r.URL.Path, "/namespaces"):
-		list := &corev1.NamespaceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}}
-		for _, name := range []string{ofFirst, ofSecond} {
-			list.Items = append(list.Items, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-		}
-		write(w, list)
 	case !query.Has("watch"):
 		list := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: metav1.ListMeta{ResourceVersion: "7", Continue: "more"}}
 		list.Items = []corev1.Pod{*podIn(ofSecond), *podIn(ofFirst)}
@@ -88,7 +81,7 @@ func write(w http.ResponseWriter, o any) {
 }
 
 // connect returns the server's resources as a shard reads them.
-func (s *apiServer) connect(t *testing.T, plural string, resource audit.Resource, part shard.Shard) listWatcher {
+func (s *apiServer) connect(t *testing.T, plural string, part shard.Shard) listWatcher {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -96,7 +89,7 @@ func (s *apiServer) connect(t *testing.T, plural string, resource audit.Resource
 	if err != nil {
 		t.Fatal(err)
 	}
-	return partOf(client.CoreV1().RESTClient(), plural, resource, part)
+	return partOf(client.CoreV1().RESTClient(), plural, part)
 }
 
 func listed(t *testing.T, from listWatcher) (names []string, list runtime.Object) {
@@ -138,26 +131,23 @@ func watched(t *testing.T, from listWatcher) []string {
 
 func TestShardsReadTheirPart(t *testing.T) {
 	s := &apiServer{}
-	got, list := listed(t, s.connect(t, "pods", audit.Pods, first))
+	got, list := listed(t, s.connect(t, "pods", first))
 	if diff := cmp.Diff([]string{"in-shop"}, got); diff != "" {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	if l, err := meta.ListAccessor(list); err != nil || l.GetResourceVersion() != "7" || l.GetContinue() != "more" {
 		t.Errorf("the list is %+v, %v, want version and continuation as they were", l, err)
 	}
-	if got, _ := listed(t, s.connect(t, "pods", audit.Pods, second)); !slices.Equal(got, []string{"in-legacy"}) {
+	if got, _ := listed(t, s.connect(t, "pods", second)); !slices.Equal(got, []string{"in-legacy"}) {
 		t.Errorf("the second shard lists %v", got)
 	}
 	if diff := cmp.Diff([]string{
 		"ADDED in-legacy", "MODIFIED in-legacy", "DELETED in-legacy", "BOOKMARK in-shop", "BOOKMARK in-legacy", "ERROR",
-	}, watched(t, s.connect(t, "pods", audit.Pods, second))); diff != "" {
+	}, watched(t, s.connect(t, "pods", second))); diff != "" {
 		t.Errorf("watched (-want +got):\n%s", diff)
 	}
-	if got, _ := listed(t, s.connect(t, "namespaces", audit.Namespaces, second)); !slices.Equal(got, []string{"legacy"}) {
-		t.Errorf("the second shard lists the namespaces %v", got)
-	}
 	if diff := cmp.Diff([]string{
-		"list " + first.Selector(), "list " + second.Selector(), "watch " + second.Selector(), "list", // namespaces are in no namespace
+		"list " + first.Selector(), "list " + second.Selector(), "watch " + second.Selector(),
 	}, s.requests); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
@@ -200,7 +190,8 @@ func TestShardsShareWhatConcernsAll(t *testing.T) {
 	<-done
 	for plural, whole := range shared {
 		want := slices.Contains([]string{
-			"daemonsets", "namespaces", "nodes", clusterPolicies, "auditconfigurations", "clustersecurityexceptions", // namespaces are selected when they are read
+			"daemonsets", "namespaces", "nodes", clusterPolicies, "auditconfigurations", "clustersecurityexceptions",
+			"roles", "clusterroles", "rolebindings", "clusterrolebindings",
 		}, plural)
 		if whole != want {
 			t.Errorf("%s: all of them are asked for: %v, want %v", plural, whole, want)
@@ -210,7 +201,7 @@ func TestShardsShareWhatConcernsAll(t *testing.T) {
 
 func TestWithoutShardsNothingIsSelected(t *testing.T) {
 	s := &apiServer{}
-	from := s.connect(t, "pods", audit.Pods, shard.Shard{})
+	from := s.connect(t, "pods", shard.Shard{})
 	if got, _ := listed(t, from); len(got) != 2 {
 		t.Errorf("listed %v", got)
 	}
@@ -225,7 +216,7 @@ func TestWithoutShardsNothingIsSelected(t *testing.T) {
 func TestRefusedSelectorIsLeftOut(t *testing.T) {
 	for _, code := range []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
 		s := &apiServer{refuses: code}
-		from := s.connect(t, "pods", audit.Pods, first)
+		from := s.connect(t, "pods", first)
 		if got, _ := listed(t, from); !slices.Equal(got, []string{"in-shop"}) {
 			t.Errorf("after %d, listed %v", code, got)
 		}
@@ -237,7 +228,7 @@ func TestRefusedSelectorIsLeftOut(t *testing.T) {
 		}
 	}
 	s := &apiServer{refuses: http.StatusForbidden}
-	if _, err := s.connect(t, "pods", audit.Pods, first).ListWithContext(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+	if _, err := s.connect(t, "pods", first).ListWithContext(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("a forbidden list returns %v", err)
 	}
 	if len(s.requests) != 1 {

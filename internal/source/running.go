@@ -123,8 +123,8 @@ func platformOf(n *corev1.Node) string {
 	return n.Labels[corev1.LabelOSStable] + "/" + n.Labels[corev1.LabelArchStable]
 }
 
-// ofControlPlane says whether a node is one of the control plane's.
-func ofControlPlane(n *corev1.Node) bool {
+// IsControlPlane says whether a node is one of the control plane's.
+func IsControlPlane(n *corev1.Node) bool {
 	return slices.ContainsFunc(controlPlaneLabels, func(key string) bool {
 		_, ok := n.Labels[key]
 		return ok

@@ -57,6 +57,8 @@ type Sources struct {
 	ingresses       *Store[*audit.IngressRecord]
 	gateways        *Store[*audit.GatewayRecord]
 	httpRoutes      *Store[*audit.HTTPRouteRecord]
+	roles           map[audit.Resource]*Store[*audit.RoleRecord]
+	bindings        map[audit.Resource]*Store[*audit.BindingRecord]
 
 	configurations    *Store[*audit.ConfigurationRecord]
 	exceptions        *Store[*audit.ExceptionRecord]
@@ -64,6 +66,7 @@ type Sources struct {
 
 	departed departures
 	version  serverVersion
+	powers   *powers
 
 	mu       sync.Mutex
 	handlers []func(Event)
@@ -94,6 +97,9 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 		controllers: make(map[audit.Resource]*Store[*audit.ControllerRecord]),
 		departed:    departures{at: make(map[audit.UID]time.Time)},
 		version:     serverVersion{client: client.Discovery()},
+		powers:      newPowers(),
+		roles:       make(map[audit.Resource]*Store[*audit.RoleRecord]),
+		bindings:    make(map[audit.Resource]*Store[*audit.BindingRecord]),
 	}
 	intern := newInterner()
 	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()
@@ -102,11 +108,9 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, part, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
 	s.namespaces = NewStore(namespaceRecord)
 	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
-	known := part
-	if part.First() {
-		known = shard.Shard{} // what admission lets into any of them is judged once, for the cluster
-	}
-	Add(s, known, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
+	// Whether Pods of a namespace may mount the files of a node decides over workloads everywhere, and what admission lets
+	// into any of them is judged for the cluster.
+	Add(s, shard.Shard{}, audit.Namespaces, core, "namespaces", &corev1.Namespace{}, s.namespaces)
 	s.quotas = NewStore(quotaRecord)
 	Add(s, part, audit.ResourceQuotas, core, "resourcequotas", &corev1.ResourceQuota{}, s.quotas)
 	s.networkPolicies = NewStore(networkPolicyRecord)
@@ -147,6 +151,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	Add(s, shard.Shard{}, audit.Nodes, core, "nodes", &corev1.Node{}, s.nodes)
 	s.nodes.notify = func(string) { s.tellOfNodes() }
 	s.addCluster(client, intern)
+	s.addRBAC(client)
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
 	s.configurations, s.exceptions, s.clusterExceptions = NewStore(configurationRecord), NewStore(exceptionRecord), NewStore(exceptionRecord)
 	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
@@ -158,7 +163,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 func Add[R Record[R]](
 	s *Sources, part shard.Shard, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
 ) {
-	from := partOf(client, plural, resource, part)
+	from := partOf(client, plural, part)
 	if Optional(resource) {
 		from = &optionalListWatcher{from, client, plural}
 	}
@@ -183,6 +188,7 @@ func (s *Sources) Start(ctx context.Context) error {
 	wg.Go(func() {
 		s.version.watch(ctx, func(minor bool) { s.tell(Event{Resource: audit.ServerVersion, StateChanged: minor}) })
 	})
+	wg.Go(func() { s.followPowers(ctx) })
 	for _, w := range s.watchers {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -209,6 +215,7 @@ func (s *Sources) tell(e Event) {
 		}
 	}
 	s.mu.Unlock()
+	s.noteAccounts(e)
 	for _, handle := range handlers {
 		handle(e)
 	}
@@ -237,6 +244,7 @@ func (s *Sources) tellOfNodes() {
 		s.tell(Event{Resource: audit.Nodes})
 	}
 	if len(changed) > 0 {
+		s.powers.look() // the control plane may run on others
 		infrastructure := audit.InfrastructureOf(nodes)
 		s.mu.Lock()
 		same := infrastructure.Equal(&s.seen.nodes)
@@ -247,7 +255,7 @@ func (s *Sources) tellOfNodes() {
 			return
 		}
 	}
-	if len(changed)+len(images) == 0 || !s.Settled() { // before, nothing is judged
+	if len(changed)+len(images) == 0 || !s.read() { // before, nothing is judged
 		return
 	}
 	for _, namespace := range s.pods.NamespacesWith(func(p *audit.PodRecord) bool {
@@ -311,8 +319,11 @@ func (s *Sources) Status() []v1alpha1.SourceStatus {
 	return states
 }
 
-// Settled says whether no source is still to be read for the first time.
-func (s *Sources) Settled() bool {
+// Settled says whether no source is still to be read for the first time, and what follows from all of them is known.
+func (s *Sources) Settled() bool { return s.read() && s.powers.ready() }
+
+// read says whether no source is still to be read for the first time.
+func (s *Sources) read() bool {
 	for _, w := range s.watchers {
 		if w.Status().State == v1alpha1.SourceSyncing {
 			return false
@@ -331,10 +342,14 @@ func (s *Sources) Current() bool {
 	return true
 }
 
-// Namespaces returns every namespace that there is or, where namespaces cannot be read, that anything is in.
+// Namespaces returns every namespace of the shard that there is or, where namespaces cannot be read, that anything is in.
 func (s *Sources) Namespaces() []string {
 	seen := make(map[string]bool)
-	note := func(namespace string) { seen[namespace] = true }
+	note := func(namespace string) {
+		if s.shard.Owns(namespace) {
+			seen[namespace] = true
+		}
+	}
 	s.namespaces.Namespaces(note)
 	if s.unavailable()[audit.Namespaces] != nil {
 		s.pods.Namespaces(note)
@@ -374,6 +389,10 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	i.Quotas = known(&i, audit.ResourceQuotas, s.quotas)
 	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)
 	i.ServiceAccounts = known(&i, audit.ServiceAccounts, s.serviceAccounts)
+	if i.Missing(audit.PowerResources...) == nil {
+		i.Powers = s.powers.in(name, i.ServiceAccounts)
+		i.Powers.Unseen = i.Missing(audit.Namespaces, audit.Nodes)
+	}
 	i.NetworkPolicies = known(&i, audit.NetworkPolicies, s.networkPolicies)
 	i.Services = known(&i, audit.Services, s.services)
 	i.Ingresses = known(&i, audit.Ingresses, s.ingresses)

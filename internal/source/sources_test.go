@@ -173,6 +173,10 @@ func TestSourcesSettle(t *testing.T) {
 			w.update(func() { w.listed = true })
 		}
 	}
+	if s.Settled() {
+		t.Error("settled before it is known what ServiceAccounts may do")
+	}
+	s.updatePowers()
 	if !s.Settled() {
 		t.Error("not settled, though each has been read or refused")
 	}

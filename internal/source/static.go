@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,6 +24,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // Static holds objects that come from anywhere but a watch. It makes the very same records of them as Sources do.
@@ -34,6 +36,8 @@ type Static struct {
 	exceptions      []*audit.ExceptionRecord
 	images          *images
 	cluster         audit.ClusterInventory
+	roles           []*rbac.Role
+	bindings        []*rbac.Binding
 }
 
 // NewStatic returns an empty Static.
@@ -69,6 +73,10 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	networkingv1.SchemeGroupVersion.WithKind("Ingress"):         func() Object { return &networkingv1.Ingress{} },
 	gatewayVersion.WithKind("Gateway"):                          func() Object { return &gatewayv1.Gateway{} },
 	gatewayVersion.WithKind("HTTPRoute"):                        func() Object { return &gatewayv1.HTTPRoute{} },
+	rbacv1.SchemeGroupVersion.WithKind("Role"):                  func() Object { return &rbacv1.Role{} },
+	rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):           func() Object { return &rbacv1.ClusterRole{} },
+	rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):           func() Object { return &rbacv1.RoleBinding{} },
+	rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):    func() Object { return &rbacv1.ClusterRoleBinding{} },
 	v1alpha1.GroupVersion.WithKind("SecurityException"):         func() Object { return &v1alpha1.SecurityException{} },
 	v1alpha1.GroupVersion.WithKind("ClusterSecurityException"):  func() Object { return &v1alpha1.ClusterSecurityException{} },
 
@@ -91,7 +99,8 @@ func Namespaced(o runtime.Object) bool {
 	switch o.(type) {
 	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException,
 		*admissionregistrationv1.ValidatingWebhookConfiguration, *admissionregistrationv1.MutatingWebhookConfiguration,
-		*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
+		*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding,
+		*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
 		return false
 	}
 	return true
@@ -180,6 +189,20 @@ func (s *Static) Add(o runtime.Object) error {
 		return add(o, admissionPolicyRecord, func(r *audit.AdmissionPolicyRecord) { s.cluster.Policies = append(s.cluster.Policies, r) })
 	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
 		return add(o, admissionBindingRecord, func(r *audit.AdmissionBindingRecord) { s.cluster.Bindings = append(s.cluster.Bindings, r) })
+	case *rbacv1.Role:
+		s.inventory(namespace)
+		s.roles = append(s.roles, rbac.RoleFrom(o))
+		return nil
+	case *rbacv1.ClusterRole:
+		s.roles = append(s.roles, rbac.ClusterRoleFrom(o))
+		return nil
+	case *rbacv1.RoleBinding:
+		s.inventory(namespace)
+		s.bindings = append(s.bindings, rbac.BindingFrom(&o.ObjectMeta, o.RoleRef, o.Subjects))
+		return nil
+	case *rbacv1.ClusterRoleBinding:
+		s.bindings = append(s.bindings, rbac.BindingFrom(&o.ObjectMeta, o.RoleRef, o.Subjects))
+		return nil
 	case *corev1.Service:
 		i := s.inventory(namespace)
 		return add(o, serviceRecord, func(r *audit.ServiceRecord) { i.Services = append(i.Services, r) })
@@ -211,6 +234,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	for _, n := range s.nodes {
 		byName[n.Name] = n
 	}
+	s.empower()
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
 		i.Nodes, i.PodNodes, i.Images = nodes, byName, s.images.known(i.Pods)
@@ -222,6 +246,62 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 		}
 	}
 	return s.inventories
+}
+
+// empower finds out what ServiceAccounts may do. Without any role or binding that is unknown, for they can be elsewhere. Otherwise
+// what an API server makes for itself is added, who is bound is taken to exist, and a namespace that nothing describes to be bare.
+func (s *Static) empower() {
+	for _, i := range s.inventories {
+		i.Unavailable = make(map[audit.Resource]*audit.Unavailable)
+	}
+	if len(s.roles)+len(s.bindings) == 0 {
+		for _, i := range s.inventories {
+			for _, r := range audit.PowerResources {
+				i.Unavailable[r] = &audit.Unavailable{
+					Resource: r, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a role or binding",
+				}
+			}
+		}
+		return
+	}
+	c := rbac.NewCluster(true)
+	roles, bindings := rbac.Defaults()
+	for _, r := range append(roles, s.roles...) {
+		c.SetRole(r)
+	}
+	for _, b := range append(bindings, s.bindings...) {
+		c.SetBinding(b)
+	}
+	c.SetControlPlaneOnNodes(onNodes(s.nodes))
+	c.SetNamespace(metav1.NamespaceSystem, true) // every cluster has it
+	known := make(map[rbac.Subject]bool)
+	for name, i := range s.inventories {
+		hostPath := true
+		if i.Namespace != nil {
+			hostPath = rbac.HostPathAllowed(i.Namespace.Labels)
+		}
+		c.SetNamespace(name, hostPath)
+		for account, a := range audit.AccountsIn(i.ServiceAccounts, i.Pods, i.Controllers) {
+			known[rbac.ServiceAccount(name, account)] = true
+			c.SetAccount(name, account, a)
+		}
+	}
+	for _, subject := range c.Bound() {
+		if subject.Kind == rbacv1.ServiceAccountKind && !known[subject] {
+			c.SetAccount(subject.Namespace, subject.Name, rbac.Account{})
+			if s.inventories[subject.Namespace] == nil {
+				c.SetNamespace(subject.Namespace, true)
+			}
+		}
+	}
+	for name, i := range s.inventories {
+		i.Powers = audit.Powers{Named: make(map[string]rbac.Power), Others: c.Power(othersIn(name))}
+		for _, subject := range c.Bound() {
+			if subject.Kind == rbacv1.ServiceAccountKind && subject.Namespace == name {
+				i.Powers.Named[subject.Name] = c.Power(subject)
+			}
+		}
+	}
 }
 
 // agent returns the Pods of a network's DaemonSet, if it is there.

@@ -29,7 +29,9 @@ type Record[R any] interface {
 type Store[R Record[R]] struct {
 	convert func(runtime.Object) (R, error)
 	notify  func(namespace string)
-	removed func(R)
+	// stored and removed are told of records while the store is locked: of each that differs from the one in its place, after the
+	// one that it replaces is removed.
+	stored, removed func(R)
 	// bucket says in which namespace an object counts.
 	bucket func(*audit.Object) string
 
@@ -152,6 +154,9 @@ func (s *Store[R]) replace(namespace string, list []R) (changes bool) {
 	}
 	for _, r := range in.sorted {
 		in.own(r)
+		if at, ok := find(old, r.Identity().Name); !ok || !r.Equal(old[at]) {
+			s.keep(r)
+		}
 	}
 	if len(in.sorted) == 0 {
 		delete(s.data, namespace)
@@ -252,7 +257,11 @@ func (s *Store[R]) put(r R) bool {
 	if ok && old.Identity().UID != id.UID {
 		s.forget(old)
 	}
-	return !ok || !r.Equal(old)
+	changes := !ok || !r.Equal(old)
+	if changes {
+		s.keep(r)
+	}
+	return changes
 }
 
 func (s *Store[R]) delete(id *audit.Object) bool {
@@ -305,6 +314,12 @@ func (s *Store[R]) remove(namespace, name string) {
 	}
 	if len(in.sorted) == 0 {
 		delete(s.data, namespace)
+	}
+}
+
+func (s *Store[R]) keep(r R) {
+	if s.stored != nil {
+		s.stored(r)
 	}
 }
 

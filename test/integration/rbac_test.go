@@ -18,11 +18,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
@@ -420,4 +422,51 @@ func TestStockRolesAreNoFindings(t *testing.T) {
 	if diff := cmp.Diff(wantPaths, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestPowerOfWorkloads: a workload is judged again as soon as its ServiceAccount may do more or less, by a binding far away.
+func TestPowerOfWorkloads(t *testing.T) {
+	elsewhere, ns := newNamespace(t), newNamespace(t)
+	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "deployer"}})
+	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: elsewhere, Name: "ci"}})
+	p := pod(ns, "deployer", restrictedContainer("app", "example.com/app:1"))
+	p.Spec.ServiceAccountName = "deployer"
+	create(t, p)
+	power := func(r *v1alpha1.SecurityReport) string {
+		var found []string
+		for _, f := range r.Findings {
+			switch f.Check {
+			case "workload-can-escalate", "workload-reads-secrets", "service-account-token-mounted":
+				found = append(found, f.Message)
+			}
+		}
+		return strings.Join(found, "\n")
+	}
+	becomes := func(want string) {
+		t.Helper()
+		r := waitFor(t, ns, "pod-deployer", func(r *v1alpha1.SecurityReport) bool { return power(r) == want })
+		for _, s := range r.Skips {
+			t.Errorf("skipped: %+v", s)
+		}
+	}
+	bind := func(namespace, role, of, account string) client.Object {
+		meta := metav1.ObjectMeta{Namespace: namespace, Name: of + "-" + account}
+		ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: rbac.KindClusterRole, Name: role}
+		subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: of, Name: account}}
+		var b client.Object = &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects}
+		if namespace == "" {
+			b = &rbacv1.ClusterRoleBinding{ObjectMeta: meta, RoleRef: ref, Subjects: subjects}
+		}
+		create(t, b)
+		t.Cleanup(func() { removeAfterwards(t, b) })
+		return b
+	}
+	becomes(`"automountServiceAccountToken" must be false: nothing is granted to "deployer"`)
+	bind(elsewhere, "edit", ns, "deployer")
+	becomes(`"serviceAccountName" must not name "deployer": it can read all Secrets of another namespace`)
+	admin := bind("", everythingRole, elsewhere, "ci")
+	becomes(`"serviceAccountName" must not name "deployer": it can become cluster-admin in 2 steps
+"serviceAccountName" must not name "deployer": it can read all Secrets of another namespace`)
+	remove(t, admin)
+	becomes(`"serviceAccountName" must not name "deployer": it can read all Secrets of another namespace`)
 }

@@ -297,8 +297,11 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 	defer reading.Wait()
 	defer stop()
 	eventually(t, "the shard to be read", func(context.Context) (bool, string) { return sources.Current(), fmt.Sprint(sources.Status()) })
-	if _, exists := sources.Inventory(ofFirst); exists {
-		t.Errorf("%s is there, and of the other shard", ofFirst)
+	if names := sources.Namespaces(); !slices.Contains(names, ofSecond) || slices.Contains(names, ofFirst) {
+		t.Errorf("namespaces of the shard: %v", names)
+	}
+	if i, _ := sources.Inventory(ofFirst); len(i.ServiceAccounts) > 0 {
+		t.Errorf("what is in %s is read, which is of the other shard", ofFirst)
 	}
 	if i, exists := sources.Inventory(ofSecond); !exists || len(i.ServiceAccounts) != 1 {
 		t.Errorf("of %s, there is %v with %d ServiceAccounts", ofSecond, exists, len(i.ServiceAccounts))

@@ -4,10 +4,6 @@
 package checks
 
 import (
-	"cmp"
-
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
@@ -40,7 +36,7 @@ var _ = register(audit.Check{
 const defaultAccount = "default"
 
 func defaultServiceAccount(pod *audit.PlacedPod, r *audit.Reporter) {
-	if serviceAccountOf(&pod.Spec) == defaultAccount && mountsToken(pod) && !isMirror(pod) {
+	if audit.AccountOf(&pod.Spec) == defaultAccount && mountsToken(pod) && !isMirror(pod) {
 		r.Find(audit.Finding{
 			Message: `"serviceAccountName" must not be "default" while its token is mounted: set automountServiceAccountToken to false`,
 			Path:    "spec.serviceAccountName",
@@ -48,15 +44,11 @@ func defaultServiceAccount(pod *audit.PlacedPod, r *audit.Reporter) {
 	}
 }
 
-func serviceAccountOf(spec *corev1.PodSpec) string {
-	return cmp.Or(spec.ServiceAccountName, spec.DeprecatedServiceAccount, defaultAccount)
-}
-
 func mountsToken(pod *audit.PlacedPod) bool {
 	if mounts := pod.Spec.AutomountServiceAccountToken; mounts != nil {
 		return *mounts
 	}
-	account := serviceAccountNamed(pod.Around, serviceAccountOf(&pod.Spec))
+	account := serviceAccountNamed(pod.Around, audit.AccountOf(&pod.Spec))
 	return account == nil || account.MountsToken
 }
 

@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 })
 
 func serviceAccountMissing(pod *audit.PlacedPod, r *audit.Reporter) {
-	name := serviceAccountOf(&pod.Spec)
+	name := audit.AccountOf(&pod.Spec)
 	if name == defaultAccount || serviceAccountNamed(pod.Around, name) != nil {
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -44,8 +43,6 @@ const (
 )
 
 var (
-	// apiAudiences are what an API server accepts unless it is told otherwise.
-	apiAudiences = []string{"", "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local"}
 	// tokenSecret is how the token controller called the Secrets that it made until Kubernetes 1.24: it appended five of the
 	// characters that generateName uses.
 	tokenSecret = regexp.MustCompile(`-token-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
@@ -69,7 +66,7 @@ func tokenLongLived(pod *audit.Pod, r *audit.Reporter) {
 func findLongProjection(v *corev1.Volume, r *audit.Reporter) {
 	for i, s := range v.Projected.Sources {
 		t := s.ServiceAccountToken
-		if t == nil || t.ExpirationSeconds == nil || *t.ExpirationSeconds <= dayInSeconds || !slices.Contains(apiAudiences, t.Audience) {
+		if !audit.ForAPI(t) || t.ExpirationSeconds == nil || *t.ExpirationSeconds <= dayInSeconds {
 			continue
 		}
 		r.Find(audit.Finding{
