@@ -148,15 +148,6 @@ func (k kinds) version(gk schema.GroupKind) string {
 	return source.VersionOf(gk)
 }
 
-// namespaced says whether objects of a kind that is read are in a namespace.
-func namespaced(o source.Object) bool {
-	switch o.(type) {
-	case *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
-		return false
-	}
-	return source.Namespaced(o)
-}
-
 // objectsOf decodes documents, which it gives up.
 func objectsOf(documents []document, problems map[int][]Problem) *Objects {
 	o := Objects{LeftOut: make(map[string]int)}
@@ -219,7 +210,7 @@ func (o *Objects) collect(documents []document, problems map[int][]Problem) {
 
 // identify gives an object the namespace and name that an API server would.
 func identify(o source.Object, number int) {
-	if !namespaced(o) {
+	if !source.Namespaced(o) {
 		o.SetNamespace("")
 	} else if o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)
@@ -284,7 +275,7 @@ func (o *Objects) complete() {
 		setDefaults(object)
 		if _, ok := object.(*corev1.Namespace); ok {
 			namespaces[object.GetName()] = true
-		} else if namespaced(object) {
+		} else if source.Namespaced(object) {
 			namespaces[object.GetNamespace()] = namespaces[object.GetNamespace()]
 		}
 		if _, ok := object.(*corev1.ServiceAccount); ok && object.GetName() == defaultServiceAccount {
