@@ -21,6 +21,8 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/manifest"
+	"github.com/kubersafe/kubersafe/internal/output"
 )
 
 // Exit codes of "kubersafe audit", apart from 0.
@@ -64,7 +66,7 @@ type auditOptions struct {
 
 func newAuditCommand() *cobra.Command {
 	o := auditOptions{
-		output: choice{value: "table", values: []string{"table", "json", "yaml"}},
+		output: choice{value: "table", values: output.Formats},
 		failOn: choice{value: "high", values: []string{"critical", "high", "medium", "low", never}},
 	}
 	cmd := &cobra.Command{
@@ -159,7 +161,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 		return o.runFix(cmd, judge)
 	}
 	if cmd.Flags().Changed("filename") {
-		err = auditManifests(judge, o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
+		err = o.auditManifests(judge, cmd.InOrStdin(), cmd.ErrOrStderr())
 	} else {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -169,7 +171,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 		return &exitError{exitInput, err}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if err := errors.Join(printReports(out, o.output.value, judge.sorted()), out.Flush()); err != nil {
+	if err := errors.Join(output.Write(out, o.output.value, judge.audit()), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing reports: %w", err)}
 	}
 	return o.verdict(judge)
@@ -179,7 +181,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 func (o *auditOptions) verdict(judge *judge) error {
 	switch {
 	case judge.wrong > 0:
-		return &exitError{exitInput, fmt.Errorf("%s in the input", count(judge.wrong, "error"))}
+		return &exitError{exitInput, fmt.Errorf("%s in the input", output.Count(judge.wrong, "error"))}
 	case o.fails(judge.reports):
 		return &exitError{code: exitFindings}
 	}
@@ -193,7 +195,7 @@ func (o *auditOptions) fails(reports []*v1alpha1.SecurityReport) bool {
 	}
 	for _, severity := range audit.Severities {
 		for _, r := range reports {
-			if countOf(&r.Summary, severity) > 0 {
+			if output.CountOf(&r.Summary, severity) > 0 {
 				return true
 			}
 		}
@@ -205,8 +207,8 @@ func (o *auditOptions) fails(reports []*v1alpha1.SecurityReport) bool {
 }
 
 // auditManifests judges what files hold. What is wrong with them is told as soon as it is known.
-func auditManifests(judge *judge, paths []string, stdin io.Reader, stderr io.Writer) error {
-	objects, wrong, err := readManifests(paths, stdin, stderr)
+func (o *auditOptions) auditManifests(judge *judge, stdin io.Reader, stderr io.Writer) error {
+	objects, wrong, err := o.readManifests(judge, stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -220,6 +222,20 @@ func auditManifests(judge *judge, paths []string, stdin io.Reader, stderr io.Wri
 		fmt.Fprintln(stderr, text)
 	}
 	return nil
+}
+
+// readManifests reads files. Texts are kept only for formats that say where things stand in them.
+func (o *auditOptions) readManifests(judge *judge, stdin io.Reader, stderr io.Writer) (objects *manifest.Objects, wrong int, err error) {
+	judge.of = "manifests"
+	switch o.output.value {
+	case "table", "json", "yaml":
+		return readManifests(o.files, stdin, stderr)
+	}
+	input := manifest.Load(o.files, stdin)
+	objects = input.Objects()
+	judge.places = newPlaces(input, objects)
+	wrong, err = tellProblems(objects, stderr)
+	return objects, wrong, err
 }
 
 // leftOut tells which kinds were left out.
@@ -237,15 +253,7 @@ func leftOut(kinds map[string]int) string {
 	if len(names) > most {
 		names = append(names[:most], "…")
 	}
-	return fmt.Sprintf("Left out %s of kinds that no check reads: %s", count(total, "object"), strings.Join(names, ", "))
-}
-
-// count returns "1 error", "2 errors".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("Left out %s of kinds that no check reads: %s", output.Count(total, "object"), strings.Join(names, ", "))
 }
 
 // contextError tells why a context has ended.

@@ -79,6 +79,7 @@ func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig stri
 		return err
 	}
 	tellUnread(sources, stderr)
+	judge.of, judge.sources = "the cluster at "+cfg.Host, sources.Status()
 
 	if record, ok := sources.Configuration(); ok && !given {
 		for _, p := range judge.configure(record.Spec) {

@@ -21,9 +21,11 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/compliance"
 	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/manifest"
+	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -40,13 +42,21 @@ type judge struct {
 	book    *ledger.Ledger
 	// limits of exceptions, by namespace.
 	limits map[string]*audit.ExceptionLimits
+	// passed are the ids of the checks that have passed on the subject of a report.
+	passed map[*v1alpha1.SecurityReport]func() []string
+
+	// of says what is judged, and sources what of it can be read.
+	of      string
+	sources []v1alpha1.SourceStatus
+	// places of the objects; nil if they are not looked for.
+	places *places
 }
 
 // newJudge returns a judge that goes by the built-in defaults until it is configured.
 func newJudge(builtin []audit.Check) *judge {
 	return &judge{
 		builtin: builtin, now: time.Now(), configuration: configuration.New(builtin, nil, nil),
-		book: ledger.New(), limits: make(map[string]*audit.ExceptionLimits),
+		book: ledger.New(), limits: make(map[string]*audit.ExceptionLimits), passed: make(map[*v1alpha1.SecurityReport]func() []string),
 	}
 }
 
@@ -84,6 +94,7 @@ func readConfiguration(path string) (*v1alpha1.AuditConfiguration, error) {
 // exceptions among them.
 func (j *judge) manifests(objects *manifest.Objects) ([]*audit.ExceptionRecord, error) {
 	j.reports, j.book, j.limits = nil, ledger.New(), make(map[string]*audit.ExceptionLimits)
+	clear(j.passed)
 	static := source.NewStatic()
 	// Without any node nobody knows what nodes there are; without any quota, say, there is none.
 	unshown := map[audit.Resource]*audit.Unavailable{audit.Nodes: {
@@ -147,9 +158,51 @@ func (j *judge) judge(inventory audit.Inventory) {
 		r := v.Build()
 		r.Namespace = report.CleanName(r.Namespace) // in a manifest it is any text
 		j.reports = append(j.reports, r)
+		j.passed[r] = func() []string { return passed(set, v.Entry) }
 		entries[v.Report] = v.Entry
 	}
 	j.book.Put(inventory.Name, set, entries)
+}
+
+// passed returns the ids of the checks that looked at a subject and found nothing, sorted.
+func passed(set *audit.Set, e *ledger.Entry) []string {
+	failed := make(map[string]bool)
+	for _, tally := range []report.Tally{e.Findings, e.ExemptedFindings()} {
+		for _, c := range tally {
+			failed[c.Check] = true
+		}
+	}
+	for _, s := range e.Skips {
+		failed[s.Check] = true
+	}
+	var ids []string
+	for i := range set.Checks() {
+		c := &set.Checks()[i]
+		judges := c.JudgesWorkloads()
+		if e.Kind == audit.KindNamespace {
+			judges = c.JudgesNamespaces()
+		}
+		if judges && set.Runs(c) && !failed[c.ID] {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// audit returns what was judged, for printing.
+func (j *judge) audit() *output.Audit {
+	a := &output.Audit{
+		Reports: j.sorted(), Check: j.configuration.Check, Of: j.of, Version: version,
+		Passed: func(r *v1alpha1.SecurityReport) ([]string, bool) {
+			ids := j.passed[r]()
+			return ids, len(ids) == int(r.Summary.Passed)
+		},
+		Compliance: compliance.Assess(j.configuration.Checks(), j.book.Totals().Evidence, j.sources),
+	}
+	if j.places != nil {
+		a.Place = j.places.of
+	}
+	return a
 }
 
 // tellExceptions tells of exceptions that exempt nothing, or not all that they are about.

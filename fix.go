@@ -17,6 +17,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/fix"
 	"github.com/kubersafe/kubersafe/internal/manifest"
+	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/report"
 )
 
@@ -54,8 +55,8 @@ func (o *auditOptions) runFix(cmd *cobra.Command, judge *judge) error {
 		fmt.Fprintln(stderr, text)
 	}
 	judge.tellExceptions(exceptions, stderr)
-	fmt.Fprintf(stderr, "Fixed %s\n\n", count(len(f.fixed), "finding"))
-	if err := cmp.Or(printTable(stderr, f.rows()), printTables(stderr, judge.sorted())); err != nil {
+	fmt.Fprintf(stderr, "Fixed %s\n\n", output.Count(len(f.fixed), "finding"))
+	if err := cmp.Or(output.Rows(stderr, f.rows()), output.Table(stderr, judge.sorted())); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing what remains: %w", err)}
 	}
 	return o.verdict(judge)
@@ -119,7 +120,7 @@ func (f *fixer) round(objects *manifest.Objects, reports []*v1alpha1.SecurityRep
 			if v.SuggestedValue == nil || v.SeenIn == v1alpha1.SeenInPods {
 				continue
 			}
-			s := subjectOf(r, v)
+			s := subjectOf(r, v.Object)
 			place, ok := places[s]
 			found := finding{field{place.Document, place.File, s.String(), v.Path}, v.Check}
 			if !ok {
@@ -181,9 +182,9 @@ func (s subject) String() string {
 	return s.kind + " " + s.namespace + "/" + s.name
 }
 
-func subjectOf(r *v1alpha1.SecurityReport, f *v1alpha1.Finding) subject {
-	if f.Object != nil {
-		return subject{"", r.Namespace, f.Object.Kind, f.Object.Name}
+func subjectOf(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference) subject {
+	if object != nil {
+		return subject{"", r.Namespace, object.Kind, object.Name}
 	}
 	return subject{r.Subject.APIVersion, r.Namespace, r.Subject.Kind, r.Subject.Name}
 }

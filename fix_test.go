@@ -313,7 +313,7 @@ func findingsIn(t *testing.T, judge *judge, text string) map[string]*v1alpha1.Fi
 	found := make(map[string]*v1alpha1.Finding)
 	for _, r := range judge.reports {
 		for i := range r.Findings {
-			s := subjectOf(r, &r.Findings[i])
+			s := subjectOf(r, r.Findings[i].Object)
 			found[strings.Join([]string{r.Findings[i].Check, s.kind, s.namespace, s.name, r.Findings[i].Path}, " ")] = &r.Findings[i]
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/output"
 )
 
 // inputOptions say what to read: manifests, or a cluster once.
@@ -58,7 +59,7 @@ func (o *inputOptions) answer(cmd *cobra.Command, load func(context.Context) (wr
 		err = &exitError{exitInput, fmt.Errorf("printing: %w", flushed)}
 	}
 	if err == nil && wrong > 0 {
-		err = &exitError{exitInput, fmt.Errorf("%s in the input", count(wrong, "error"))}
+		err = &exitError{exitInput, fmt.Errorf("%s in the input", output.Count(wrong, "error"))}
 	}
 	return err
 }
@@ -108,7 +109,7 @@ func newNetworkCommand() *cobra.Command {
 	var (
 		o              networkOptions
 		from, to, port string
-		output         = choice{value: "table", values: []string{"table", "json", "dot", "mermaid"}}
+		format         = choice{value: "table", values: []string{"table", "json", "dot", "mermaid"}}
 	)
 	cmd := &cobra.Command{
 		Use:   "network",
@@ -140,7 +141,7 @@ Exit codes:
 	f.StringVar(&from, "from", "", "Who connects.")
 	f.StringVar(&to, "to", "", "To whom.")
 	f.StringVar(&port, "port", "", "On which port: 8080, 53/UDP.")
-	f.VarP(&output, "output", "o", "What to print.")
+	f.VarP(&format, "output", "o", "What to print.")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asked := from != "" || to != ""
 		switch {
@@ -148,7 +149,7 @@ Exit codes:
 			return usageError(cmd, errors.New("--from and --to go together"))
 		case port != "" && !asked:
 			return usageError(cmd, errors.New("--port needs --from and --to"))
-		case asked && (output.value == "dot" || output.value == "mermaid"):
+		case asked && (format.value == "dot" || format.value == "mermaid"):
 			return usageError(cmd, errors.New("an answer is printed as table or json"))
 		case !asked && o.namespace == "":
 			return usageError(cmd, errors.New("a namespace is needed: pass -n, or --from and --to"))
@@ -159,9 +160,9 @@ Exit codes:
 		}
 		return o.read(cmd, func(n *network, out *bufio.Writer) error {
 			if !asked {
-				return n.printNamespace(out, o.namespace, output.value)
+				return n.printNamespace(out, o.namespace, format.value)
 			}
-			allowed, err := n.printAnswer(out, o.namespace, from, to, within, port != "", output.value)
+			allowed, err := n.printAnswer(out, o.namespace, from, to, within, port != "", format.value)
 			if err == nil && !allowed {
 				err = &exitError{code: exitFindings}
 			}
@@ -175,7 +176,7 @@ Exit codes:
 func newNetworkMatrixCommand() *cobra.Command {
 	var (
 		o      networkOptions
-		output = choice{value: "json", values: []string{"json"}}
+		format = choice{value: "json", values: []string{"json"}}
 	)
 	cmd := &cobra.Command{
 		Use:   "matrix",
@@ -187,9 +188,9 @@ allows nothing. "internet" and "metadata" stand for the outside: any address of 
   kubersafe network matrix -f deploy/ -o json | jq '.[] | select(.to == "metadata")'`,
 	}
 	o.addFlags(cmd)
-	cmd.Flags().VarP(&output, "output", "o", "What to print.")
+	cmd.Flags().VarP(&format, "output", "o", "What to print.")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printJSON(out, n.matrix(o.namespace)) })
+		return o.read(cmd, func(n *network, out *bufio.Writer) error { return output.JSON(out, n.matrix(o.namespace)) })
 	}
 	return cmd
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/output"
 )
 
 // The outside, as an end of connections.
@@ -94,13 +94,6 @@ func (n *network) connect(from, to *row, within netpol.Ports, explain bool) netp
 	return n.cluster.Connect(netpol.End{Pod: from.pod}, netpol.End{Pod: destination}, within, explain)
 }
 
-func printJSON(out io.Writer, v any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
-}
-
 // rowSummary is what is said of a row of one namespace.
 type rowSummary struct {
 	Name           string           `json:"name"`
@@ -160,7 +153,7 @@ func (n *network) printNamespace(out io.Writer, namespace, format string) error 
 		})
 	}
 	if format == "json" {
-		return printJSON(out, struct {
+		return output.JSON(out, struct {
 			Namespace   string             `json:"namespace"`
 			Enforcement netpol.Enforcement `json:"enforcement"`
 			Workloads   []rowSummary       `json:"workloads"`
@@ -227,7 +220,7 @@ func (n *network) printAnswer(
 		allowed = allowed || !a.ports.Empty()
 	}
 	if format == "json" {
-		return allowed, printJSON(out, answers)
+		return allowed, output.JSON(out, answers)
 	}
 	for _, a := range answers {
 		switch {

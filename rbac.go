@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
@@ -128,7 +129,7 @@ Exit codes:
 			if found := len(holders); !all {
 				holders = slices.DeleteFunc(holders, func(h rbac.Holder) bool { return h.Default() })
 				if found -= len(holders); found > 0 {
-					fmt.Fprintf(cmd.ErrOrStderr(), "Left out %s with nothing but what Kubernetes made itself: --all prints them\n", count(found, "subject"))
+					fmt.Fprintf(cmd.ErrOrStderr(), "Left out %s with nothing but what Kubernetes made itself: --all prints them\n", output.Count(found, "subject"))
 				}
 			}
 			return p.printHolders(out, request, holders, o.output.value)

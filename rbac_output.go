@@ -11,6 +11,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 	"github.com/kubersafe/kubersafe/internal/report"
 )
@@ -91,7 +92,7 @@ func (p *permissions) printHolders(out io.Writer, request rbac.Request, holders 
 		list = append(list, one)
 	}
 	if format == "json" {
-		return printJSON(out, struct {
+		return output.JSON(out, struct {
 			Request rbac.Request `json:"request"`
 			covered
 			Subjects []holder `json:"subjects"`
@@ -163,7 +164,7 @@ func (p *permissions) printPaths(out io.Writer, paths []rbac.Path, format string
 		list = append(list, reaching{paths[i].Subject, stepsOf(&paths[i])})
 	}
 	if format == "json" {
-		return printJSON(out, struct {
+		return output.JSON(out, struct {
 			covered
 			Subjects []reaching `json:"subjects"`
 		}{p.covered(), list})
@@ -192,7 +193,7 @@ func (p *permissions) printSubject(out io.Writer, subject rbac.Subject, grants [
 		list = append(list, g)
 	}
 	if format == "json" {
-		return printJSON(out, struct {
+		return output.JSON(out, struct {
 			Subject rbac.Subject `json:"subject"`
 			covered
 			Grants      []grant      `json:"grants"`
@@ -208,7 +209,7 @@ func (p *permissions) printSubject(out io.Writer, subject rbac.Subject, grants [
 		_, err := fmt.Fprintln(out, "\nNo way to become cluster-admin is known.")
 		return err
 	}
-	fmt.Fprintf(out, "\nIt becomes cluster-admin in %s:\n", count(len(path.Steps), "step"))
+	fmt.Fprintf(out, "\nIt becomes cluster-admin in %s:\n", output.Count(len(path.Steps), "step"))
 	for i, s := range path.Steps {
 		fmt.Fprintf(out, "  %d. %s.\n", i+1, s.Text)
 	}

@@ -22,7 +22,7 @@ type step struct {
 
 var nextStep = regexp.MustCompile(`^(?:\.([A-Za-z][A-Za-z0-9-]*)|\[([^\[\]]+)\])`)
 
-// stepsOf returns the steps of a path of an object.
+// stepsOf returns the steps of a path of an object. With an error come those before what is no path.
 func stepsOf(object []any, path string) ([]step, error) {
 	var steps []step
 	for _, s := range object {
@@ -36,7 +36,7 @@ func stepsOf(object []any, path string) ([]step, error) {
 	for rest := "." + path; rest != ""; {
 		m := nextStep.FindStringSubmatch(rest)
 		if m == nil {
-			return nil, fmt.Errorf("%q is no path", path)
+			return steps, fmt.Errorf("%q is no path", path)
 		}
 		steps = append(steps, step{text: m[1] + m[2], brackets: m[2] != ""})
 		rest = rest[len(m[0]):]

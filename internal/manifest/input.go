@@ -46,6 +46,9 @@ func (in *Input) Objects() *Objects { return objectsOf(slices.Clone(in.documents
 // Text returns the text of a document, by its number in the input.
 func (in *Input) Text(document int) []byte { return in.documents[document].text }
 
+// Line returns the line of its file, from 1, at which the text of a document begins.
+func (in *Input) Line(document int) int { return in.documents[document].start }
+
 // SetText gives a document another text, which must hold as many objects as before, of the same kinds.
 func (in *Input) SetText(document int, text []byte) { in.documents[document].text = text }
 

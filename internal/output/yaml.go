@@ -1,15 +1,65 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package output
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 )
+
+// writeYAML prints one report after the other: all at once would take gigabytes.
+func writeYAML(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+	head := "apiVersion: v1\nitems:\n"
+	if len(reports) == 0 {
+		head = "apiVersion: v1\nitems: []\n"
+	}
+	if _, err := io.WriteString(out, head); err != nil {
+		return err
+	}
+	var text []byte
+	for _, r := range reports {
+		item, err := decoded(r)
+		if err != nil {
+			return err
+		}
+		text = append(appendYAML(text[:0], []any{item}, 0), '\n')
+		if _, err := out.Write(text); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(out, "kind: List\nmetadata: {}\n")
+	return err
+}
+
+// YAML prints a value.
+func YAML(out io.Writer, value any) error {
+	v, err := decoded(value)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(appendYAML(nil, v, 0), '\n'))
+	return err
+}
+
+// decoded returns a value as decoding its JSON gives it.
+func decoded(value any) (v any, err error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(encoded))
+	decoder.UseNumber()
+	err = decoder.Decode(&v)
+	return v, err
+}
 
 // appendYAML appends a value that was decoded from JSON as block YAML with sorted keys. Its first line begins where the text
 // ends, further ones with an indentation. The library takes four times as long, which would be most of an audit.

@@ -1,0 +1,150 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package output prints reports: as tables, as the objects that they are, as pages for people, and in the formats of other tools.
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/manifest"
+)
+
+// Audit is what is printed. Nothing of it is changed, but for the kind that reports are printed with.
+type Audit struct {
+	// Reports, sorted by namespace and name.
+	Reports []*v1alpha1.SecurityReport
+	// Check returns the check of that id, or nil if it is not known.
+	Check func(id string) *audit.Check
+	// Passed returns the ids of the checks that have passed on the subject of a report, sorted; ok is false where only their
+	// number is known. It may be nil: then it is of no report.
+	Passed func(*v1alpha1.SecurityReport) (ids []string, ok bool)
+	// Place returns where a field of a report's subject stands or, if it is not nil, of another object. ok is false if that is
+	// in no file. It may be nil: then everything is in a cluster.
+	Place func(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference, path string) (place Place, ok bool)
+	// Compliance is what has become of the controls of published standards; nil if that is not known.
+	Compliance []v1alpha1.FrameworkCompliance
+	// Of says what was audited, such as "the cluster at https://example.com".
+	Of string
+	// Version of the command.
+	Version string
+}
+
+// Place is where something stands.
+type Place struct {
+	// File is a path, or manifest.Stdin.
+	File string
+	// Line, from 1.
+	Line int
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.file(), p.Line) }
+
+// file is what the file is called.
+func (p Place) file() string {
+	if p.File == manifest.Stdin {
+		return "stdin"
+	}
+	return p.File
+}
+
+// Formats are the names of the formats that Write knows.
+var Formats = []string{"table", "json", "yaml", "sarif", "junit", "markdown"}
+
+// Write prints an audit in a format.
+func Write(out io.Writer, format string, a *Audit) error {
+	switch format {
+	case "table":
+		return Table(out, a.Reports)
+	case "json", "yaml":
+		return writeList(out, format, a.Reports)
+	case "sarif":
+		return SARIF(out, a)
+	case "junit":
+		return JUnit(out, a)
+	case "markdown":
+		return Markdown(out, a)
+	}
+	return fmt.Errorf("there is no format %q", format)
+}
+
+// writeList prints reports as kubectl would.
+func writeList(out io.Writer, format string, reports []*v1alpha1.SecurityReport) error {
+	for _, r := range reports {
+		kind := "SecurityReport"
+		if r.Namespace == "" {
+			kind = "ClusterSecurityReport"
+		}
+		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	}
+	if format == "yaml" {
+		return writeYAML(out, reports)
+	}
+	list := struct {
+		metav1.TypeMeta `json:",inline"`
+		metav1.ListMeta `json:"metadata"`
+		Items           []*v1alpha1.SecurityReport `json:"items"`
+	}{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"}, Items: reports}
+	if list.Items == nil {
+		list.Items = []*v1alpha1.SecurityReport{} // null is no list
+	}
+	return JSON(out, list)
+}
+
+// JSON prints a value for people to read.
+func JSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// check returns the check of that id. Of one that is not known nothing but that is told.
+func (a *Audit) check(id string) *audit.Check {
+	if a.Check != nil {
+		if c := a.Check(id); c != nil {
+			return c
+		}
+	}
+	return &audit.Check{ID: id, Title: id, Category: audit.CategoryCustom}
+}
+
+// place is Place where there is any.
+func (a *Audit) place(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference, path string) (Place, bool) {
+	if a.Place == nil {
+		return Place{}, false
+	}
+	return a.Place(r, object, path)
+}
+
+// about returns the kind and name of what a finding of a report is about.
+func about(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference) string {
+	if object != nil { // whose field the path is
+		return object.Kind + "/" + object.Name
+	}
+	return r.Subject.Kind + "/" + r.Subject.Name
+}
+
+// suggested returns the value that mends a finding, on one line, or "" if there is not just one.
+func suggested(f *v1alpha1.Finding) string {
+	if f.SuggestedValue == nil {
+		return ""
+	}
+	var text bytes.Buffer
+	if err := json.Compact(&text, f.SuggestedValue.Raw); err != nil {
+		return "" // no report that the operator or the command has made
+	}
+	return text.String()
+}
+
+// isExcluded says whether a report is of a namespace that the configuration leaves out.
+func isExcluded(r *v1alpha1.SecurityReport) bool {
+	return len(r.Skips) > 0 && r.Skips[0].Reason == v1alpha1.SkipNamespaceExcluded
+}
