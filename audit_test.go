@@ -105,7 +105,7 @@ func TestAuditExitCodes(t *testing.T) {
 		"what is skipped fails nothing": {stdin: clean + "---" + quota, args: []string{"-f", "-", "--fail-on=high"}, code: 0, stdout: "; 1 check skipped"},
 		"a flag that does not exist":    {args: []string{"--nope"}, code: 2, stderr: "unknown flag: --nope\nSee 'kubersafe audit --help'"},
 		"a bar that does not exist":     {args: []string{"--fail-on", "huge"}, code: 2, stderr: "must be one of critical, high, medium, low, never"},
-		"a format that does not exist":  {args: []string{"-o", "xml"}, code: 2, stderr: "must be one of table, json, yaml, sarif, junit, markdown"},
+		"a format that does not exist":  {args: []string{"-o", "xml"}, code: 2, stderr: "must be one of table, json, yaml, html, sarif, junit, markdown"},
 		"a file without -f":             {args: []string{"deploy.yaml"}, code: 2, stderr: `"deploy.yaml"`},
 		"files and a cluster":           {args: []string{"-f", "-", "--kubeconfig=x"}, code: 2, stderr: "exclude each other"},
 		"no such kubeconfig":            {args: []string{"--kubeconfig=no/such"}, code: 2, stderr: "no/such"},
@@ -197,7 +197,7 @@ func TestAuditOfAServerThatAnswersNothing(t *testing.T) {
 }
 
 func TestAuditCompletesFlagValues(t *testing.T) {
-	for flag, want := range map[string]string{"--fail-on": "critical\nhigh\nmedium\nlow\nnever\n", "--output": "table\njson\nyaml\nsarif\njunit\nmarkdown\n"} {
+	for flag, want := range map[string]string{"--fail-on": "critical\nhigh\nmedium\nlow\nnever\n", "--output": "table\njson\nyaml\nhtml\nsarif\njunit\nmarkdown\n"} {
 		_, stdout, _ := execute("", "__complete", "audit", flag, "")
 		if !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s completes to\n%s", flag, stdout)

@@ -56,7 +56,7 @@ func (p Place) file() string {
 }
 
 // Formats are the names of the formats that Write knows.
-var Formats = []string{"table", "json", "yaml", "sarif", "junit", "markdown"}
+var Formats = []string{"table", "json", "yaml", "html", "sarif", "junit", "markdown"}
 
 // Write prints an audit in a format.
 func Write(out io.Writer, format string, a *Audit) error {
@@ -65,6 +65,8 @@ func Write(out io.Writer, format string, a *Audit) error {
 		return Table(out, a.Reports)
 	case "json", "yaml":
 		return writeList(out, format, a.Reports)
+	case "html":
+		return HTML(out, a)
 	case "sarif":
 		return SARIF(out, a)
 	case "junit":
