@@ -67,7 +67,7 @@ type auditOptions struct {
 func newAuditCommand() *cobra.Command {
 	o := auditOptions{
 		output: choice{value: "table", values: output.Formats},
-		failOn: choice{value: "high", values: []string{"critical", "high", "medium", "low", never}},
+		failOn: newBar("high"),
 	}
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -118,11 +118,7 @@ Exit codes:
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
 	f.BoolVar(&o.fix, "fix", false, "Print the manifests with what can be fixed fixed. Needs --filename.")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to audit. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
-	for name, c := range map[string]*choice{"output": &o.output, "fail-on": &o.failOn} {
-		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // the flag is registered two lines above
-		}
-	}
+	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
 	return cmd
 }
 
@@ -182,28 +178,29 @@ func (o *auditOptions) verdict(judge *judge) error {
 	switch {
 	case judge.wrong > 0:
 		return &exitError{exitInput, fmt.Errorf("%s in the input", output.Count(judge.wrong, "error"))}
-	case o.fails(judge.reports):
+	case fails(judge.reports, o.failOn.value):
 		return &exitError{code: exitFindings}
 	}
 	return nil
 }
 
 // fails says whether any finding is as severe as the bar.
-func (o *auditOptions) fails(reports []*v1alpha1.SecurityReport) bool {
-	if o.failOn.value == never {
-		return false
-	}
-	for _, severity := range audit.Severities {
-		for _, r := range reports {
-			if output.CountOf(&r.Summary, severity) > 0 {
-				return true
-			}
+func fails(reports []*v1alpha1.SecurityReport, bar string) bool {
+	return slices.ContainsFunc(reports, func(r *v1alpha1.SecurityReport) bool {
+		return slices.ContainsFunc(audit.Severities[:], func(s v1alpha1.Severity) bool {
+			return output.CountOf(&r.Summary, s) > 0 && reaches(s, bar)
+		})
+	})
+}
+
+// reaches says whether a severity is as bad as the bar, or worse.
+func reaches(severity v1alpha1.Severity, bar string) bool {
+	for _, s := range audit.Severities {
+		if strings.EqualFold(string(s), bar) {
+			return audit.Rank(severity) >= audit.Rank(s)
 		}
-		if strings.EqualFold(string(severity), o.failOn.value) {
-			break
-		}
 	}
-	return false
+	return false // never
 }
 
 // auditManifests judges what files hold. What is wrong with them is told as soon as it is known.

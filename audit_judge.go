@@ -134,18 +134,10 @@ func (j *judge) judgeCluster(inventory audit.ClusterInventory) {
 		}
 		entries[v.Report] = v.Entry
 		if v.Build != nil {
-			j.reports = append(j.reports, reportOf(v.Build()))
+			j.reports = append(j.reports, withoutNamespace(v.Build()))
 		}
 	}
 	j.book.Put("", set, entries)
-}
-
-// reportOf returns a report on what belongs to no namespace as one of the namespace "": they say the same in the same words.
-func reportOf(c *v1alpha1.ClusterSecurityReport) *v1alpha1.SecurityReport {
-	return &v1alpha1.SecurityReport{
-		ObjectMeta: c.ObjectMeta, Subject: c.Subject, Summary: c.Summary,
-		Findings: c.Findings, Exemptions: c.Exemptions, Skips: c.Skips, OmittedFindings: c.OmittedFindings,
-	}
 }
 
 // judge makes the reports of one namespace.

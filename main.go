@@ -17,7 +17,7 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(run(newCommand(), os.Stderr))
+	os.Exit(run(newRoot(os.Args[0], os.Args[1:]), os.Stderr))
 }
 
 // run executes the command and returns its exit code.
@@ -60,7 +60,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAuditCommand(), newNetworkCommand(), newRBACCommand(), newOperatorCommand(), newChecksCommand(), newVersionCommand())
+	root.AddCommand(append(readingCommands(), newOperatorCommand())...)
 	return root
 }
 

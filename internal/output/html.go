@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -329,9 +328,7 @@ func (a *Audit) categoryTable() *pageTable {
 	for _, c := range all {
 		most = max(most, c.total())
 	}
-	names := slices.Sorted(maps.Keys(all))
-	slices.SortStableFunc(names, func(x, y string) int { return all[x].compare(all[y]) })
-	for _, name := range names {
+	for _, name := range worstNames(all) {
 		t.Rows = append(t.Rows, pageRow{Name: name, Bar: barOf(all[name], most), Numbers: all[name][:]})
 	}
 	return &t
@@ -339,20 +336,8 @@ func (a *Audit) categoryTable() *pageTable {
 
 // checks fills in the checks that have found anything, the worst first.
 func (p *page) checks(a *Audit) {
-	all := make(map[string]*counts)
-	for _, r := range a.Reports {
-		for i := range r.Findings {
-			f := &r.Findings[i]
-			if all[f.Check] == nil {
-				all[f.Check] = new(counts)
-			}
-			if rank := audit.Rank(f.Severity); rank > 0 {
-				all[f.Check][len(audit.Severities)-rank]++
-			}
-		}
-	}
-	ids := slices.Sorted(maps.Keys(all))
-	slices.SortStableFunc(ids, func(x, y string) int { return all[x].compare(all[y]) })
+	all := countsByCheck(a.Reports)
+	ids := worstNames(all)
 	for _, id := range ids {
 		c := a.check(id)
 		shown := pageCheck{Check: c, Class: "unknown", Listed: Count(all[id].total(), "finding")}

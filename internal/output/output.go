@@ -80,11 +80,9 @@ func Write(out io.Writer, format string, a *Audit) error {
 // writeList prints reports as kubectl would.
 func writeList(out io.Writer, format string, reports []*v1alpha1.SecurityReport) error {
 	for _, r := range reports {
-		kind := "SecurityReport"
-		if r.Namespace == "" {
-			kind = "ClusterSecurityReport"
+		if r.Kind == "" { // it may be a ClusterSecurityReport
+			r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityReport"))
 		}
-		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	}
 	if format == "yaml" {
 		return writeYAML(out, reports)

@@ -17,7 +17,7 @@ import (
 // clean makes any text fit for a report and a terminal: valid UTF-8, nothing that cannot be printed, at most limit
 // characters. What is cut ends in "…".
 func clean(text string, limit int) string {
-	text = printable(text)
+	text = Printable(text)
 	if utf8.RuneCountInString(text) <= limit {
 		return text
 	}
@@ -30,7 +30,7 @@ func CleanName(name string) string { return clean(name, v1alpha1.MaxName) }
 // cleanUnique is clean for texts that tell things apart: what is cut ends in a hash of the whole.
 func cleanUnique(text string, limit int) string {
 	const hashLen = 10
-	cleaned := printable(text)
+	cleaned := Printable(text)
 	if cleaned == text && utf8.RuneCountInString(text) <= limit {
 		return text
 	}
@@ -38,7 +38,8 @@ func cleanUnique(text string, limit int) string {
 	return clean(cleaned, limit-hashLen-1) + "~" + hex.EncodeToString(sum[:])[:hashLen]
 }
 
-func printable(text string) string {
+// Printable returns a text in which whatever is no UTF-8, or cannot be printed, is "�".
+func Printable(text string) string {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
 			return strings.Map(func(r rune) rune {

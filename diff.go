@@ -1,0 +1,119 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/output"
+)
+
+type diffOptions struct {
+	clusterOptions
+	output, failOn choice
+}
+
+func newDiffCommand() *cobra.Command {
+	o := diffOptions{output: newFormat(), failOn: newBar("high")}
+	cmd := &cobra.Command{
+		Use:   "diff OLD [NEW]",
+		Short: "Tell what is new, fixed or changed since reports were saved",
+		Long: `Compare reports that were saved with those of the cluster, or with others that were saved.
+
+OLD and NEW are files, or - for standard input, with what "kubersafe report -A -o json", "kubersafe audit -o json" or "kubectl get
+securityreports -A -o json" has printed; YAML will do too. With -n only that namespace is compared.
+
+What was found and is not any more is Fixed only if the check has looked again. If it could not, or if the report does not list all
+that was found, it is Unknown; if an exception exempts it, Exempted; if its subject has no report any more, Gone.
+
+Exit codes:
+  0  nothing as severe as --fail-on is new, or has become so
+  1  something is
+  2  the reports could not be read, or the command line is wrong`,
+		Example: `  kubersafe report -A -o json > monday.json
+  kubersafe diff monday.json
+  kubersafe diff monday.json -n shop --fail-on low
+  kubersafe diff before.json after.json -o json | jq '.changes[] | select(.state == "New")'
+  kubersafe audit -f deploy/ -o json | kubersafe diff main.json -    # what a change of manifests brings`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return usageError(cmd, cobra.RangeArgs(1, 2)(cmd, args))
+		},
+	}
+	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.VarP(&o.output, "output", "o", "What to print.")
+	f.Var(&o.failOn, "fail-on", "Exit with 1 if a finding of this severity or a worse one is new.")
+	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 2 && args[0] == args[1] {
+			return usageError(cmd, errors.New("OLD and NEW are the same"))
+		}
+		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, args) })
+	}
+	return cmd
+}
+
+func (o *diffOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer, files []string) error {
+	before, err := readReports(files[0], cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	var after []*v1alpha1.SecurityReport
+	if len(files) == 2 {
+		after, err = readReports(files[1], cmd.InOrStdin())
+	} else {
+		after, err = o.readCluster(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if namespace := o.namespace(); namespace != "" {
+		others := func(r *v1alpha1.SecurityReport) bool { return r.Namespace != namespace }
+		before, after = slices.DeleteFunc(before, others), slices.DeleteFunc(after, others)
+	}
+	omitted := int32(0)
+	for _, r := range slices.Concat(before, after) {
+		omitted += r.OmittedFindings
+	}
+	if omitted > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s that reports do not list: these are not compared\n", output.Count(int(omitted), "finding"))
+	}
+	c := output.Compare(before, after)
+	if err := printAs(cmd, out, o.output.value, c); err != nil {
+		return fmt.Errorf("printing changes: %w", err)
+	}
+	for _, change := range c.Worse() {
+		if reaches(change.Severity, o.failOn.value) {
+			return &exitError{code: exitFindings}
+		}
+	}
+	return nil
+}
+
+// readCluster reads the reports of the cluster, or of one namespace.
+func (o *diffOptions) readCluster(ctx context.Context) ([]*v1alpha1.SecurityReport, error) {
+	reader, err := o.reader()
+	if err != nil {
+		return nil, err
+	}
+	return reader.everything(ctx, o.namespace())
+}
+
+// everything returns the reports of a namespace or, if it is "", all that there are but the cluster's sum.
+func (c *reportReader) everything(ctx context.Context, namespace string) ([]*v1alpha1.SecurityReport, error) {
+	reports, err := c.namespaced(ctx, namespace, "")
+	if err != nil || namespace != "" {
+		return reports, err
+	}
+	_, others, err := c.clusters(ctx)
+	return slices.Concat(others, reports), err
+}

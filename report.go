@@ -1,0 +1,206 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/output"
+)
+
+// completionTimeout is what a shell may wait for the names of subjects.
+const completionTimeout = 2 * time.Second
+
+type reportOptions struct {
+	clusterOptions
+	all            bool
+	output, failOn choice
+}
+
+func newReportCommand() *cobra.Command {
+	o := reportOptions{output: choice{value: "table", values: output.Formats}, failOn: newBar(never)}
+	cmd := &cobra.Command{
+		Use:   "report [TYPE/NAME]",
+		Short: "Print the operator's reports: what was found, and how to fix it",
+		Long: `Print the reports that the operator has written: what was found on each workload and on the namespace itself, and how to fix it.
+
+Without TYPE/NAME it prints all reports of the namespace or, with -A, of the cluster. TYPE is what kubectl takes: deploy, deployment,
+sts, ns. Cluster-wide subjects, such as nodes, are printed with -A alone.
+
+Exit codes:
+  0  no finding is as severe as --fail-on
+  1  some finding is as severe as --fail-on, or more
+  2  the reports could not be read, there is none, or the command line is wrong`,
+		Example: `  kubersafe report -n shop
+  kubersafe report deploy/checkout -n shop
+  kubersafe report ns/shop
+  kubersafe report -A -o html > cluster.html
+  kubersafe report -A -o json > monday.json    # for "kubersafe diff"`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return usageError(cmd, cobra.MaximumNArgs(2)(cmd, args))
+		},
+	}
+	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.BoolVarP(&o.all, "all-namespaces", "A", false, "All namespaces, and what is in none.")
+	f.VarP(&o.output, "output", "o", "What to print.")
+	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
+	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return o.complete(cmd.Context(), args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		kind, name, err := subjectArgs(args)
+		if err == nil && o.all && kind != "" {
+			err = errors.New("-A and TYPE/NAME exclude each other: a subject is in one namespace")
+		}
+		if err != nil {
+			return usageError(cmd, err)
+		}
+		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, kind, name) })
+	}
+	return cmd
+}
+
+func (o *reportOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer, kind, name string) error {
+	reader, err := o.reader()
+	if err != nil {
+		return err
+	}
+	a, err := o.read(ctx, reader, kind, name)
+	if err != nil {
+		return err
+	}
+	if o.output.value == "table" {
+		err = output.Details(out, terminalOf(cmd.OutOrStdout()), a)
+	} else {
+		err = output.Write(out, o.output.value, a)
+	}
+	if err != nil {
+		return fmt.Errorf("printing reports: %w", err)
+	}
+	if fails(a.Reports, o.failOn.value) {
+		return &exitError{code: exitFindings}
+	}
+	return nil
+}
+
+// read reads the reports that are asked for. It is an error if there is none.
+func (o *reportOptions) read(ctx context.Context, reader *reportReader, kind, name string) (*output.Audit, error) {
+	of, err := o.scope(kind, name)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := reader.namespaced(ctx, of, "")
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAudit(reports, "the cluster at "+reader.host)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case o.all:
+		cluster, others, err := reader.clusters(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if a.Reports = slices.Concat(others, reports); cluster != nil {
+			a.Compliance = cluster.Compliance
+		}
+	case kind != "":
+		a.Reports = slices.DeleteFunc(reports, func(r *v1alpha1.SecurityReport) bool {
+			return r.Subject.Name != name || !isKind(kind, r.Subject.Kind)
+		})
+		if len(a.Reports) == 0 {
+			return nil, fmt.Errorf("there is no report on %s in namespace %q; \"kubersafe report -n %s\" prints those that there are", kind+"/"+name, of, of)
+		}
+	default:
+		a.Of = fmt.Sprintf("namespace %q of %s", of, a.Of)
+	}
+	if len(a.Reports) == 0 {
+		if of == "" {
+			return nil, errors.New("there is no report yet: is the operator running? See: kubectl get clustersecurityreport cluster")
+		}
+		return nil, fmt.Errorf("there is no report in namespace %q: does it exist, and is the operator running?", of)
+	}
+	return a, nil
+}
+
+// scope returns the namespace that is asked for, or "" for all.
+func (o *reportOptions) scope(kind, name string) (string, error) {
+	switch {
+	case o.all:
+		return "", nil
+	case isKind(kind, audit.KindNamespace):
+		return name, nil // its report is in itself
+	}
+	namespace, _, err := o.config.Namespace()
+	return namespace, err
+}
+
+// complete returns the subjects that have reports.
+func (o *reportOptions) complete(ctx context.Context, args []string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	reader, err := o.reader()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	namespace, _, err := o.config.Namespace()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	reports, err := reader.namespaced(ctx, namespace, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var subjects []string
+	for _, r := range reports {
+		subjects = append(subjects, strings.ToLower(r.Subject.Kind)+"/"+r.Subject.Name)
+	}
+	return subjects, cobra.ShellCompDirectiveNoFileComp
+}
+
+// subjectArgs takes TYPE/NAME, or TYPE and NAME, as kubectl does.
+func subjectArgs(args []string) (kind, name string, err error) {
+	switch len(args) {
+	case 0:
+		return "", "", nil
+	case 1:
+		var ok bool
+		if kind, name, ok = strings.Cut(args[0], "/"); !ok || kind == "" || name == "" {
+			return "", "", fmt.Errorf("%q must be TYPE/NAME, such as deploy/checkout", args[0])
+		}
+	default:
+		kind, name = args[0], args[1]
+	}
+	return kind, name, nil
+}
+
+// shortNames of kinds, as kubectl has them.
+var shortNames = map[string]string{
+	"po": "Pod", "deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet", "rc": "ReplicationController",
+	"cj": "CronJob", "ns": "Namespace", "no": "Node",
+}
+
+// isKind says whether a type on the command line is a kind: its name, plural or short name, with or without a group.
+func isKind(given, kind string) bool {
+	given, _, _ = strings.Cut(strings.ToLower(given), ".")
+	return given != "" && (given == strings.ToLower(kind) || given == strings.ToLower(kind)+"s" || shortNames[given] == kind)
+}
