@@ -101,9 +101,11 @@ Exit codes:
   helm template my-release ./chart | kubersafe audit -f - --fail-on medium
   kubersafe audit -f deploy/ --config auditconfiguration.yaml
   kubersafe audit -f deploy/ --fix > fixed.yaml
+  kubersafe audit -f deploy/ -o sarif > kubersafe.sarif
 
   # The cluster as it is now
   kubersafe audit
+  kubersafe audit -o html > cluster.html
   kubersafe audit --kubeconfig ~/.kube/staging -o json | jq '.items[].summary'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return usageError(cmd, cobra.NoArgs(cmd, args))
