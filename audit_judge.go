@@ -168,16 +168,12 @@ func passed(set *audit.Set, e *ledger.Entry) []string {
 		failed[s.Check] = true
 	}
 	var ids []string
-	for i := range set.Checks() {
-		c := &set.Checks()[i]
-		judges := c.JudgesWorkloads()
-		if e.Kind == audit.KindNamespace {
-			judges = c.JudgesNamespaces()
-		}
-		if judges && set.Runs(c) && !failed[c.ID] {
+	for _, c := range set.RunOn(e.Kind) {
+		if !failed[c.ID] {
 			ids = append(ids, c.ID)
 		}
 	}
+	slices.Sort(ids)
 	return ids
 }
 

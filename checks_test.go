@@ -6,6 +6,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
 )
 
 func TestChecks(t *testing.T) {
@@ -42,5 +44,18 @@ func TestChecks(t *testing.T) {
 				t.Errorf("exit code %d, printed:\n%s\n%s", code, stdout, stderr)
 			}
 		})
+	}
+}
+
+// TestEveryCheckHasSubjects: what judges nothing that is known would count as having judged everything.
+func TestEveryCheckHasSubjects(t *testing.T) {
+	set, err := checks.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range set.Checks() {
+		if !c.JudgesWorkloads() && !c.JudgesNamespaces() {
+			t.Errorf("%s judges nothing", c.ID)
+		}
 	}
 }

@@ -4,6 +4,7 @@
 package output
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,17 +23,8 @@ import (
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
 // It is so small that a library for all of it would not make it any simpler.
 type (
-	sarifLog struct {
-		Schema  string     `json:"$schema"`
-		Version string     `json:"version"`
-		Runs    []sarifRun `json:"runs"`
-	}
-	sarifRun struct {
-		Tool struct {
-			Driver sarifDriver `json:"driver"`
-		} `json:"tool"`
-		Invocations []sarifInvocation `json:"invocations"`
-		Results     []sarifResult     `json:"results"`
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
 	}
 	sarifDriver struct {
 		Name           string      `json:"name"`
@@ -144,18 +136,59 @@ func SARIF(out io.Writer, a *Audit) error {
 			s.note(r.Skips[i].Check, v1alpha1.SeverityNone)
 		}
 	}
-	run := sarifRun{Invocations: []sarifInvocation{{ExecutionSuccessful: true}}, Results: []sarifResult{}} // null is no list
-	run.Tool.Driver = s.driver()
+	w := sarifWriter{out: out}
+	w.text(`{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[{` + "\n" + `"tool":`)
+	w.value(sarifTool{s.driver()})
+	w.text(",\n" + `"results":[`)
+	invocation := sarifInvocation{ExecutionSuccessful: true}
 	for _, r := range a.Reports {
 		for i := range r.Findings {
-			run.Results = append(run.Results, s.finding(r, &r.Findings[i]))
+			w.item(s.finding(r, &r.Findings[i]))
 		}
 		for i := range r.Exemptions {
-			run.Results = append(run.Results, s.exemption(r, &r.Exemptions[i]))
+			w.item(s.exemption(r, &r.Exemptions[i]))
 		}
-		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, s.notifications(r)...)
+		invocation.Notifications = append(invocation.Notifications, s.notifications(r)...)
 	}
-	return JSON(out, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+	w.text("],\n" + `"invocations":[`)
+	w.value(invocation)
+	w.text("]}]}\n")
+	return w.err
+}
+
+// sarifWriter writes JSON piece by piece, a result a line: all at once would take gigabytes.
+type sarifWriter struct {
+	out   io.Writer
+	items int
+	err   error
+}
+
+func (w *sarifWriter) text(text string) {
+	if w.err == nil {
+		_, w.err = io.WriteString(w.out, text)
+	}
+}
+
+func (w *sarifWriter) value(v any) {
+	if w.err != nil {
+		return
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if w.err = encoder.Encode(v); w.err == nil {
+		_, w.err = w.out.Write(bytes.TrimSpace(text.Bytes()))
+	}
+}
+
+// item writes an item of a list.
+func (w *sarifWriter) item(v any) {
+	if w.items > 0 {
+		w.text(",")
+	}
+	w.text("\n")
+	w.items++
+	w.value(v)
 }
 
 type sarif struct {
