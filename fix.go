@@ -184,7 +184,11 @@ func (s subject) String() string {
 
 func subjectOf(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference) subject {
 	if object != nil {
-		return subject{"", r.Namespace, object.Kind, object.Name}
+		namespace := r.Namespace
+		if namespace == "" && object.Kind == "Pod" {
+			namespace = audit.SystemNamespace // where those of the control plane are
+		}
+		return subject{"", namespace, object.Kind, object.Name}
 	}
 	return subject{r.Subject.APIVersion, r.Namespace, r.Subject.Kind, r.Subject.Name}
 }
@@ -195,7 +199,10 @@ func placesOf(objects *manifest.Objects) map[subject]manifest.Place {
 	for i, place := range objects.Places {
 		o := objects.All[i]
 		gvk := o.GetObjectKind().GroupVersionKind()
-		s := subject{"", report.CleanName(cmp.Or(o.GetNamespace(), o.GetName())), gvk.Kind, report.CleanName(o.GetName())}
+		s := subject{"", report.CleanName(o.GetNamespace()), gvk.Kind, report.CleanName(o.GetName())}
+		if s.kind == audit.KindNamespace {
+			s.namespace = s.name // whose report is in it
+		}
 		for _, s.apiVersion = range []string{"", gvk.GroupVersion().String()} {
 			_, again[s] = places[s]
 			places[s] = place
