@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -214,8 +215,17 @@ func TestNetworkCommandForViewers(t *testing.T) {
 	})
 	const warning = "may not list and watch"
 	out, _ := command(t, "audit", "--kubeconfig="+kubeconfig)
-	if !strings.Contains(out, warning+" nodes;") {
-		t.Errorf("the command must warn about nodes alone:\n%.300s", out)
+	_, unread, _ := strings.Cut(out, warning+" ")
+	unread, _, _ = strings.Cut(unread, ";")
+	got := strings.Split(unread, ", ")
+	slices.Sort(got)
+	want := []string{
+		string(audit.ClusterRoleBindings), string(audit.ClusterRoles), string(audit.MutatingWebhooks), string(audit.Nodes),
+		string(audit.RoleBindings), string(audit.Roles), string(audit.ValidatingWebhooks), string(audit.AdmissionPolicies), string(audit.AdmissionPolicyBindings),
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the command must warn about what viewers may not read (-want +got):\n%s\n%.300s", diff, out)
 	}
 	installClusterPolicies(t)
 	eventually(t, "a warning about policies", func(context.Context) (bool, string) {
