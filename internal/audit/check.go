@@ -54,8 +54,8 @@ type Check struct {
 	// Regraded says that all findings have the check's Severity, whatever the function says.
 	Regraded bool
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed, Running and Connected is set, or
-	// Namespace, or Namespace beside Connected: then workloads are judged by what sets them apart. In custom checks Namespace
+	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed, Running, Connected and Exposed is
+	// set, or Namespace, or Namespace beside Connected: then workloads are judged by what sets them apart. In custom checks Namespace
 	// may stand beside Pod or Placed too.
 	Pod func(*Pod, *Reporter)
 	// Image judges the image of each container of a Pod.
@@ -68,6 +68,8 @@ type Check struct {
 	Running func(*RunningWorkload, *Reporter)
 	// Connected judges whom a Pod can connect to and who to it.
 	Connected func(*ConnectedPod, *Reporter)
+	// Exposed judges a Pod by all that is known of its workload: the ways into it, what the other checks find, and what it may do.
+	Exposed func(*ExposedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
 	Namespace func(*Namespace, *Reporter)
 
@@ -81,7 +83,7 @@ type Check struct {
 
 // JudgesWorkloads says whether workloads are subjects of the check.
 func (c *Check) JudgesWorkloads() bool {
-	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Running != nil || c.Connected != nil
+	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Running != nil || c.Connected != nil || c.Exposed != nil
 }
 
 // JudgesNamespaces says whether namespaces are subjects of the check.
@@ -164,6 +166,7 @@ type Set struct {
 	labelled  []*Check
 	running   []*Check
 	connected []*Check
+	exposed   []*Check
 	namespace []*Check
 	// node, controlPlane and admission are run on what belongs to no namespace.
 	node, controlPlane, admission []*Check
@@ -204,7 +207,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected)
+	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected, s.exposed)
 	return s, nil
 }
 
@@ -230,6 +233,9 @@ func (s *Set) run(c *Check) {
 	if c.Connected != nil {
 		s.connected = append(s.connected, c)
 	}
+	if c.Exposed != nil {
+		s.exposed = append(s.exposed, c)
+	}
 	if c.Namespace != nil {
 		s.namespace = append(s.namespace, c)
 	}
@@ -246,8 +252,15 @@ func (s *Set) run(c *Check) {
 
 // RunOn returns the checks that are run on the subjects of a kind. They must not be changed.
 func (s *Set) RunOn(kind string) []*Check {
-	if kind == KindNamespace {
+	switch kind {
+	case KindNamespace:
 		return s.namespace
+	case KindNode:
+		return s.node
+	case KindControlPlane:
+		return s.controlPlane
+	case KindAdmission:
+		return s.admission
 	}
 	return s.workload
 }
@@ -328,7 +341,7 @@ func (c *Check) validateTexts() []error {
 func (c *Check) validateFunctions() error {
 	functions := 0
 	for _, set := range []bool{
-		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
+		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Exposed != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
 	} {
 		if set {
 			functions++

@@ -80,13 +80,14 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 	lens, sensitive := s.lens(ns), s.settings.IsSensitive(w)
 	m, live := merger{prefix: w.pathPrefix()}, w.variants(lens)
+	var exposed []ExposedPod
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {
 			seenIn = "" // nothing to tell it from
 		}
 		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject, Sensitive: sensitive})
-		s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns)
+		exposed = append(exposed, s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns))
 		m.ofTemplate = len(m.findings)
 	}
 	pods := make(map[*Shape]*PlacedPod)
@@ -98,8 +99,9 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		if pods[v.shape] == nil {
 			pods[v.shape] = s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
 		}
-		s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns)
+		exposed = append(exposed, s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns))
 	}
+	s.judgeExposed(&m, ns, w, exposed)
 	s.judgeRunning(&m, ns, ns.running(w, pods))
 	m.skips = append(m.skips, s.withoutPods(ns)...)
 	m.exempt(s, ns.inForce, w.candidate())
@@ -142,8 +144,8 @@ func (s *Set) judgeRunning(m *merger, ns *Namespace, w *RunningWorkload) {
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, "")
 }
 
-// judgeVariant adds what is to be said of one variant's labels and connections.
-func (s *Set) judgeVariant(m *merger, l lens, v variant, placed *PlacedPod, seenIn v1alpha1.SeenIn, ns *Namespace) {
+// judgeVariant adds what is to be said of one variant's labels and connections, and returns it for what is judged last.
+func (s *Set) judgeVariant(m *merger, l lens, v variant, placed *PlacedPod, seenIn v1alpha1.SeenIn, ns *Namespace) ExposedPod {
 	if l.labelled {
 		labelled := *placed
 		labelled.Labels, labelled.NamespaceLabels = LabelsOf(v.own), l.namespace
@@ -153,6 +155,27 @@ func (s *Set) judgeVariant(m *merger, l lens, v variant, placed *PlacedPod, seen
 	connected := ns.connected(v, placed.Pod)
 	r := s.runIn(ns, s.connected, func(c *Check, r *Reporter) { c.Connected(connected, r) })
 	m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
+	return ExposedPod{PlacedPod: placed, Connections: connected, seenIn: seenIn}
+}
+
+// judgeExposed adds what follows from all that was said before.
+func (s *Set) judgeExposed(m *merger, ns *Namespace, w *Workload, pods []ExposedPod) {
+	ways, matter := ns.waysInto(w)
+	var weaknesses []string
+	for i := range pods {
+		pod := &pods[i]
+		if matter {
+			pod.Ways = pod.open(ways)
+		}
+		if len(pod.Ways) > 0 {
+			if weaknesses == nil {
+				weaknesses = s.weaknesses(m.findings)
+			}
+			pod.Weaknesses = weaknesses
+		}
+		r := s.runIn(ns, s.exposed, func(c *Check, r *Reporter) { c.Exposed(pod, r) })
+		m.merge(&verdict{findings: r.findings, skips: r.skips}, pod.seenIn)
+	}
 }
 
 // judgePod returns the verdict on a shape wherever it is.

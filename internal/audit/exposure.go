@@ -34,7 +34,8 @@ type ServiceFacts struct {
 
 // ServicePort is what is kept of a port of a Service.
 type ServicePort struct {
-	Port int32
+	Protocol corev1.Protocol
+	Port     int32
 	// TargetPort is the containers' port; 0 if TargetName names it.
 	TargetPort int32
 	TargetName string
@@ -66,6 +67,8 @@ type IngressFacts struct {
 	TLSHosts []string
 	// Snippets are the annotations with configuration of the proxy, sorted.
 	Snippets []string
+	// Backends are the Services that it leads to, sorted.
+	Backends []string
 }
 
 // Equal says whether nothing that is audited differs.
@@ -120,6 +123,8 @@ type HTTPRouteFacts struct {
 	Snippets []string
 	// SnippetFilters are the paths of filters with configuration of the proxy.
 	SnippetFilters []string
+	// Backends are the Services of its own namespace that it leads to, sorted.
+	Backends []string
 }
 
 // RouteParent is a Gateway that a route is attached to: a listener of it, those on a port, or all, where neither is set.

@@ -34,6 +34,8 @@ type Inputs struct {
 	namespace *Labels
 	// powers are those of the ServiceAccounts that its template and Pods run as, in their order.
 	powers []rbac.Power
+	// ways stands for the ways into the workload, where they matter.
+	ways uint64
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
 }
@@ -54,6 +56,9 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	for _, v := range i.live {
 		i.powers = append(i.powers, ns.powerOf(v.shape))
 	}
+	if ways, matter := ns.waysInto(w); matter {
+		i.ways = hashOfWays(ways)
+	}
 	return i
 }
 
@@ -67,7 +72,7 @@ func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
 		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.running == j.running &&
 		i.mixed == j.mixed && i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions &&
-		i.sensitive == j.sensitive && slices.Equal(i.powers, j.powers)
+		i.sensitive == j.sensitive && slices.Equal(i.powers, j.powers) && i.ways == j.ways
 }
 
 // InputsOfResult stands for all that a result says of a subject that belongs to no namespace: such a verdict is cheap, and what

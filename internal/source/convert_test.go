@@ -383,15 +383,20 @@ func TestOtherRecords(t *testing.T) {
 			},
 			&audit.ServiceRecord{Object: object, ServiceFacts: audit.ServiceFacts{
 				Type: "LoadBalancer", Selector: audit.NewLabels(map[string]string{"app": "web"}), PublicAddress: "203.0.113.7",
-				Ports: []audit.ServicePort{{Port: 80, TargetPort: 8080}, {Port: 443, TargetName: "https"}},
+				Ports: []audit.ServicePort{{Protocol: "TCP", Port: 80, TargetPort: 8080}, {Protocol: "TCP", Port: 443, TargetName: "https"}},
 			}},
 		},
 		"an ingress": {
 			func(o runtime.Object) (any, error) { return ingressRecord(o) },
 			&networkingv1.Ingress{ObjectMeta: metaOf("a"), Spec: networkingv1.IngressSpec{
-				DefaultBackend: &networkingv1.IngressBackend{}, Rules: []networkingv1.IngressRule{{Host: "x"}, {}}, TLS: []networkingv1.IngressTLS{{}, {Hosts: []string{"x"}}},
+				DefaultBackend: backend("web"), TLS: []networkingv1.IngressTLS{{}, {Hosts: []string{"x"}}},
+				Rules: []networkingv1.IngressRule{{Host: "x"}, {IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{
+					Paths: []networkingv1.HTTPIngressPath{{Backend: *backend("web")}, {Backend: *backend("api")}, {}},
+				}}}},
 			}},
-			&audit.IngressRecord{Object: object, IngressFacts: audit.IngressFacts{Hosts: []string{"x", ""}, DefaultBackend: true, TLSHosts: []string{"", "x"}}},
+			&audit.IngressRecord{Object: object, IngressFacts: audit.IngressFacts{
+				Hosts: []string{"x", ""}, DefaultBackend: true, TLSHosts: []string{"", "x"}, Backends: []string{"api", "web"},
+			}},
 		},
 		"a gateway": {
 			func(o runtime.Object) (any, error) { return gatewayRecord(o) },
@@ -406,9 +411,12 @@ func TestOtherRecords(t *testing.T) {
 					{Name: "far", Namespace: ptr.To(gatewayv1.Namespace("other"))},
 				}},
 				Hostnames: []gatewayv1.Hostname{"x"},
+				Rules: []gatewayv1.HTTPRouteRule{{BackendRefs: []gatewayv1.HTTPBackendRef{
+					leadTo("web", "", ""), leadTo("api", "Service", "shop"), leadTo("bucket", "Bucket", ""), leadTo("far", "", "other"),
+				}}},
 			}},
 			&audit.HTTPRouteRecord{Object: object, HTTPRouteFacts: audit.HTTPRouteFacts{
-				Hostnames: []string{"x"}, Parents: []audit.RouteParent{{Gateway: "door", Port: 80}}, Elsewhere: true,
+				Hostnames: []string{"x"}, Parents: []audit.RouteParent{{Gateway: "door", Port: 80}}, Elsewhere: true, Backends: []string{"api", "web"},
 			}},
 		},
 	} {
@@ -516,4 +524,20 @@ func TestStatic(t *testing.T) {
 	if !i.Controllers[0].Created.Time().IsZero() {
 		t.Error("what is read from a file is given time for its owner to arrive")
 	}
+}
+
+func backend(service string) *networkingv1.IngressBackend {
+	return &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: service}}
+}
+
+func leadTo(name, kind, namespace string) gatewayv1.HTTPBackendRef {
+	var r gatewayv1.HTTPBackendRef
+	r.Name = gatewayv1.ObjectName(name)
+	if kind != "" {
+		r.Kind = ptr.To(gatewayv1.Kind(kind))
+	}
+	if namespace != "" {
+		r.Namespace = ptr.To(gatewayv1.Namespace(namespace))
+	}
+	return r
 }

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,7 +53,7 @@ func serviceRecord(o runtime.Object) (*audit.ServiceRecord, error) {
 		}
 	}
 	for _, p := range s.Spec.Ports {
-		port := audit.ServicePort{Port: p.Port, TargetPort: p.TargetPort.IntVal}
+		port := audit.ServicePort{Protocol: protocolOf(p.Protocol), Port: p.Port, TargetPort: p.TargetPort.IntVal}
 		if p.TargetPort.Type == intstr.String {
 			port.TargetName = p.TargetPort.StrVal
 		}
@@ -67,6 +68,10 @@ func serviceRecord(o runtime.Object) (*audit.ServiceRecord, error) {
 		}
 	}
 	return r, nil
+}
+
+func protocolOf(p corev1.Protocol) corev1.Protocol {
+	return unique.Make(cmp.Or(p, corev1.ProtocolTCP)).Value()
 }
 
 // certificates are the annotations that give an Ingress's load balancer a certificate without spec.tls; "" for any value.
@@ -88,9 +93,22 @@ func ingressRecord(o runtime.Object) (*audit.IngressRecord, error) {
 	r := &audit.IngressRecord{Object: audit.ObjectFrom(i), IngressFacts: audit.IngressFacts{
 		DefaultBackend: i.Spec.DefaultBackend != nil, Snippets: snippets(i.Annotations),
 	}}
+	lead := func(b *networkingv1.IngressBackend) {
+		if b != nil && b.Service != nil {
+			r.Backends = append(r.Backends, b.Service.Name)
+		}
+	}
+	lead(i.Spec.DefaultBackend)
 	for _, rule := range i.Spec.Rules {
 		r.Hosts = append(r.Hosts, rule.Host)
+		if rule.HTTP == nil {
+			continue
+		}
+		for j := range rule.HTTP.Paths {
+			lead(&rule.HTTP.Paths[j].Backend)
+		}
 	}
+	r.Backends = sorted(r.Backends)
 	for _, tls := range i.Spec.TLS {
 		if len(tls.Hosts) == 0 {
 			r.TLSHosts = append(r.TLSHosts, "")
@@ -103,6 +121,12 @@ func ingressRecord(o runtime.Object) (*audit.IngressRecord, error) {
 		}
 	}
 	return r, nil
+}
+
+// sorted returns names sorted, each once.
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return slices.Clip(slices.Compact(names))
 }
 
 // snippets returns the annotations whose values controllers put into their proxy's configuration as they are.
@@ -174,6 +198,12 @@ func httpRouteRecord(o runtime.Object) (*audit.HTTPRouteRecord, error) {
 			}
 		}
 		r.RedirectsToHTTPS = r.RedirectsToHTTPS && redirects
+		for _, b := range rule.BackendRefs {
+			if (b.Kind == nil || *b.Kind == "Service") && (b.Namespace == nil || string(*b.Namespace) == h.Namespace) {
+				r.Backends = append(r.Backends, string(b.Name))
+			}
+		}
 	}
+	r.Backends = sorted(r.Backends)
 	return r, nil
 }

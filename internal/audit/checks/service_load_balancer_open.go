@@ -5,7 +5,6 @@ package checks
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -35,7 +34,7 @@ var _ = register(audit.Check{
 
 func serviceLoadBalancerOpen(ns *audit.Namespace, r *audit.Reporter) {
 	for _, s := range ns.Services {
-		if s.Type != corev1.ServiceTypeLoadBalancer || s.Internal || !openRanges(s.SourceRanges) {
+		if s.Type != corev1.ServiceTypeLoadBalancer || s.Internal || !audit.OpenRanges(s.SourceRanges) {
 			continue
 		}
 		f := audit.Finding{
@@ -49,8 +48,4 @@ func serviceLoadBalancerOpen(ns *audit.Namespace, r *audit.Reporter) {
 		}
 		r.Find(f)
 	}
-}
-
-func openRanges(ranges []string) bool {
-	return len(ranges) == 0 || slices.Contains(ranges, "0.0.0.0/0") || slices.Contains(ranges, "::/0")
 }
