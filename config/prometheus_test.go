@@ -24,32 +24,19 @@ import (
 
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/source"
+	"github.com/kubersafe/kubersafe/test/prometheus"
 )
 
 const component = "components/prometheus"
 
-// rule is a recording rule or an alert.
-type rule struct {
-	Record, Alert, Expr string
-	Labels, Annotations map[string]string
-}
-
 // prometheusRules returns what promtool takes, and the same decoded.
-func prometheusRules(t *testing.T) (file []byte, rules []rule) {
+func prometheusRules(t *testing.T) (file []byte, rules []prometheus.Rule) {
 	t.Helper()
-	content := read(t, filepath.Join(component, "prometheus_rule.yaml"))
-	var object struct {
-		Spec struct{ Groups []struct{ Rules []rule } }
+	file, rules, err := prometheus.Rules()
+	if err != nil {
+		t.Fatal(err)
 	}
-	decode(t, content, &object)
-	for _, g := range object.Spec.Groups {
-		rules = append(rules, g.Rules...)
-	}
-	_, spec, found := strings.Cut(string(content), "\nspec:\n")
-	if !found || len(rules) == 0 {
-		t.Fatal("there are no rules")
-	}
-	return []byte(strings.ReplaceAll("\n"+spec, "\n  ", "\n")), rules
+	return file, rules
 }
 
 func read(t *testing.T, path string) []byte {
@@ -63,12 +50,12 @@ func read(t *testing.T, path string) []byte {
 
 // TestRules has promtool check the rules and run their cases.
 func TestRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
+	promtool, err := prometheus.Find("promtool")
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("promtool must be there: install the Debian package prometheus")
+			t.Fatal(err)
 		}
-		t.Skip("promtool is not there: the Debian package prometheus has it")
+		t.Skip(err)
 	}
 	rules, _ := prometheusRules(t)
 	dir := t.TempDir()

@@ -42,6 +42,9 @@ const (
 	// scraper is the ServiceAccount, in the namespace default, that gets what Prometheus gets.
 	scraper = "prometheus"
 
+	// serverName is what a ServiceMonitor asks for, which reaches Pods by addresses that no certificate has.
+	serverName = "kubersafe-metrics." + Namespace + ".svc"
+
 	// stopTimeout is what the operator may take to end after SIGTERM; a kubelet would wait 30 seconds by default.
 	stopTimeout = 15 * time.Second
 	// requestTimeout of a scrape. Measured: milliseconds, and a second with 10,000 namespaces.
@@ -105,7 +108,7 @@ func (o *Operator) Replica() *Operator {
 
 // makeCertificate makes a serving certificate, as cert-manager would in a cluster, and a client that trusts nothing else.
 func (o *Operator) makeCertificate() error {
-	cert, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	cert, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, []string{serverName})
 	if err != nil {
 		return err
 	}
@@ -260,6 +263,12 @@ func (o *Operator) GetAs(ctx context.Context, path, token string) (int, string, 
 	}
 	return response.StatusCode, string(body), nil
 }
+
+// Token is that of a ServiceAccount that may scrape, and nothing else.
+func (o *Operator) Token() string { return o.token }
+
+// Authority is the path of the certificate to verify the metrics server against.
+func (o *Operator) Authority() string { return filepath.Join(o.certificates, "tls.crt") }
 
 // MetricsURL is where the metrics are.
 func (o *Operator) MetricsURL() string { return "https://" + o.metrics + "/metrics" }
