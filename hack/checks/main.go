@@ -1,8 +1,8 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command checks writes the pages that are generated, docs/checks.md, docs/compliance.md and docs/metrics.md, or, with -new,
-// the two files that a new check consists of.
+// Command checks writes the pages that are generated, docs/checks.md, docs/compliance.md, docs/dashboards.md and
+// docs/metrics.md, and the dashboards in config/components/grafana, or, with -new, the two files that a new check consists of.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/catalog"
+	"github.com/kubersafe/kubersafe/internal/dashboard"
 	"github.com/kubersafe/kubersafe/internal/metrics"
 )
 
@@ -43,10 +44,19 @@ func run(file, id string) error {
 	if err != nil {
 		return err
 	}
-	for path, page := range map[string]string{
+	files := map[string]string{
 		"docs/checks.md": catalog.Markdown(set), "docs/compliance.md": catalog.ComplianceMarkdown(set), "docs/metrics.md": metrics.Markdown(),
-	} {
-		if err := os.WriteFile(path, []byte(page), 0o644); err != nil { //nolint:gosec // G306: a page of the docs
+		"docs/dashboards.md": dashboard.Markdown(),
+	}
+	for _, d := range dashboard.All() {
+		encoded, err := d.JSON()
+		if err != nil {
+			return fmt.Errorf("dashboard %s: %w", d.UID, err)
+		}
+		files["config/components/grafana/"+d.UID+".json"] = string(encoded)
+	}
+	for path, content := range files {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil { //nolint:gosec // G306: a page of the docs or a dashboard
 			return err
 		}
 	}

@@ -20,8 +20,9 @@ The operator serves its metrics at ` + "`/metrics`" + ` on port 8443, over HTTPS
 ClusterRole ` + "`kubersafe-metrics-reader`" + ` does. Scrape each Pod behind the Service ` + "`kubersafe-metrics`" + `, and keep the labels of the
 series where they clash with those of the target (` + "`honorLabels: true`" + `), because ` + "`namespace`" + ` is that of the finding.
 [config/components/prometheus](../config/components/prometheus) does all that for the Prometheus operator and brings alerts;
-[runbooks.md](runbooks.md) says what to do about each. Metrics that are not listed here come from the libraries that the operator
-is made of, such as ` + "`go_*`, `process_*`, `rest_client_*` and `workqueue_*`" + `, and may change with them.
+[runbooks.md](runbooks.md) says what to do about each. [dashboards.md](dashboards.md) shows what Grafana makes of the metrics. Those
+that are not listed here come from the libraries that the operator is made of, such as ` + "`go_*`, `process_*`, `rest_client_*`" + ` and
+` + "`workqueue_*`" + `, and may change with them.
 
 ## State
 
