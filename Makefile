@@ -46,13 +46,19 @@ manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRol
 	$(CONTROLLER_GEN) rbac:roleName=kubersafe paths=".;./controllers/...;./internal/..." output:rbac:dir=config/rbac
 
 .PHONY: generate
-generate: bin/controller-gen ## Generate the DeepCopy methods of the API, docs/checks.md, docs/compliance.md and docs/metrics.md.
+generate: bin/controller-gen ## Generate the DeepCopy methods of the API, the dashboards, and docs/checks.md, compliance.md, dashboards.md, metrics.md.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	go run ./hack/checks
 
 .PHONY: rbac-data
 rbac-data: ## Regenerate what internal/rbac has from the sources of Kubernetes: default roles, resources, verdicts. Downloads several versions.
 	go -C hack/controlplane/kubernetes run ./rbac $(CURDIR)/internal/rbac
+
+.PHONY: dashboards-pictures
+dashboards-pictures: controlplane ## Draw docs/dashboards anew, from what a real Prometheus answers to the dashboards' queries. Needs prometheus.
+	@mkdir -p bin
+	$(WITH_ASSETS) CI=true go test -count=1 ./test/dashboards -args -results $(BIN)/dashboards.json
+	go -C hack/pictures run . $(BIN)/dashboards.json $(CURDIR)/docs/dashboards
 
 .PHONY: new-check
 new-check: ## Write the two files of a new check: make new-check FILE=pod_host_aliases [ID=host-aliases].
@@ -83,6 +89,8 @@ check: bin/golangci-lint ## Regenerate, format, vet, lint; fail on any differenc
 	$(MAKE) --no-print-directory vet lint
 	@echo "go mod tidy -diff"; \
 		go mod tidy -diff || { echo "error: go.mod or go.sum is not tidy: run 'go mod tidy'" >&2; exit 1; }
+	@echo "go -C hack/pictures mod tidy -diff"; \
+		go -C hack/pictures mod tidy -diff || { echo "error: it is not tidy: run 'go -C hack/pictures mod tidy'" >&2; exit 1; }
 	$(MAKE) --no-print-directory check-tree
 
 .PHONY: check-tree
