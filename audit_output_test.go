@@ -16,6 +16,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/test/fixtures"
 )
 
@@ -77,6 +78,54 @@ func TestAuditTellsWhereFindingsStand(t *testing.T) {
 		if got[check] != want {
 			t.Errorf("%s at%s, want%s", check, got[check], want)
 		}
+	}
+}
+
+// TestPlacesInListsAreFoundOnce: reports go from namespace to namespace, and each may have something in every file.
+func TestPlacesInListsAreFoundOnce(t *testing.T) {
+	const objects = 200
+	t.Chdir(t.TempDir())
+	var reports []*v1alpha1.SecurityReport
+	for _, file := range []string{"a", "b"} {
+		list := "apiVersion: v1\nkind: List\nitems:\n"
+		for i := range objects {
+			namespace := fmt.Sprint("ns-", i)
+			list += fmt.Sprintf("- {apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {hostPID: true}}\n", file, namespace)
+			r := &v1alpha1.SecurityReport{Subject: v1alpha1.Subject{APIVersion: "v1", Kind: "Pod", Name: file}}
+			r.Namespace = namespace
+			reports = append(reports, r)
+		}
+		if err := os.WriteFile(file+".yaml", []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.SortStableFunc(reports, func(a, b *v1alpha1.SecurityReport) int { return strings.Compare(a.Namespace, b.Namespace) })
+	input := manifest.Load([]string{"."}, nil)
+	p := newPlaces(input, input.Objects())
+	all := func() {
+		for _, r := range reports {
+			if _, ok := p.of(r, nil, "spec.hostPID"); !ok {
+				t.Fatalf("%s/%s is nowhere", r.Namespace, r.Subject.Name)
+			}
+		}
+	}
+	// To read a list again takes a thousand allocations and more.
+	if n := testing.AllocsPerRun(1, all); n > 100*float64(len(reports)) {
+		t.Errorf("%g allocations for %d places", n, len(reports))
+	}
+}
+
+// TestPlacesForgetSingleObjects: thousands of files with an object each are not all kept.
+func TestPlacesForgetSingleObjects(t *testing.T) {
+	pod := func(name string) string { return "{apiVersion: v1, kind: Pod, metadata: {name: " + name + "}}" }
+	text := strings.Join([]string{pod("a"), pod("b"), pod("c"), "{apiVersion: v1, kind: List, items: [" + pod("d") + ", " + pod("e") + "]}"}, "\n---\n")
+	input := manifest.Load([]string{"-"}, strings.NewReader(text))
+	p := newPlaces(input, input.Objects())
+	for _, document := range []int{0, 3, 1, 3, 2} {
+		p.linesOf(document)
+	}
+	if len(p.lines) != 2 || p.lines[3] == nil || p.lines[2] == nil {
+		t.Errorf("lines of %d documents are kept, want those of the list and of the last", len(p.lines))
 	}
 }
 

@@ -17,14 +17,20 @@ type places struct {
 	objects map[subject]manifest.Place
 	// first object of each namespace. What is wrong with a namespace that no manifest describes is told there.
 	first map[string]manifest.Place
-	// lines of the document that was asked for last; reports ask for one after the other.
-	lines    *fix.Lines
-	document int
+	// objectsIn is how many objects a document has.
+	objectsIn map[int]int
+	// lines of the documents with several objects, which reports ask for in any order, and of the one that was read last: reports
+	// ask for what is in it again and again.
+	lines map[int]*fix.Lines
+	last  int
 }
 
 func newPlaces(input *manifest.Input, objects *manifest.Objects) *places {
-	p := &places{input: input, objects: placesOf(objects), first: make(map[string]manifest.Place)}
+	p := &places{
+		input: input, objects: placesOf(objects), first: make(map[string]manifest.Place), objectsIn: make(map[int]int), lines: make(map[int]*fix.Lines),
+	}
 	for i, place := range objects.Places {
+		p.objectsIn[place.Document]++
 		namespace := report.CleanName(objects.All[i].GetNamespace())
 		if _, known := p.first[namespace]; !known {
 			p.first[namespace] = place
@@ -42,8 +48,18 @@ func (p *places) of(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference
 			return output.Place{}, false
 		}
 	}
-	if p.lines == nil || p.document != place.Document {
-		p.lines, p.document = fix.LinesOf(p.input.Text(place.Document)), place.Document
+	return output.Place{File: place.File, Line: p.input.Line(place.Document) - 1 + p.linesOf(place.Document).Line(place.Path, path)}, true
+}
+
+// linesOf reads a document once if it has several objects: to read a list again for each of them would take the square of its size.
+func (p *places) linesOf(document int) *fix.Lines {
+	lines := p.lines[document]
+	if lines == nil {
+		if p.objectsIn[p.last] < 2 {
+			delete(p.lines, p.last)
+		}
+		lines = fix.LinesOf(p.input.Text(document))
+		p.lines[document], p.last = lines, document
 	}
-	return output.Place{File: place.File, Line: p.input.Line(place.Document) - 1 + p.lines.Line(place.Path, path)}, true
+	return lines
 }
