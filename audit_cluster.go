@@ -151,7 +151,7 @@ func tellUnread(sources *source.Sources, stderr io.Writer) {
 			strings.Join(settings, ", "))
 	}
 	missing := slices.DeleteFunc(inState(sources, v1alpha1.SourceNotServed), func(resource string) bool {
-		return source.Optional(audit.Resource(resource))
+		return audit.Resource(resource).Optional()
 	})
 	if len(missing) > 0 {
 		fmt.Fprintf(stderr, "Warning: the API server does not serve %s; checks that need them are skipped\n", strings.Join(missing, ", "))

@@ -48,7 +48,11 @@ func (p *places) of(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference
 			return output.Place{}, false
 		}
 	}
-	return output.Place{File: place.File, Line: p.input.Line(place.Document) - 1 + p.linesOf(place.Document).Line(place.Path, path)}, true
+	file := place.File
+	if file == manifest.Stdin {
+		file = ""
+	}
+	return output.Place{File: file, Line: p.input.Line(place.Document) - 1 + p.linesOf(place.Document).Line(place.Path, path)}, true
 }
 
 // linesOf reads a document once if it has several objects: to read a list again for each of them would take the square of its size.

@@ -184,7 +184,7 @@ func TestSourcesThatNeedNotBeServed(t *testing.T) {
 	}
 	var want []string
 	for _, s := range sources.Status() {
-		if source.Optional(audit.Resource(s.Resource)) {
+		if audit.Resource(s.Resource).Optional() {
 			want = append(want, s.Resource)
 		}
 	}

@@ -51,6 +51,15 @@ const (
 	ClusterSecurityExceptions Resource = "clustersecurityexceptions.audit.kubersafe.io"
 )
 
+// Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
+func (r Resource) Optional() bool {
+	switch r { //nolint:exhaustive // all others must be
+	case Gateways, HTTPRoutes, ClusterNetworkPolicies, AuditConfigurations, SecurityExceptions, ClusterSecurityExceptions:
+		return true
+	}
+	return false
+}
+
 // workloadResources are those that workloads are known from.
 var workloadResources = []Resource{
 	Pods, ReplicationControllers, ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs, CronJobs,

@@ -90,8 +90,8 @@ func (a *Audit) junitSuite(r *v1alpha1.SecurityReport) junitSuite {
 			i = len(suite.Cases)
 			at[check] = i
 			c := junitCase{ClassName: suite.Name, Name: check}
-			if place, ok := a.place(r, object, path); ok {
-				c.File, c.Line = place.file(), place.Line
+			if place, ok := a.place(r, object, path); ok && place.File != "" {
+				c.File, c.Line = place.File, place.Line
 			}
 			suite.Cases = append(suite.Cases, c)
 		}

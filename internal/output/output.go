@@ -6,6 +6,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
-	"github.com/kubersafe/kubersafe/internal/manifest"
 )
 
 // Audit is what is printed. Nothing of it is changed, but for the kind that reports are printed with.
@@ -39,21 +39,13 @@ type Audit struct {
 
 // Place is where something stands.
 type Place struct {
-	// File is a path, or manifest.Stdin.
+	// File is a path, or "" for the standard input.
 	File string
 	// Line, from 1.
 	Line int
 }
 
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.file(), p.Line) }
-
-// file is what the file is called.
-func (p Place) file() string {
-	if p.File == manifest.Stdin {
-		return "stdin"
-	}
-	return p.File
-}
+func (p Place) String() string { return fmt.Sprintf("%s:%d", cmp.Or(p.File, "stdin"), p.Line) }
 
 // Formats are the names of the formats that Write knows.
 var Formats = []string{"table", "json", "yaml", "html", "sarif", "junit", "markdown"}

@@ -85,7 +85,7 @@ func sample() *output.Audit {
 			case r == out:
 				return output.Place{}, false
 			case object != nil:
-				return output.Place{File: "-", Line: 3}, true
+				return output.Place{Line: 3}, true
 			}
 			return output.Place{File: "deploy/we b.yaml", Line: 10 + len(path)}, true
 		},

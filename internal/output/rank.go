@@ -12,7 +12,6 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
-	"github.com/kubersafe/kubersafe/internal/source"
 )
 
 // Ranking is what is worst.
@@ -163,7 +162,7 @@ func OverviewOf(cluster *v1alpha1.ClusterSecurityReport, namespaces []*v1alpha1.
 		WorstNamespaces: []Ranked{}, // null is no list
 	}
 	for _, s := range cluster.Sources {
-		optional := s.State == v1alpha1.SourceNotServed && source.Optional(audit.Resource(s.Resource))
+		optional := s.State == v1alpha1.SourceNotServed && audit.Resource(s.Resource).Optional()
 		if s.State != v1alpha1.SourceSynced && !optional {
 			o.Unread = append(o.Unread, s)
 		}

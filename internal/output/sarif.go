@@ -284,9 +284,9 @@ func (s *sarif) location(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectRefe
 		full = r.Namespace + "/" + subject
 	}
 	l := sarifLocation{Logical: []sarifLogical{{subject, full, "resource"}}}
-	if place, ok := s.place(r, object, path); ok {
+	if place, ok := s.place(r, object, path); ok && place.File != "" {
 		l.Physical = &sarifPhysical{}
-		l.Physical.Artifact.URI, l.Physical.Region.StartLine = fileURI(place.file()), place.Line
+		l.Physical.Artifact.URI, l.Physical.Region.StartLine = fileURI(place.File), place.Line
 	}
 	return l
 }

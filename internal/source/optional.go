@@ -29,16 +29,6 @@ var (
 	clusterPolicyVersion = schema.GroupVersion{Group: v1alpha2.GroupName, Version: v1alpha2.GroupVersion.Version}
 )
 
-// Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
-func Optional(r audit.Resource) bool {
-	switch r { //nolint:exhaustive // all others must be
-	case audit.Gateways, audit.HTTPRoutes, audit.ClusterNetworkPolicies,
-		audit.AuditConfigurations, audit.SecurityExceptions, audit.ClusterSecurityExceptions:
-		return true
-	}
-	return false
-}
-
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;httproutes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.networking.k8s.io,resources=clusternetworkpolicies,verbs=get;list;watch
 

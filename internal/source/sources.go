@@ -164,7 +164,7 @@ func Add[R Record[R]](
 	s *Sources, part shard.Shard, resource audit.Resource, client rest.Interface, plural string, example runtime.Object, store *Store[R],
 ) {
 	from := partOf(client, plural, part)
-	if Optional(resource) {
+	if resource.Optional() {
 		from = &optionalListWatcher{from, client, plural}
 	}
 	addFrom(s, resource, from, example, store)
@@ -410,7 +410,7 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 		policies = s.clusterPolicies.List("")
 	}
 	for r, u := range i.Unavailable {
-		if Optional(r) && u.Reason == v1alpha1.SkipSourceNotServed {
+		if r.Optional() && u.Reason == v1alpha1.SkipSourceNotServed {
 			delete(i.Unavailable, r)
 		}
 	}
