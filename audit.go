@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 		return &exitError{exitInput, err}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if err := errors.Join(output.Write(out, o.output.value, judge.audit()), out.Flush()); err != nil {
+	if err := cmp.Or(output.Write(out, terminalOf(cmd.OutOrStdout()), o.output.value, judge.audit()), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing reports: %w", err)}
 	}
 	return o.verdict(judge)

@@ -87,7 +87,10 @@ func (o *diffOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer
 	if omitted > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s that reports do not list: these are not compared\n", output.Count(int(omitted), "finding"))
 	}
-	c := output.Compare(before, after)
+	c, err := output.Compare(before, after)
+	if err != nil {
+		return err
+	}
 	if err := printAs(cmd, out, o.output.value, c); err != nil {
 		return fmt.Errorf("printing changes: %w", err)
 	}

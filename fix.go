@@ -56,7 +56,8 @@ func (o *auditOptions) runFix(cmd *cobra.Command, judge *judge) error {
 	}
 	judge.tellExceptions(exceptions, stderr)
 	fmt.Fprintf(stderr, "Fixed %s\n\n", output.Count(len(f.fixed), "finding"))
-	if err := cmp.Or(output.Rows(stderr, f.rows()), output.Table(stderr, judge.sorted())); err != nil {
+	t := terminalOf(stderr)
+	if err := cmp.Or(t.Table(stderr, f.rows()), output.Table(stderr, t, judge.sorted())); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing what remains: %w", err)}
 	}
 	return o.verdict(judge)
@@ -213,13 +214,13 @@ func placesOf(objects *manifest.Objects) map[subject]manifest.Place {
 }
 
 // rows are those of the table of what was fixed.
-func (f *fixer) rows() []string {
+func (f *fixer) rows() [][]string {
 	if len(f.fixed) == 0 {
 		return nil
 	}
-	rows := []string{"FIXED CHECK\tOBJECT\tPATH\tVALUE\tFILE"}
+	rows := [][]string{{"FIXED CHECK", "OBJECT", "PATH", "VALUE", "FILE"}}
 	for _, k := range slices.SortedFunc(maps.Keys(f.fixed), compareFindings) {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.check, k.object, k.path, f.values[k.field], manifest.QuoteFile(k.file)))
+		rows = append(rows, []string{k.check, k.object, k.path, f.values[k.field], manifest.QuoteFile(k.file)})
 	}
 	return rows
 }

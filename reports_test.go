@@ -153,7 +153,7 @@ func TestReportingCommands(t *testing.T) {
 		"no such flag":                       {args: "report --nope", code: 2, stderr: "See 'kubectl kubersafe report --help'"},
 		"the worst":                          {args: "top", stdout: "privileged-container      1          0      0        0     1 "},
 		"the worst namespaces alone":         {args: "top namespaces", stdout: "shop        1          1", not: "WORKLOAD"},
-		"workloads, with nodes among them":   {args: "top workloads --limit 2", stdout: "            Node/n1", not: "CHECK"},
+		"workloads, and no nodes":            {args: "top workloads --limit 2", stdout: "shop        Deployment/checkout", not: "Node/n1"},
 		"checks of a namespace without any":  {args: "top checks -n default", stdout: "Nothing was found.\n"},
 		"the worst as YAML":                  {args: "top -o yaml", stdout: "checks:\n- critical: 1\n"},
 		"the worst of something else":        {args: "top pods", code: 2, stderr: "must be one of namespaces, workloads, checks"},

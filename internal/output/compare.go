@@ -23,7 +23,7 @@ const (
 	StateNew State = "New"
 	// StateChanged: it has another severity or message.
 	StateChanged State = "Changed"
-	// StateUnknown: it was found before, and now nobody can tell.
+	// StateUnknown: it is found in one of the two audits, and nobody can tell of the other.
 	StateUnknown State = "Unknown"
 	// StateExempted: an exception exempts it now.
 	StateExempted State = "Exempted"
@@ -39,7 +39,7 @@ var states = []State{StateNew, StateChanged, StateUnknown, StateExempted, StateF
 type Change struct {
 	State     State                     `json:"state"`
 	Namespace string                    `json:"namespace,omitempty"`
-	Subject   v1alpha1.ObjectReference  `json:"subject"`
+	Subject   v1alpha1.Subject          `json:"subject"`
 	Object    *v1alpha1.ObjectReference `json:"object,omitempty"`
 	Check     string                    `json:"check"`
 	// Severity is what it is now or, of what is not found any more, was.
@@ -60,12 +60,20 @@ type Comparison struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// Compare returns what has changed from one audit to another. Findings that reports do not list are not compared.
-func Compare(before, after []*v1alpha1.SecurityReport) *Comparison {
+// Compare returns what has changed from one audit to another. Findings that reports do not list are not compared. Two reports on
+// one subject in one audit are an error.
+func Compare(before, after []*v1alpha1.SecurityReport) (*Comparison, error) {
+	was, err := auditedBy(before)
+	if err != nil {
+		return nil, fmt.Errorf("before: %w", err)
+	}
+	is, err := auditedBy(after)
+	if err != nil {
+		return nil, fmt.Errorf("after: %w", err)
+	}
 	c := &Comparison{Changes: []Change{}} // null is no list
-	was, is := bySubject(before), bySubject(after)
 	for _, r := range after {
-		old := was[qualified(r)]
+		old := was.reports[identityOf(r)]
 		known := findingsOf(old)
 		for i := range r.Findings {
 			f := &r.Findings[i]
@@ -73,6 +81,9 @@ func Compare(before, after []*v1alpha1.SecurityReport) *Comparison {
 			switch o := known[keyOf(f)]; {
 			case o == nil:
 				change.State = StateNew
+				if reason := was.untold(r, f); reason != "" && !exempts(old, f) {
+					change.State, change.Reason = StateUnknown, "before: "+reason
+				}
 			case o.Severity != f.Severity:
 				change.State, change.Was = StateChanged, o.Severity
 			case o.Message != f.Message:
@@ -85,7 +96,7 @@ func Compare(before, after []*v1alpha1.SecurityReport) *Comparison {
 		}
 	}
 	for _, r := range before {
-		now := is[qualified(r)]
+		now := is.reports[identityOf(r)]
 		known := findingsOf(now)
 		for i := range r.Findings {
 			f := &r.Findings[i]
@@ -93,7 +104,16 @@ func Compare(before, after []*v1alpha1.SecurityReport) *Comparison {
 				continue
 			}
 			change := changeOf(r, f)
-			change.State, change.Reason = becomeOf(f, now)
+			switch reason := is.untold(r, f); {
+			case exempts(now, f):
+				change.State = StateExempted
+			case reason != "":
+				change.State, change.Reason = StateUnknown, "now: "+reason
+			case now == nil:
+				change.State = StateGone
+			default:
+				change.State = StateFixed
+			}
 			c.Changes = append(c.Changes, change)
 		}
 	}
@@ -101,15 +121,63 @@ func Compare(before, after []*v1alpha1.SecurityReport) *Comparison {
 		return cmp.Or(cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)),
 			cmp.Compare(audit.Rank(b.Severity), audit.Rank(a.Severity)), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Check, b.Check))
 	})
-	return c
+	return c, nil
 }
 
-func bySubject(reports []*v1alpha1.SecurityReport) map[string]*v1alpha1.SecurityReport {
-	m := make(map[string]*v1alpha1.SecurityReport, len(reports))
+// identity tells subjects apart, whatever version of their kind is in use.
+type identity struct{ namespace, kind, name string }
+
+func identityOf(r *v1alpha1.SecurityReport) identity {
+	return identity{r.Namespace, kindOf(&r.Subject), r.Subject.Name}
+}
+
+// audited is what an audit has to say.
+type audited struct {
+	reports map[identity]*v1alpha1.SecurityReport
+	// excluded are the reports of namespaces that are left out, by their names.
+	excluded map[string]*v1alpha1.SecurityReport
+}
+
+func auditedBy(reports []*v1alpha1.SecurityReport) (*audited, error) {
+	a := &audited{make(map[identity]*v1alpha1.SecurityReport, len(reports)), make(map[string]*v1alpha1.SecurityReport)}
 	for _, r := range reports {
-		m[qualified(r)] = r
+		if a.reports[identityOf(r)] != nil {
+			return nil, fmt.Errorf("there are two reports on %s", qualified(r))
+		}
+		a.reports[identityOf(r)] = r
+		if isExcluded(r) {
+			a.excluded[r.Namespace] = r
+		}
 	}
-	return m
+	return a, nil
+}
+
+// untold returns why nobody can tell whether a finding, which is not listed, was there: the check could not look, or the report
+// does not list all findings. It is "" if it was not there.
+func (a *audited) untold(of *v1alpha1.SecurityReport, f *v1alpha1.Finding) string {
+	r := a.reports[identityOf(of)]
+	if r == nil {
+		if r = a.excluded[of.Namespace]; r == nil { // what is left out has no report
+			return ""
+		}
+	}
+	for i := range r.Skips {
+		if s := &r.Skips[i]; s.Check == f.Check || isExcluded(r) {
+			return fmt.Sprintf("skipped (%s): %s", s.Reason, s.Message)
+		}
+	}
+	// A report leaves out the least severe ones.
+	if n := len(r.Findings); r.OmittedFindings > 0 && (n == 0 || audit.Rank(f.Severity) <= audit.Rank(r.Findings[n-1].Severity)) {
+		return "the report does not list all findings"
+	}
+	return ""
+}
+
+// exempts says whether exceptions exempt a finding in a report, which may be nil.
+func exempts(r *v1alpha1.SecurityReport, f *v1alpha1.Finding) bool {
+	return r != nil && slices.ContainsFunc(r.Exemptions, func(x v1alpha1.Exemption) bool {
+		return keyOf(&v1alpha1.Finding{Check: x.Check, Path: x.Path, Object: x.Object}) == keyOf(f)
+	})
 }
 
 // key tells findings of a subject apart.
@@ -139,32 +207,9 @@ func findingsOf(r *v1alpha1.SecurityReport) map[key]*v1alpha1.Finding {
 
 func changeOf(r *v1alpha1.SecurityReport, f *v1alpha1.Finding) Change {
 	return Change{
-		Namespace: r.Namespace, Subject: v1alpha1.ObjectReference{Kind: r.Subject.Kind, Name: r.Subject.Name}, Object: f.Object,
+		Namespace: r.Namespace, Subject: v1alpha1.Subject{APIVersion: r.Subject.APIVersion, Kind: r.Subject.Kind, Name: r.Subject.Name}, Object: f.Object,
 		Check: f.Check, Severity: f.Severity, Message: f.Message, Path: f.Path,
 	}
-}
-
-// becomeOf says what has become of a finding that a report does not list any more. What could not be looked at is not fixed.
-func becomeOf(f *v1alpha1.Finding, now *v1alpha1.SecurityReport) (state State, reason string) {
-	if now == nil {
-		return StateGone, ""
-	}
-	for i := range now.Exemptions {
-		x := &now.Exemptions[i]
-		if keyOf(&v1alpha1.Finding{Check: x.Check, Path: x.Path, Object: x.Object}) == keyOf(f) {
-			return StateExempted, ""
-		}
-	}
-	for i := range now.Skips {
-		if s := &now.Skips[i]; s.Check == f.Check || isExcluded(now) {
-			return StateUnknown, fmt.Sprintf("skipped (%s): %s", s.Reason, s.Message)
-		}
-	}
-	// A report leaves out the least severe ones.
-	if n := len(now.Findings); now.OmittedFindings > 0 && (n == 0 || audit.Rank(f.Severity) <= audit.Rank(now.Findings[n-1].Severity)) {
-		return StateUnknown, "the report does not list all findings"
-	}
-	return StateFixed, ""
 }
 
 // Worse returns what is new, or more severe than before.
@@ -178,27 +223,27 @@ func (c *Comparison) Worse() []Change {
 	return worse
 }
 
-// Table prints the changes, and then how many there are of each sort.
+// Table prints the changes, each with its message below, and then how many there are of each sort.
 func (c *Comparison) Table(out io.Writer, t Terminal) error {
-	rows := [][]string{{"STATE", "SEVERITY", "CHECK", "SUBJECT", "MESSAGE"}}
+	rows := [][]string{{"STATE", "SEVERITY", "CHECK", "SUBJECT"}}
 	numbers := make(map[State]int)
 	for i := range c.Changes {
 		change := &c.Changes[i]
 		numbers[change.State]++
-		r := v1alpha1.SecurityReport{Subject: v1alpha1.Subject{Kind: change.Subject.Kind, Name: change.Subject.Name}}
+		r := v1alpha1.SecurityReport{Subject: change.Subject}
 		r.Namespace = change.Namespace
 		subject := qualified(&r)
 		if change.Object != nil {
-			subject = change.Namespace + "/" + about(&r, change.Object)
+			subject = strings.TrimPrefix(change.Namespace+"/"+about(&r, change.Object), "/")
 		}
-		severity, message := string(change.Severity), change.Message
+		severity := string(change.Severity)
 		if change.Was != "" {
 			severity = string(change.Was) + " to " + severity
 		}
+		rows = append(rows, []string{string(change.State), severity, change.Check, subject}, []string{change.Message})
 		if change.Reason != "" {
-			message = change.Reason
+			rows = append(rows, []string{change.Reason})
 		}
-		rows = append(rows, []string{string(change.State), severity, change.Check, subject, message})
 	}
 	if len(c.Changes) > 0 {
 		if err := t.Table(out, rows); err != nil {

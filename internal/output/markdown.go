@@ -139,7 +139,7 @@ func (a *Audit) markdownSubject(r *v1alpha1.SecurityReport, c *counts) string {
 		text.WriteString("\n")
 	}
 	if n := c.total() - len(listed); n > 0 {
-		fmt.Fprintf(&text, "- and %d more that are counted but not listed\n", n)
+		fmt.Fprintf(&text, "- %s\n", notListed(n))
 	}
 	text.WriteString("\n</details>\n")
 	return text.String()

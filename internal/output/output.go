@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -50,11 +51,11 @@ func (p Place) String() string { return fmt.Sprintf("%s:%d", cmp.Or(p.File, "std
 // Formats are the names of the formats that Write knows.
 var Formats = []string{"table", "json", "yaml", "html", "sarif", "junit", "markdown"}
 
-// Write prints an audit in a format.
-func Write(out io.Writer, format string, a *Audit) error {
+// Write prints an audit in a format; t is the terminal that it is for, if it is one.
+func Write(out io.Writer, t Terminal, format string, a *Audit) error {
 	switch format {
 	case "table":
-		return Table(out, a.Reports)
+		return Table(out, t, a.Reports)
 	case "json", "yaml":
 		return writeList(out, format, a.Reports)
 	case "html":
@@ -121,7 +122,21 @@ func about(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectReference) string 
 	if object != nil { // whose field the path is
 		return object.Kind + "/" + object.Name
 	}
-	return r.Subject.Kind + "/" + r.Subject.Name
+	return kindOf(&r.Subject) + "/" + r.Subject.Name
+}
+
+// kindOf returns the kind of a subject, as the names of reports have it: with its group if the audit does not read that kind
+// itself, so that nobody takes one for the other.
+func kindOf(s *v1alpha1.Subject) string {
+	of := audit.Subject{APIVersion: s.APIVersion, Kind: s.Kind, Name: s.Name}
+	if s.APIVersion == "" || of.KindLabel() != audit.KindOther {
+		return s.Kind
+	}
+	group, _, found := strings.Cut(s.APIVersion, "/")
+	if !found {
+		group = "core"
+	}
+	return s.Kind + "." + group
 }
 
 // suggested returns the value that mends a finding, on one line, or "" if there is not just one.

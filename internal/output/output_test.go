@@ -101,7 +101,7 @@ func sample() *output.Audit {
 func printed(t *testing.T, format string, a *output.Audit) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := output.Write(&out, format, a); err != nil {
+	if err := output.Write(&out, output.Terminal{}, format, a); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -155,7 +155,7 @@ func TestMarkdownFitsIntoAComment(t *testing.T) {
 	if len(text) > 60_000 || len(text) < 50_000 {
 		t.Errorf("%d characters", len(text))
 	}
-	if !strings.Contains(text, "2000 workloads in 0 namespaces: 2000 critical, 2000 high, 2000 medium, 2000 low\n") {
+	if !strings.Contains(text, "2000 workloads in 100 namespaces: 2000 critical, 2000 high, 2000 medium, 2000 low\n") {
 		t.Error("the counts must be complete")
 	}
 	listed := strings.Count(text, "<details>")

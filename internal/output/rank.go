@@ -40,7 +40,8 @@ func ranked(name string, c *counts) Ranked {
 	return Ranked{Name: name, Critical: c[0], High: c[1], Medium: c[2], Low: c[3]}
 }
 
-// Rank returns the worst namespaces, workloads and checks: those with the most Critical findings, then High ones, and so on.
+// Rank returns the worst namespaces, workloads and checks: those with the most Critical findings, then High ones, and so on. What is
+// in no namespace counts for checks alone.
 // Those without any are left out. Unlisted is the number of findings whose check is not known, because reports do not list them.
 func Rank(a *Audit, limit int) (worst Ranking, unlisted int) {
 	for _, n := range namespacesOf(a.Reports) {
@@ -51,7 +52,7 @@ func Rank(a *Audit, limit int) (worst Ranking, unlisted int) {
 	for _, r := range worstFirst(a.Reports) {
 		var c counts
 		c.add(&r.Summary)
-		if r.Subject.Kind != audit.KindNamespace && c.total() > 0 && len(worst.Workloads) < limit {
+		if r.Namespace != "" && r.Subject.Kind != audit.KindNamespace && c.total() > 0 && len(worst.Workloads) < limit {
 			row := ranked(about(r, nil), &c)
 			row.Namespace, row.Score = r.Namespace, &r.Summary.Score
 			worst.Workloads = append(worst.Workloads, row)

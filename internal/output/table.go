@@ -4,13 +4,12 @@
 package output
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -18,13 +17,13 @@ import (
 )
 
 // Table prints, for each namespace, its reports as kubectl would, their findings, and what could not be looked at.
-func Table(out io.Writer, reports []*v1alpha1.SecurityReport) error {
+func Table(out io.Writer, t Terminal, reports []*v1alpha1.SecurityReport) error {
 	for rest := reports; len(rest) > 0; {
 		n := slices.IndexFunc(rest, func(r *v1alpha1.SecurityReport) bool { return r.Namespace != rest[0].Namespace })
 		if n < 0 {
 			n = len(rest)
 		}
-		if err := printNamespace(out, rest[:n]); err != nil {
+		if err := printNamespace(out, t, rest[:n]); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -33,36 +32,43 @@ func Table(out io.Writer, reports []*v1alpha1.SecurityReport) error {
 	return err
 }
 
-func printNamespace(out io.Writer, reports []*v1alpha1.SecurityReport) error {
-	rows := []string{"NAMESPACE\tNAME\tKIND\tSCORE\tCRITICAL\tHIGH\tMEDIUM\tLOW\tSKIPPED"}
+func printNamespace(out io.Writer, t Terminal, reports []*v1alpha1.SecurityReport) error {
+	rows := [][]string{{"NAMESPACE", "NAME", "KIND", "SCORE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "SKIPPED"}}
 	for _, r := range reports {
-		s := r.Summary
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d",
-			r.Namespace, r.Name, r.Subject.Kind, s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped))
+		rows = append(rows, append([]string{r.Namespace, r.Name, r.Subject.Kind}, numbersOf(&r.Summary)...))
 	}
 	if reports[0].Namespace == "" { // of the cluster
-		for i, row := range rows {
-			_, rows[i], _ = strings.Cut(row, "\t")
+		for i := range rows {
+			rows[i] = rows[i][1:]
 		}
 	}
-	return cmp.Or(Rows(out, rows), Rows(out, findingRows(reports)), Rows(out, exemptionRows(reports)),
-		Rows(out, skipRows(reports)))
+	return cmp.Or(t.Table(out, rows), t.Table(out, findingRows(reports)), t.Table(out, exemptionRows(reports)), t.Table(out, skipRows(reports)))
+}
+
+// numbersOf are the score, the number of findings of each severity, and that of skipped checks.
+func numbersOf(s *v1alpha1.Summary) []string {
+	var cells []string
+	for _, n := range []int32{s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped} {
+		cells = append(cells, strconv.Itoa(int(n)))
+	}
+	return cells
 }
 
 // exemptionRows are the findings of a namespace that exceptions exempt.
-func exemptionRows(reports []*v1alpha1.SecurityReport) []string {
-	var rows []string
+func exemptionRows(reports []*v1alpha1.SecurityReport) [][]string {
+	var rows [][]string
 	for _, r := range reports {
 		for i := range r.Exemptions {
 			x := &r.Exemptions[i]
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s/%s\t%s\t%s",
-				x.Severity, x.Check, about(r, x.Object), x.ExceptionKind, x.Exception, expires(x), x.Reason))
+			rows = append(rows, []string{
+				string(x.Severity), x.Check, about(r, x.Object), string(x.ExceptionKind) + "/" + x.Exception, expires(x), x.Reason,
+			})
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	return append([]string{"EXEMPTED\tCHECK\tSUBJECT\tEXCEPTION\tEXPIRES\tREASON"}, rows...)
+	return append([][]string{{"EXEMPTED", "CHECK", "SUBJECT", "EXCEPTION", "EXPIRES", "REASON"}}, rows...)
 }
 
 // expires tells when an exemption ends.
@@ -74,7 +80,7 @@ func expires(x *v1alpha1.Exemption) string {
 }
 
 // findingRows are the findings of a namespace, worst first.
-func findingRows(reports []*v1alpha1.SecurityReport) []string {
+func findingRows(reports []*v1alpha1.SecurityReport) [][]string {
 	type row struct {
 		*v1alpha1.Finding
 		subject string
@@ -97,12 +103,12 @@ func findingRows(reports []*v1alpha1.SecurityReport) []string {
 		return cmp.Or(cmp.Compare(audit.Rank(b.Severity), audit.Rank(a.Severity)), cmp.Compare(a.Check, b.Check),
 			cmp.Compare(a.subject, b.subject))
 	})
-	rows := []string{"SEVERITY\tCHECK\tSUBJECT\tMESSAGE\tPATH"}
+	rows := [][]string{{"SEVERITY", "CHECK", "SUBJECT", "MESSAGE", "PATH"}}
 	for _, f := range found {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s", f.Severity, f.Check, f.subject, f.Message, f.Path))
+		rows = append(rows, []string{string(f.Severity), f.Check, f.subject, f.Message, f.Path})
 	}
 	if omitted > 0 {
-		rows = append(rows, fmt.Sprintf("and %d more that are counted but not listed", omitted))
+		rows = append(rows, []string{notListed(int(omitted))})
 	}
 	return rows
 }
@@ -110,22 +116,26 @@ func findingRows(reports []*v1alpha1.SecurityReport) []string {
 // skipped is a check that could not look at some subjects, for one reason.
 type skipped struct {
 	check, message string
-	subjects       []string
+	reason         v1alpha1.SkipReason
+	reports        []*v1alpha1.SecurityReport
 }
 
 // on tells which subjects these are.
 func (s *skipped) on() string {
-	if n := len(s.subjects); n > 1 {
+	if n := len(s.reports); n > 1 {
 		return Count(n, "subject")
 	}
-	return s.subjects[0]
+	return about(s.reports[0], nil)
 }
 
 // skippedIn returns the checks that could not look, once for each reason. Of a namespace that is left out it is all of them.
 func skippedIn(reports []*v1alpha1.SecurityReport) []skipped {
-	type reason struct{ check, message string }
+	type why struct {
+		check, message string
+		reason         v1alpha1.SkipReason
+	}
 	var all []skipped
-	at := make(map[reason]int)
+	at := make(map[why]int)
 	for _, r := range reports {
 		for i, s := range r.Skips {
 			if s.Reason == v1alpha1.SkipNamespaceExcluded {
@@ -134,32 +144,35 @@ func skippedIn(reports []*v1alpha1.SecurityReport) []skipped {
 				}
 				s.Check = "all"
 			}
-			key := reason{s.Check, s.Message}
+			key := why{s.Check, s.Message, s.Reason}
 			if _, known := at[key]; !known {
 				at[key] = len(all)
-				all = append(all, skipped{check: s.Check, message: s.Message})
+				all = append(all, skipped{check: s.Check, message: s.Message, reason: s.Reason})
 			}
-			all[at[key]].subjects = append(all[at[key]].subjects, r.Subject.Kind+"/"+r.Subject.Name)
+			all[at[key]].reports = append(all[at[key]].reports, r)
 		}
 	}
 	slices.SortFunc(all, func(a, b skipped) int {
-		return cmp.Or(cmp.Compare(a.check, b.check), cmp.Compare(a.message, b.message))
+		return cmp.Or(cmp.Compare(a.check, b.check), cmp.Compare(a.message, b.message), cmp.Compare(a.reason, b.reason))
 	})
 	return all
 }
 
 // skipRows are the checks that could not look.
-func skipRows(reports []*v1alpha1.SecurityReport) []string {
+func skipRows(reports []*v1alpha1.SecurityReport) [][]string {
 	all := skippedIn(reports)
 	if len(all) == 0 {
 		return nil
 	}
-	rows := []string{"SKIPPED CHECK\tSUBJECT\tREASON"}
+	rows := [][]string{{"SKIPPED CHECK", "SUBJECT", "REASON"}}
 	for i := range all {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s", all[i].check, all[i].on(), all[i].message))
+		rows = append(rows, []string{all[i].check, all[i].on(), all[i].message})
 	}
 	return rows
 }
+
+// notListed tells of findings that reports count without telling what they are.
+func notListed(n int) string { return fmt.Sprintf("and %d more that are counted but not listed", n) }
 
 // Count returns "1 error", "2 errors".
 func Count(n int, noun string) string {
@@ -167,23 +180,6 @@ func Count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// Rows aligns rows of cells that are separated by tabs, as kubectl does.
-func Rows(out io.Writer, rows []string) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	var aligned bytes.Buffer
-	table := tabwriter.NewWriter(&aligned, 0, 8, 3, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(table, row)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "%s\n", aligned.Bytes())
-	return err
 }
 
 // SummaryLine sums everything up.
@@ -239,6 +235,7 @@ type total struct {
 
 func totalOf(reports []*v1alpha1.SecurityReport) total {
 	var t total
+	namespaces := make(map[string]bool)
 	for _, r := range reports {
 		if isExcluded(r) {
 			t.excluded++
@@ -250,12 +247,14 @@ func totalOf(reports []*v1alpha1.SecurityReport) total {
 		switch {
 		case r.Namespace == "":
 			t.ofCluster++
-		case r.Subject.Kind == audit.KindNamespace:
-			t.namespaces++
-		default:
+		case r.Subject.Kind != audit.KindNamespace:
 			t.workloads++
 		}
+		if r.Namespace != "" {
+			namespaces[r.Namespace] = true
+		}
 	}
+	t.namespaces = len(namespaces)
 	return t
 }
 

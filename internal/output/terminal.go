@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"golang.org/x/text/width"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/report"
 )
 
 // Terminal is what is printed to.
@@ -28,6 +31,7 @@ var sgr = map[v1alpha1.Severity]string{
 
 // severity paints a text in the colour of a severity.
 func (t Terminal) severity(s v1alpha1.Severity, text string) string {
+	text = report.Printable(text)
 	if color := sgr[s]; t.Color && color != "" {
 		return "\x1b[" + color + "m" + text + "\x1b[0m"
 	}
@@ -35,6 +39,7 @@ func (t Terminal) severity(s v1alpha1.Severity, text string) string {
 }
 
 func (t Terminal) bold(text string) string {
+	text = report.Printable(text)
 	if t.Color {
 		return "\x1b[1m" + text + "\x1b[0m"
 	}
@@ -55,97 +60,137 @@ func (t Terminal) counts(c *counts) string {
 	return strings.Join(found, ", ")
 }
 
-// columnGap is what kubectl leaves between columns.
-const columnGap = 3
+const (
+	// columnGap is what kubectl leaves between columns.
+	columnGap = 3
+	// minFreeText is how much of a text is worth printing.
+	minFreeText = 10
+)
 
-// Table aligns rows of cells, as kubectl does. If they do not fit, the widest columns are cut. A blank line follows.
+// freeText are the heads of columns that are cut where a table does not fit. What is in all others, people copy.
+var freeText = map[string]bool{"MESSAGE": true, "REASON": true, "TITLE": true}
+
+// Table aligns rows of cells, as kubectl does, and prints a blank line behind them. The first row is the head; a row of one cell is
+// a text on the row above it. Cells may be any text: what would be a command to a terminal is replaced. If the rows do not fit,
+// free text is cut; if they do not fit without it either, nothing is.
 func (t Terminal) Table(out io.Writer, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	widths := t.widths(rows)
 	for _, row := range rows {
+		if isNote(row, widths) {
+			t.wrap(out, "  ", row[0])
+			continue
+		}
 		var line strings.Builder
+		gap := 0
 		for i, cell := range row {
-			cell = cut(cell, widths[i])
-			line.WriteString(cell)
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+columnGap))
+			cell = cut(report.Printable(cell), widths[i])
+			if cell != "" {
+				line.WriteString(strings.Repeat(" ", gap) + t.severity(v1alpha1.Severity(cell), cell))
+				gap = 0
 			}
+			gap += widths[i] - columns(cell) + columnGap
 		}
-		text := strings.TrimRight(line.String(), " ")
-		if t.Width > 0 {
-			text = cut(text, t.Width) // narrower than the columns can be
-		}
-		fmt.Fprintln(out, text)
+		fmt.Fprintln(out, line.String())
 	}
 	_, err := fmt.Fprintln(out)
 	return err
 }
 
-// widths returns how wide columns are so that they fit, at least two characters each.
+func isNote(row []string, widths []int) bool { return len(row) == 1 && len(widths) > 1 }
+
+// widths returns how wide columns are so that they fit, if they can.
 func (t Terminal) widths(rows [][]string) []int {
 	widths := make([]int, len(rows[0]))
-	total := columnGap * (len(widths) - 1)
-	for i := range widths {
-		for _, row := range rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+	for _, row := range rows {
+		if isNote(row, widths) {
+			continue
 		}
-		total += widths[i]
+		for i, cell := range row {
+			widths[i] = max(widths[i], columns(report.Printable(cell)))
+		}
 	}
-	for t.Width > 0 && total > t.Width {
-		widest, next := 0, 2
-		for i, w := range widths {
-			if w > widths[widest] {
-				widest = i
-			}
-		}
-		for i, w := range widths {
-			if i != widest {
-				next = max(next, w)
-			}
-		}
-		// As wide as the next one, and if there are two of that width both by and by.
-		by := min(total-t.Width, max(widths[widest]-next, 1))
-		if widths[widest]-by < 2 {
+	over := columnGap*(len(widths)-1) - t.Width
+	for _, w := range widths {
+		over += w
+	}
+	for i, head := range rows[0] {
+		if t.Width > 0 && over > 0 && freeText[head] && widths[i]-over >= minFreeText {
+			widths[i] -= over
 			break
 		}
-		widths[widest] -= by
-		total -= by
 	}
 	return widths
 }
 
+// columns returns how many columns of a terminal a text takes.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n += columnsOf(r)
+	}
+	return n
+}
+
+// columnsOf returns how many columns a character takes: two if it is wide, as those of East Asia are, and none if it combines with
+// the one before.
+func columnsOf(r rune) int {
+	if r < 0x300 { // no combining ones below, and no wide ones
+		return 1
+	}
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() { //nolint:exhaustive // the others are narrow
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// split returns the beginning of a text that takes no more than so many columns, and the rest.
+func split(text string, most int) (begin, rest string) {
+	n := 0
+	for i, r := range text {
+		if n += columnsOf(r); n > most {
+			return text[:i], text[i:]
+		}
+	}
+	return text, ""
+}
+
 // cut returns the beginning of a text that is too wide.
-func cut(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
+func cut(text string, most int) string {
+	if columns(text) <= most {
 		return text
 	}
-	return string([]rune(text)[:width-1]) + "…"
+	begin, _ := split(text, most-1)
+	return begin + "…"
 }
 
 // wrap prints a text in lines that fit, each behind an indentation; the first one behind a lead of the same length.
 func (t Terminal) wrap(out io.Writer, lead, text string) {
-	indent := strings.Repeat(" ", utf8.RuneCountInString(lead))
-	width := t.Width - len(indent)
+	indent := strings.Repeat(" ", columns(lead))
+	room := t.Width - len(indent)
 	line, length := lead, 0
-	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		if length > 0 && t.Width > 0 && length+1+n > width {
+	for word := range strings.FieldsSeq(report.Printable(text)) {
+		n := columns(word)
+		if length > 0 && t.Width > 0 && length+1+n > room {
 			fmt.Fprintln(out, line)
 			line, length = indent, 0
 		}
 		if length > 0 {
 			line, length = line+" ", length+1
 		}
-		for runes := []rune(word); ; { // a word that fits nowhere, such as a path, goes on in the next line
-			if t.Width <= 0 || len(runes) <= width || width <= 0 {
-				line, length = line+string(runes), length+len(runes)
-				break
-			}
-			fmt.Fprintln(out, line+string(runes[:width]))
-			line, runes = indent, runes[width:]
+		for t.Width > 0 && room > 1 && columns(word) > room { // one that fits nowhere, such as a path, goes on in the next line
+			var begin string
+			begin, word = split(word, room)
+			fmt.Fprintln(out, line+begin)
+			line = indent
 		}
+		line, length = line+word, length+columns(word)
 	}
 	fmt.Fprintln(out, line)
 }
@@ -155,12 +200,7 @@ func Details(out io.Writer, t Terminal, a *Audit) error {
 	if len(a.Reports) > 1 {
 		rows := [][]string{{"NAMESPACE", "SUBJECT", "SCORE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "SKIPPED"}}
 		for _, r := range a.Reports {
-			s := r.Summary
-			row := []string{r.Namespace, about(r, nil)}
-			for _, n := range []int32{s.Score, s.Critical, s.High, s.Medium, s.Low, s.Skipped} {
-				row = append(row, fmt.Sprint(n))
-			}
-			rows = append(rows, row)
+			rows = append(rows, append([]string{r.Namespace, about(r, nil)}, numbersOf(&r.Summary)...))
 		}
 		if err := t.Table(out, rows); err != nil {
 			return err
@@ -195,7 +235,7 @@ func (a *Audit) details(out io.Writer, t Terminal, r *v1alpha1.SecurityReport) {
 		}
 	}
 	if r.OmittedFindings > 0 {
-		fmt.Fprintf(out, "  and %d more that are counted but not listed\n", r.OmittedFindings)
+		fmt.Fprintf(out, "  %s\n", notListed(int(r.OmittedFindings)))
 	}
 	for i := range r.Exemptions {
 		x := &r.Exemptions[i]

@@ -5,13 +5,17 @@ package output_test
 
 import (
 	"bytes"
+	"io"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
 
@@ -72,14 +76,12 @@ func TestDetails(t *testing.T) {
 func TestDetailsOfMany(t *testing.T) {
 	for _, width := range []int{20, 60, 100} {
 		text := details(t, output.Terminal{Width: width}, sample())
-		table, _, _ := strings.Cut(text, "\n\n")
-		if lines := strings.Split(table, "\n"); len(lines) != 4 {
-			t.Errorf("a head and three rows:\n%s", table)
-		}
-		for line := range strings.Lines(table) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
-				t.Errorf("%d characters in %q, want %d", n, line, width)
-			}
+		const want = `NAMESPACE   SUBJECT            SCORE   CRITICAL   HIGH   MEDIUM   LOW   SKIPPED
+shop        Deployment/web     40      1          0      3        0     1
+shop        Namespace/shop     99      0          0      0        1     0
+system      Namespace/system   100     0          0      0        0     2`
+		if table, _, _ := strings.Cut(text, "\n\n"); table != want {
+			t.Errorf("names and numbers must not be cut:\n%s", table)
 		}
 		if !strings.HasSuffix(text, "\n1 workload in 1 namespace: 1 critical, 0 high, 3 medium, 1 low; 1 exempted; 1 namespace left out; 1 check skipped\n") {
 			t.Errorf("no sum at the end of\n%s", text)
@@ -107,6 +109,12 @@ func TestCompare(t *testing.T) {
 		change(reports[0])
 		return reports
 	}
+	leftOut := []*v1alpha1.SecurityReport{reported("shop", "shop", func(r *v1alpha1.SecurityReport) {
+		r.Subject.Kind, r.Skips = "Namespace", []v1alpha1.Skip{{Check: "a", Reason: v1alpha1.SkipNamespaceExcluded}}
+	})}
+	of := func(apiVersion string, findings ...v1alpha1.Finding) []*v1alpha1.SecurityReport {
+		return but(with(findings...), func(r *v1alpha1.SecurityReport) { r.Subject.APIVersion = apiVersion })
+	}
 	elsewhere := low
 	elsewhere.Object = &v1alpha1.ObjectReference{Kind: "Service", Name: "s"}
 	for name, tc := range map[string]struct {
@@ -130,6 +138,27 @@ func TestCompare(t *testing.T) {
 		"what is exempted is not fixed": {before: with(low), want: "Exempted Low", after: but(with(), func(r *v1alpha1.SecurityReport) {
 			r.Exemptions = []v1alpha1.Exemption{{Check: "c", Path: "spec.x", Severity: v1alpha1.SeverityLow}}
 		})},
+		"what could not be looked at before is not new": {after: with(high), want: "Unknown High", before: but(with(), func(r *v1alpha1.SecurityReport) {
+			r.Skips = []v1alpha1.Skip{{Check: "c", Reason: v1alpha1.SkipSourceForbidden}}
+		})},
+		"nor is what was left out": {after: with(high), want: "Unknown High", before: but(with(), func(r *v1alpha1.SecurityReport) {
+			r.Skips = []v1alpha1.Skip{{Check: "a", Reason: v1alpha1.SkipNamespaceExcluded}}
+		})},
+		"nor are workloads of a namespace that was": {after: with(high), want: "Unknown High", before: leftOut},
+		"and those of one that is now are not gone": {before: with(high), want: "Unknown High", after: leftOut},
+		"nor what a report did not list": {after: with(high, finding("d", v1alpha1.SeverityHigh, "m")), want: "Unknown High", unchanged: 1, before: but(with(finding("d", v1alpha1.SeverityHigh, "m")), func(r *v1alpha1.SecurityReport) {
+			r.OmittedFindings = 1
+		})},
+		"but what it would have listed then is": {after: with(high), want: "New High, Fixed Low", worse: 1, before: but(with(finding("d", v1alpha1.SeverityLow, "m")), func(r *v1alpha1.SecurityReport) {
+			r.OmittedFindings = 1
+		})},
+		"a check that could not look and an exemption": {after: with(high), want: "New High", worse: 1, before: but(with(), func(r *v1alpha1.SecurityReport) {
+			r.Exemptions = []v1alpha1.Exemption{{Check: "c", Path: "spec.x", Severity: v1alpha1.SeverityLow}}
+			r.Skips = []v1alpha1.Skip{{Check: "c", Reason: v1alpha1.SkipSourceForbidden}}
+		})},
+		"subjects of one kind in two groups": {
+			before: append(with(high), of("foo.io/v1", low)...), after: append(with(high), of("foo.io/v2", low)...), unchanged: 2,
+		},
 		"what is exempted no more is new": {after: with(low), want: "New Low", worse: 1, before: but(with(), func(r *v1alpha1.SecurityReport) {
 			r.Exemptions = []v1alpha1.Exemption{{Check: "c", Path: "spec.x", Severity: v1alpha1.SeverityLow}}
 		})},
@@ -147,7 +176,10 @@ func TestCompare(t *testing.T) {
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := output.Compare(tc.before, tc.after)
+			c, err := output.Compare(tc.before, tc.after)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var got []string
 			for _, change := range c.Changes {
 				text := string(change.State) + " " + string(change.Severity)
@@ -164,6 +196,17 @@ func TestCompare(t *testing.T) {
 				t.Errorf("%v\n%s", err, out.String())
 			}
 		})
+	}
+}
+
+func TestCompareTellsWhichReportsAreThereTwice(t *testing.T) {
+	one := []*v1alpha1.SecurityReport{reported("shop", "web", func(*v1alpha1.SecurityReport) {})}
+	two := slices.Concat(one, one)
+	if _, err := output.Compare(two, one); err == nil || err.Error() != "before: there are two reports on shop/Deployment/web" {
+		t.Error(err)
+	}
+	if _, err := output.Compare(one, two); err == nil || err.Error() != "after: there are two reports on shop/Deployment/web" {
+		t.Error(err)
 	}
 }
 
@@ -188,7 +231,7 @@ func TestRank(t *testing.T) {
 	}
 	worst, unlisted := output.Rank(a, 3)
 	got := [][]string{names(worst.Namespaces), names(worst.Workloads), names(worst.Checks)}
-	want := [][]string{{"/b", "/a"}, {"/Deployment/node", "b/Deployment/three", "a/Deployment/one"}, {"/x", "/y"}}
+	want := [][]string{{"/b", "/a"}, {"b/Deployment/three", "a/Deployment/one", "a/Deployment/two"}, {"/x", "/y"}}
 	if diff := cmp.Diff(want, got); diff != "" || unlisted != 2 {
 		t.Errorf("%d not listed (-want +got):\n%s", unlisted, diff)
 	}
@@ -213,7 +256,7 @@ func TestOverview(t *testing.T) {
 	}
 	o := output.OverviewOf(cluster, []*v1alpha1.SecurityReport{own("a", 2, nil), own("b", 0, &v1alpha1.RollUp{Critical: 3}), own("c", 0, &v1alpha1.RollUp{})}, 5)
 	var out bytes.Buffer
-	if err := o.Table(&out, output.Terminal{Width: 60}); err != nil {
+	if err := o.Table(&out, output.Terminal{Width: 79}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `Cluster   score 12   3 critical, 2 high
@@ -222,8 +265,8 @@ func TestOverview(t *testing.T) {
 NOT READ   STATE       MESSAGE
 nodes      Forbidden   no
 
-FRAMEWO…   PASSED   FAILED   EXEMPTED   NOT ASS…   TITLE
-cis        2        1        1          2          CIS Kube…
+FRAMEWORK   PASSED   FAILED   EXEMPTED   NOT ASSESSED   TITLE
+cis         2        1        1          2              CIS Kubernetes Benchma…
 
 NAMESPACE   CRITICAL   HIGH   MEDIUM   LOW
 b           3          0      0        0
@@ -232,5 +275,124 @@ a           0          2      0        0
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingReachesTheTerminal: whatever is in reports, none of it is a command to a terminal.
+func TestNothingReachesTheTerminal(t *testing.T) {
+	const evil = "\x1b[2J\u009b31m\x07\u202e\n\r\t\x00 all is well"
+	object := &v1alpha1.ObjectReference{Kind: evil, Name: evil}
+	r := reported(evil, evil, func(r *v1alpha1.SecurityReport) {
+		r.Subject.Kind, r.Subject.APIVersion, r.Summary = evil, evil, v1alpha1.Summary{Critical: 1}
+		r.Findings = []v1alpha1.Finding{{Check: evil, Severity: v1alpha1.SeverityLow, Message: evil, Path: evil, Object: object}}
+		r.Exemptions = []v1alpha1.Exemption{{Check: evil, Severity: evil, Message: evil, Object: object, ExceptionKind: evil, Exception: evil, Reason: evil}}
+		r.Skips = []v1alpha1.Skip{{Check: evil, Reason: evil, Message: evil}}
+	})
+	a := &output.Audit{Reports: []*v1alpha1.SecurityReport{r, r}}
+	overview := output.OverviewOf(&v1alpha1.ClusterSecurityReport{
+		Version: evil, Sources: []v1alpha1.SourceStatus{{Resource: evil, State: evil, Message: evil}},
+		Compliance: []v1alpha1.FrameworkCompliance{{Framework: evil, Title: evil, Failed: []string{evil}}},
+	}, a.Reports, 5)
+	comparison, err := output.Compare(nil, a.Reports[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst, _ := output.Rank(a, 5)
+	for name, print := range map[string]func(io.Writer, output.Terminal) error{
+		"overview": overview.Table, "diff": comparison.Table, "top": worst.Table,
+		"report": func(out io.Writer, terminal output.Terminal) error { return output.Details(out, terminal, a) },
+		"audit":  func(out io.Writer, terminal output.Terminal) error { return output.Write(out, terminal, "table", a) },
+	} {
+		for _, width := range []int{0, 40, 200} {
+			var out bytes.Buffer
+			if err := print(&out, output.Terminal{Width: width}); err != nil {
+				t.Fatal(err)
+			}
+			if i := strings.IndexFunc(out.String(), func(c rune) bool { return c != '\n' && !unicode.IsPrint(c) }); i >= 0 {
+				t.Errorf("%s, %d wide, prints %q", name, width, out.String()[i:])
+			}
+			if !strings.Contains(out.String(), "all is well") && width == 0 {
+				t.Errorf("%s prints nothing of it: %q", name, out.String())
+			}
+		}
+	}
+}
+
+// TestTablesCutFreeTextAlone: what people copy is whole at any width, and what is wider than the terminal is so without any text.
+func TestTablesCutFreeTextAlone(t *testing.T) {
+	const check, subject, message = "service-account-token-mounted", "payments/StatefulSet/ledger-of-the-second-quarter", `container "application" must not mount the token of its ServiceAccount`
+	r := reported("payments", "ledger-of-the-second-quarter", func(r *v1alpha1.SecurityReport) {
+		r.Subject.Kind, r.Summary.Critical = "StatefulSet", 1
+		r.Findings = []v1alpha1.Finding{{Check: check, Severity: v1alpha1.SeverityCritical, Message: message, Path: "spec.x"}}
+	})
+	a := &output.Audit{
+		Reports: []*v1alpha1.SecurityReport{r},
+		Check: func(id string) *audit.Check {
+			return &audit.Check{ID: id, Title: "ServiceAccount tokens are mounted only where the API server is used"}
+		},
+	}
+	comparison, err := output.Compare(nil, a.Reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst, _ := output.Rank(a, 5)
+	for _, width := range []int{20, 40, 80, 120, 200} {
+		var out bytes.Buffer
+		if err := comparison.Table(&out, output.Terminal{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		head, rest, _ := strings.Cut(out.String(), "\n")
+		row, rest, _ := strings.Cut(rest, "\n")
+		if got := strings.Fields(row); head != "STATE   SEVERITY   CHECK                           SUBJECT" || !slices.Equal(got, []string{"New", "Critical", check, subject}) {
+			t.Errorf("%d wide:\n%s", width, out.String())
+		}
+		if text, _, _ := strings.Cut(rest, "\n\n"); strings.Join(strings.Fields(text), "") != strings.Join(strings.Fields(message), "") {
+			t.Errorf("%d wide: the message is %q", width, text)
+		}
+		for line := range strings.Lines(rest) {
+			if width >= 40 && len(line) > width+1 {
+				t.Errorf("%d characters in %q, want %d", len(line), line, width)
+			}
+		}
+		out.Reset()
+		if err := worst.Table(&out, output.Terminal{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{check, "StatefulSet/ledger-of-the-second-quarter", "SUBJECTS"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%d wide: no %q in\n%s", width, want, out.String())
+			}
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(line) - 1; strings.Contains(line, "…") && n != width {
+				t.Errorf("%d characters in %q, want %d", n, line, width)
+			}
+		}
+		if cut := strings.Contains(out.String(), "…"); cut != (width == 120) {
+			t.Errorf("%d wide: cut is %v\n%s", width, cut, out.String())
+		}
+	}
+}
+
+// TestTablesCountColumns: of what takes two of them, or none.
+func TestTablesCountColumns(t *testing.T) {
+	var out bytes.Buffer
+	rows := [][]string{{"REASON", "B"}, {"日本語日本語日本語", "1"}, {"e\u0301e\u0301", "2"}, {"plain", "3"}}
+	if err := (output.Terminal{Width: 16}).Table(&out, rows); err != nil {
+		t.Fatal(err)
+	}
+	const want = "REASON         B\n日本語日本…    1\ne\u0301e\u0301             2\nplain          3\n\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTablesColorSeverities(t *testing.T) {
+	var out bytes.Buffer
+	if err := output.Write(&out, output.Terminal{Color: true}, "table", sample()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n\x1b[1;31mCritical\x1b[0m   privileged "; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in %q", want, out.String())
 	}
 }
