@@ -170,7 +170,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 		return &exitError{exitInput, err}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if err := cmp.Or(output.Write(out, terminalOf(cmd.OutOrStdout()), o.output.value, judge.audit()), out.Flush()); err != nil {
+	if err := cmp.Or(writeAudit(cmd, out, o.output.value, judge.audit()), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing reports: %w", err)}
 	}
 	return o.verdict(judge)
@@ -230,6 +230,9 @@ func (o *auditOptions) readManifests(judge *judge, stdin io.Reader, stderr io.Wr
 	switch o.output.value {
 	case "table", "json", "yaml":
 		return readManifests(o.files, stdin, stderr)
+	}
+	if f := o.output.value; (f == "sarif" || f == "junit") && slices.Contains(o.files, manifest.Stdin) {
+		fmt.Fprintln(stderr, "Warning: what is read from standard input is in no file: results name objects alone, and code scanning needs files")
 	}
 	input := manifest.Load(o.files, stdin)
 	objects = input.Objects()

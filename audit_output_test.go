@@ -129,6 +129,16 @@ func TestPlacesForgetSingleObjects(t *testing.T) {
 	}
 }
 
+// TestAuditWarnsOfStandardInput: once, and only where a format has files.
+func TestAuditWarnsOfStandardInput(t *testing.T) {
+	for format, want := range map[string]int{"sarif": 1, "junit": 1, "html": 0, "json": 0} {
+		_, _, stderr := execute(privileged, "audit", "-f", "-", "-o", format)
+		if n := strings.Count(stderr, "Warning: what is read from standard input is in no file"); n != want {
+			t.Errorf("%s: %d warnings, want %d\n%s", format, n, want, stderr)
+		}
+	}
+}
+
 // TestFingerprintsFollowFindings: wherever its manifest comes to stand, a finding is the same, and no two have the same.
 func TestFingerprintsFollowFindings(t *testing.T) {
 	fingerprints := func(files map[string]string) (all []string, lines int) {

@@ -86,7 +86,7 @@ func (o *reportOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writ
 	if o.output.value == "table" {
 		err = output.Details(out, terminalOf(cmd.OutOrStdout()), a)
 	} else {
-		err = output.Write(out, output.Terminal{}, o.output.value, a)
+		err = writeAudit(cmd, out, o.output.value, a)
 	}
 	if err != nil {
 		return fmt.Errorf("printing reports: %w", err)

@@ -311,6 +311,14 @@ func printAs(cmd *cobra.Command, out io.Writer, format string, v printed) error 
 	return v.Table(out, terminalOf(cmd.OutOrStdout()))
 }
 
+// writeAudit prints an audit in a format, and tells what that cannot hold.
+func writeAudit(cmd *cobra.Command, out io.Writer, format string, a *output.Audit) error {
+	if text := output.SARIFWarning(a); format == "sarif" && text != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", text)
+	}
+	return output.Write(out, terminalOf(cmd.OutOrStdout()), format, a)
+}
+
 // newFormat returns the flag of commands that print something of their own.
 func newFormat() choice { return choice{value: "table", values: []string{"table", "json", "yaml"}} }
 

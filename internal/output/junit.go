@@ -105,11 +105,20 @@ func (a *Audit) junitSuite(r *v1alpha1.SecurityReport) junitSuite {
 		}
 		c.Failure.Text += a.describe(r, f)
 	}
+	// not tells why a check does not fail, or not with more. A test that fails is not skipped, too: then it stands in its text.
+	not := func(c *junitCase, why string) {
+		switch {
+		case c.Failure != nil:
+			c.Failure.Text += why + "\n"
+		case c.Skipped == nil:
+			c.Skipped = &junitSkipped{why}
+		default:
+			c.Skipped.Message += "; " + why
+		}
+	}
 	for i := range r.Exemptions {
 		x := &r.Exemptions[i]
-		if c := of(x.Check, x.Object, x.Path); c.Failure == nil && c.Skipped == nil {
-			c.Skipped = &junitSkipped{fmt.Sprintf("exempted by %s/%s: %s", x.ExceptionKind, x.Exception, x.Reason)}
-		}
+		not(of(x.Check, x.Object, x.Path), fmt.Sprintf("exempted by %s/%s: %s", x.ExceptionKind, x.Exception, x.Reason))
 	}
 	for i := range r.Skips {
 		skip := &r.Skips[i]
@@ -118,14 +127,11 @@ func (a *Audit) junitSuite(r *v1alpha1.SecurityReport) junitSuite {
 			of("all", nil, "").Skipped = &junitSkipped{message}
 			return suite
 		}
-		if c := of(skip.Check, nil, ""); c.Failure == nil {
-			c.Skipped = &junitSkipped{message}
-		}
+		not(of(skip.Check, nil, ""), message)
 	}
 	slices.SortFunc(suite.Cases, func(x, y junitCase) int { return strings.Compare(x.Name, y.Name) })
 	if n := r.OmittedFindings; n > 0 {
-		message := fmt.Sprintf("and %d more findings that are counted but not listed", n)
-		suite.Cases = append(suite.Cases, junitCase{ClassName: suite.Name, Name: "omitted findings", Failure: &junitFailure{Type: "omitted", Message: message}})
+		suite.Cases = append(suite.Cases, junitCase{ClassName: suite.Name, Name: "omitted findings", Failure: &junitFailure{Type: "omitted", Message: notListed(int(n))}})
 	}
 	passed, known := []string(nil), false
 	if a.Passed != nil {

@@ -5,6 +5,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -35,8 +36,8 @@ type (
 	sarifRule struct {
 		ID                   string         `json:"id"`
 		ShortDescription     sarifText      `json:"shortDescription"`
-		FullDescription      *sarifText     `json:"fullDescription,omitempty"`
-		Help                 *sarifText     `json:"help,omitempty"`
+		FullDescription      sarifText      `json:"fullDescription"`
+		Help                 sarifText      `json:"help"`
 		DefaultConfiguration sarifLevel     `json:"defaultConfiguration"`
 		Properties           sarifRuleProps `json:"properties"`
 	}
@@ -59,7 +60,7 @@ type (
 		Level          string          `json:"level"`
 		Message        sarifText       `json:"message"`
 		AssociatedRule *sarifRuleRef   `json:"associatedRule,omitempty"`
-		Locations      []sarifLocation `json:"locations"`
+		Locations      []sarifLocation `json:"locations,omitempty"`
 	}
 	sarifRuleRef struct {
 		ID string `json:"id"`
@@ -79,12 +80,14 @@ type (
 		Logical  []sarifLogical `json:"logicalLocations"`
 	}
 	sarifPhysical struct {
-		Artifact struct {
-			URI string `json:"uri"`
-		} `json:"artifactLocation"`
-		Region struct {
+		Artifact sarifArtifact `json:"artifactLocation"`
+		Region   struct {
 			StartLine int `json:"startLine"`
 		} `json:"region"`
+	}
+	sarifArtifact struct {
+		URI       string `json:"uri"`
+		URIBaseID string `json:"uriBaseId,omitempty"`
 	}
 	sarifLogical struct {
 		Name               string `json:"name"`
@@ -121,6 +124,22 @@ func sarifSeverity(s v1alpha1.Severity) (level, security string) {
 	return "none", "0.0"
 }
 
+// maxCodeScanning is how many results GitHub takes of a run; it refuses the file if there are more, and shows the worst 5,000:
+// https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+const maxCodeScanning = 25_000
+
+// SARIFWarning tells that code scanning will not take an audit; "" if it will.
+func SARIFWarning(a *Audit) string {
+	results := 0
+	for _, r := range a.Reports {
+		results += len(r.Findings) + len(r.Exemptions)
+	}
+	if results <= maxCodeScanning {
+		return ""
+	}
+	return fmt.Sprintf("these are %d results: code scanning on GitHub takes no more than %d in a file", results, maxCodeScanning)
+}
+
 // SARIF prints findings for tools that show the results of analyses beside the code: with the file and line of the manifest
 // where there is one. Exempted findings are suppressed results, and checks that could not look are notifications.
 func SARIF(out io.Writer, a *Audit) error {
@@ -148,8 +167,8 @@ func SARIF(out io.Writer, a *Audit) error {
 		for i := range r.Exemptions {
 			w.item(s.exemption(r, &r.Exemptions[i]))
 		}
-		invocation.Notifications = append(invocation.Notifications, s.notifications(r)...)
 	}
+	invocation.Notifications = s.notifications()
 	w.text("],\n" + `"invocations":[`)
 	w.value(invocation)
 	w.text("]}]}\n")
@@ -193,7 +212,7 @@ func (w *sarifWriter) item(v any) {
 
 type sarif struct {
 	*Audit
-	// worst severity of the findings of each check that has anything to say, by id.
+	// worst severity of the findings of each check that has anything to say, by id: that of the check where nobody knows it.
 	worst map[string]v1alpha1.Severity
 	rules map[string]int
 }
@@ -215,27 +234,28 @@ func (s *sarif) driver() sarifDriver {
 	for i, id := range ids {
 		s.rules[id] = i
 		c := s.check(id)
-		// A configuration may grade findings, and GitHub grades by the rule.
-		severity := s.worst[id]
-		if severity == v1alpha1.SeverityNone && c.Severity != "" {
-			severity = c.Severity
-		}
+		// GitHub grades by the rule, so that must not depend on what is found today.
+		severity := cmp.Or(c.Severity, s.worst[id])
 		level, security := sarifSeverity(severity)
 		rule := sarifRule{
 			ID: id, ShortDescription: sarifText{Text: c.Title}, DefaultConfiguration: sarifLevel{level},
+			FullDescription: sarifText{Text: c.Title}, Help: sarifText{Text: unknownHelp},
 			Properties: sarifRuleProps{Tags: []string{"security", "kubernetes", string(c.Category)}, SecuritySeverity: security},
 		}
 		for _, control := range c.Controls {
 			rule.Properties.Tags = append(rule.Properties.Tags, string(control.Framework)+"/"+control.ID)
 		}
 		if c.Rationale != "" {
-			rule.FullDescription = &sarifText{Text: c.Rationale}
-			rule.Help = &sarifText{Text: "Why: " + c.Rationale + "\nHow to fix: " + c.Remediation, Markdown: helpOf(c)}
+			rule.FullDescription = sarifText{Text: c.Rationale}
+			rule.Help = sarifText{Text: "Why: " + c.Rationale + "\nHow to fix: " + c.Remediation, Markdown: helpOf(c)}
 		}
 		d.Rules = append(d.Rules, rule)
 	}
 	return d
 }
+
+// unknownHelp explains a check that is not known, as one of users' own may be. Code scanning requires help of every rule.
+const unknownHelp = "See the message of the finding, and the AuditConfiguration that has this check."
 
 // helpOf explains a check.
 func helpOf(c *audit.Check) string {
@@ -263,11 +283,17 @@ func (s *sarif) exemption(r *v1alpha1.SecurityReport, x *v1alpha1.Exemption) sar
 func (s *sarif) result(r *v1alpha1.SecurityReport, check string, object *v1alpha1.ObjectReference, message string, props sarifResultProps) sarifResult {
 	level, _ := sarifSeverity(props.Severity)
 	return sarifResult{
-		RuleID: check, RuleIndex: s.rules[check], Level: level, Message: sarifText{Text: message},
+		RuleID: check, RuleIndex: s.rules[check], Level: level, Message: messageOf(message),
 		Locations:           []sarifLocation{s.location(r, object, props.Path)},
-		PartialFingerprints: fingerprints(r.Namespace, about(r, object), r.Subject.Kind, r.Subject.Name, check, props.Path), Properties: props,
+		PartialFingerprints: fingerprints(r.Namespace, about(r, object), kindOf(&r.Subject), r.Subject.Name, check, props.Path), Properties: props,
 	}
 }
+
+// notPlain are the characters that mean something in a message of SARIF: braces are of placeholders (§3.11.5) and brackets of
+// links (§3.11.6).
+var notPlain = strings.NewReplacer("{", "{{", "}", "}}", "[", `\[`, "]", `\]`, `\`, `\\`)
+
+func messageOf(text string) sarifText { return sarifText{Text: notPlain.Replace(text)} }
 
 // fingerprints tell that a finding is the one of another run: not by lines, nor by anything else that moves with edits elsewhere.
 func fingerprints(parts ...string) map[string]string {
@@ -285,41 +311,50 @@ func (s *sarif) location(r *v1alpha1.SecurityReport, object *v1alpha1.ObjectRefe
 	}
 	l := sarifLocation{Logical: []sarifLogical{{subject, full, "resource"}}}
 	if place, ok := s.place(r, object, path); ok && place.File != "" {
-		l.Physical = &sarifPhysical{}
-		l.Physical.Artifact.URI, l.Physical.Region.StartLine = fileURI(place.File), place.Line
+		l.Physical = &sarifPhysical{Artifact: artifactOf(place.File)}
+		l.Physical.Region.StartLine = place.Line
 	}
 	return l
 }
 
-// fileURI returns the relative reference of a path from the current folder, or the URI of an absolute one.
-func fileURI(path string) string {
-	slashed := filepath.ToSlash(filepath.Clean(path))
-	switch {
-	case strings.HasPrefix(slashed, "/"):
-		return (&url.URL{Scheme: "file", Path: slashed}).String()
-	case filepath.IsAbs(path): // with the letter of a drive
-		return (&url.URL{Scheme: "file", Path: "/" + slashed}).String()
+// artifactOf returns where a file is: relative to the root of the sources, which is taken to be the current folder, or as the URI
+// of a file outside of it.
+func artifactOf(path string) sarifArtifact {
+	path = filepath.Clean(path)
+	if filepath.IsLocal(path) {
+		return sarifArtifact{(&url.URL{Path: filepath.ToSlash(path)}).String(), "%SRCROOT%"}
 	}
-	return (&url.URL{Path: slashed}).String()
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	slashed := filepath.ToSlash(path)
+	if !strings.HasPrefix(slashed, "/") { // it begins with the letter of a drive
+		slashed = "/" + slashed
+	}
+	return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: slashed}).String()}
 }
 
-// notifications tell of the checks that could not look at a subject, and of findings that its report does not list.
-func (s *sarif) notifications(r *v1alpha1.SecurityReport) []sarifNotification {
+// notifications tell of the checks that could not look, once for each reason, and of findings that reports do not list.
+func (s *sarif) notifications() []sarifNotification {
 	var out []sarifNotification
-	tell := func(rule *sarifRuleRef, format string, args ...any) {
-		message := sarifText{Text: fmt.Sprintf(format, args...)}
-		out = append(out, sarifNotification{"warning", message, rule, []sarifLocation{s.location(r, nil, "")}})
+	tell := func(rule *sarifRuleRef, at []sarifLocation, format string, args ...any) {
+		out = append(out, sarifNotification{"warning", messageOf(fmt.Sprintf(format, args...)), rule, at})
 	}
-	for i := range r.Skips {
-		skip := &r.Skips[i]
-		if isExcluded(r) {
-			tell(nil, "skipped (%s): %s", skip.Reason, skip.Message)
-			break // one is enough
+	for _, skip := range skippedIn(s.Reports) {
+		var rule *sarifRuleRef
+		if _, known := s.rules[skip.check]; known {
+			rule = &sarifRuleRef{skip.check}
 		}
-		tell(&sarifRuleRef{skip.Check}, "skipped (%s): %s", skip.Reason, skip.Message)
+		var at []sarifLocation
+		if len(skip.reports) == 1 {
+			at = []sarifLocation{s.location(skip.reports[0], nil, "")}
+		}
+		tell(rule, at, "skipped on %s (%s): %s", skip.on(), skip.reason, skip.message)
 	}
-	if r.OmittedFindings > 0 {
-		tell(nil, "and %d more findings that are counted but not listed", r.OmittedFindings)
+	for _, r := range s.Reports {
+		if r.OmittedFindings > 0 {
+			tell(nil, []sarifLocation{s.location(r, nil, "")}, "%s", notListed(int(r.OmittedFindings)))
+		}
 	}
 	return out
 }
