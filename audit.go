@@ -57,12 +57,12 @@ func (c *choice) Type() string { return strings.Join(c.values, "|") }
 const never = "never"
 
 type auditOptions struct {
-	files      []string
-	config     string
-	kubeconfig string
-	output     choice
-	failOn     choice
-	fix        bool
+	clusterOptions
+	files  []string
+	config string
+	output choice
+	failOn choice
+	fix    bool
 }
 
 func newAuditCommand() *cobra.Command {
@@ -107,20 +107,21 @@ Exit codes:
   # The cluster as it is now
   kubersafe audit
   kubersafe audit -o html > cluster.html
-  kubersafe audit --kubeconfig ~/.kube/staging -o json | jq '.items[].summary'`,
+  kubersafe audit -n shop
+  kubersafe audit --context staging -o json | jq '.items[].summary'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return usageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	cmd.SetFlagErrorFunc(usageError)
+	o.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
 	f.StringVar(&o.config, "config", "", "File with the AuditConfiguration to audit by.")
 	f.VarP(&o.output, "output", "o", "What to print.")
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
 	f.BoolVar(&o.fix, "fix", false, "Print the manifests with what can be fixed fixed. Needs --filename.")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to audit. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
+	f.Lookup("namespace").Usage = "Namespace of the cluster to audit. Empty: all, and what is in none."
 	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
 	return cmd
 }
@@ -134,8 +135,11 @@ func usageError(cmd *cobra.Command, err error) error {
 }
 
 func (o *auditOptions) run(cmd *cobra.Command) error {
-	if cmd.Flags().Changed("filename") && o.kubeconfig != "" {
-		return usageError(cmd, errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
+	if cmd.Flags().Changed("filename") {
+		o.flags = append(o.flags, "namespace") // manifests say where objects are
+		if err := o.exclude(cmd, "--filename", "manifests"); err != nil {
+			return err
+		}
 	}
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(auditGCPercent))
@@ -164,7 +168,7 @@ func (o *auditOptions) run(cmd *cobra.Command) error {
 	} else {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		err = auditCluster(ctx, judge, given, o.kubeconfig, cmd.ErrOrStderr())
+		err = o.auditCluster(ctx, judge, given, cmd.ErrOrStderr())
 	}
 	if err != nil {
 		return &exitError{exitInput, err}

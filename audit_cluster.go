@@ -14,8 +14,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -32,27 +30,12 @@ const (
 	stallTimeout = 2 * time.Minute
 )
 
-// auditCluster reads a cluster once and judges all its namespaces, by the cluster's AuditConfiguration unless one is given.
-func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig string, stderr io.Writer) error {
+// auditCluster reads a cluster once and judges all its namespaces or one, by the cluster's AuditConfiguration unless one is given.
+func (o *auditOptions) auditCluster(ctx context.Context, judge *judge, given bool, stderr io.Writer) error {
 	klog.SetLogger(logr.Discard()) // what cannot be read is in the reports
-	cfg, err := restConfig(kubeconfig)
-	if clientcmd.IsEmptyConfig(err) {
-		return errors.New("there is no kubeconfig, so no cluster to audit: pass --kubeconfig, or manifests with -f")
-	}
-	if err != nil {
-		return fmt.Errorf("no configuration to reach a cluster: %w", err)
-	}
-	cfg.QPS = -1 // a few requests at once, and then never again
-	httpClient, err := rest.HTTPClientFor(cfg)
+	cfg, httpClient, client, err := o.connect(ctx)
 	if err != nil {
 		return err
-	}
-	client, err := kubernetes.NewForConfigAndClient(protobuf(cfg), httpClient)
-	if err != nil {
-		return err
-	}
-	if err := contact(ctx, client); err != nil {
-		return fmt.Errorf("the API server at %q cannot be used: %w", cfg.Host, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -86,8 +69,14 @@ func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig stri
 			fmt.Fprintf(stderr, "Warning: the cluster's AuditConfiguration: %s\n", p)
 		}
 	}
-	exceptions := sources.Exceptions("")
-	for _, name := range sources.Namespaces() {
+	exceptions, names := sources.Exceptions(""), sources.Namespaces()
+	if n := o.namespace(); n != "" {
+		if !slices.Contains(names, n) {
+			return fmt.Errorf("there is no namespace %q", n)
+		}
+		names, judge.of, judge.part = []string{n}, fmt.Sprintf("namespace %q of %s", n, judge.of), true
+	}
+	for _, name := range names {
 		inventory, exists := sources.Inventory(name)
 		if !exists || inventory.Namespace != nil && inventory.Namespace.Terminating { // where the operator writes nothing either
 			continue
@@ -96,7 +85,9 @@ func auditCluster(ctx context.Context, judge *judge, given bool, kubeconfig stri
 		exceptions = append(exceptions, sources.Exceptions(name)...)
 	}
 	nothing := len(judge.reports) == 0
-	judge.judgeCluster(sources.Cluster())
+	if !judge.part {
+		judge.judgeCluster(sources.Cluster())
+	}
 	if nothing {
 		return errors.New("nothing in the cluster could be read: nothing was judged")
 	}

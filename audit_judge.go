@@ -45,9 +45,10 @@ type judge struct {
 	// passed are the ids of the checks that have passed on the subject of a report.
 	passed map[*v1alpha1.SecurityReport]func() []string
 
-	// of says what is judged, and sources what of it can be read.
+	// of says what is judged, and sources what of it can be read. A part does not tell whether the whole complies with a standard.
 	of      string
 	sources []v1alpha1.SourceStatus
+	part    bool
 	// places of the objects; nil if they are not looked for.
 	places *places
 }
@@ -187,7 +188,9 @@ func (j *judge) audit() *output.Audit {
 			ids := j.passed[r]()
 			return ids, len(ids) == int(r.Summary.Passed)
 		},
-		Compliance: compliance.Assess(j.configuration.Checks(), j.book.Totals().Evidence, j.sources),
+	}
+	if !j.part {
+		a.Compliance = compliance.Assess(j.configuration.Checks(), j.book.Totals().Evidence, j.sources)
 	}
 	if j.places != nil {
 		a.Place = j.places.of

@@ -54,7 +54,7 @@ func newChecksCommand() *cobra.Command {
 			}
 			c := set.Check(args[0])
 			if c == nil {
-				return fmt.Errorf("no check is called %q; \"kubersafe checks\" lists them", args[0])
+				return fmt.Errorf("no check is called %q; \"%s\" lists them", args[0], cmd.CommandPath())
 			}
 			return catalog.Explain(cmd.OutOrStdout(), c)
 		},

@@ -54,8 +54,13 @@ Exit codes:
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if a finding of this severity or a worse one is new.")
 	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 2 && args[0] == args[1] {
-			return usageError(cmd, errors.New("OLD and NEW are the same"))
+		if len(args) == 2 {
+			if args[0] == args[1] {
+				return usageError(cmd, errors.New("OLD and NEW are the same"))
+			}
+			if err := o.exclude(cmd, "NEW", "a file"); err != nil {
+				return err
+			}
 		}
 		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, args) })
 	}
@@ -71,7 +76,7 @@ func (o *diffOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer
 	if len(files) == 2 {
 		after, err = readReports(files[1], cmd.InOrStdin())
 	} else {
-		after, err = o.readCluster(ctx)
+		after, err = o.readCluster(ctx, cmd)
 	}
 	if err != nil {
 		return err
@@ -103,8 +108,8 @@ func (o *diffOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer
 }
 
 // readCluster reads the reports of the cluster, or of one namespace.
-func (o *diffOptions) readCluster(ctx context.Context) ([]*v1alpha1.SecurityReport, error) {
-	reader, err := o.reader()
+func (o *diffOptions) readCluster(ctx context.Context, cmd *cobra.Command) ([]*v1alpha1.SecurityReport, error) {
+	reader, err := o.reader(cmd)
 	if err != nil {
 		return nil, err
 	}

@@ -25,24 +25,24 @@ import (
 
 // inputOptions say what to read: manifests, or a cluster once.
 type inputOptions struct {
-	files      []string
-	kubeconfig string
-	namespace  string
+	clusterOptions
+	files []string
 }
 
 func (o *inputOptions) addFlags(cmd *cobra.Command) {
+	o.clusterOptions.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file of the cluster to read. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
-	f.StringVarP(&o.namespace, "namespace", "n", "", "Namespace to look at.")
+	f.Lookup("namespace").Usage = "Namespace to look at."
 	cmd.Args = func(cmd *cobra.Command, args []string) error { return usageError(cmd, cobra.NoArgs(cmd, args)) }
-	cmd.SetFlagErrorFunc(usageError)
 }
 
 // answer reads the input by load, which returns how many errors are in it, and calls use with a writer to standard output.
 func (o *inputOptions) answer(cmd *cobra.Command, load func(context.Context) (wrong int, err error), use func(*bufio.Writer) error) error {
-	if cmd.Flags().Changed("filename") && o.kubeconfig != "" {
-		return usageError(cmd, errors.New("--filename and --kubeconfig exclude each other: it is either manifests or a cluster"))
+	if cmd.Flags().Changed("filename") {
+		if err := o.exclude(cmd, "--filename", "manifests"); err != nil {
+			return err
+		}
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -79,8 +79,8 @@ func (o *networkOptions) read(cmd *cobra.Command, use func(*network, *bufio.Writ
 		if live := len(o.files) == 0; n.cni.Enforces == netpol.NotEnforced || live && n.cni.Enforces != netpol.Enforced { // manifests seldom have it
 			fmt.Fprintln(cmd.ErrOrStderr(), "Warning: policies are not enforced as far as can be seen:", whyNotEnforced(n.cni))
 		}
-		if o.namespace != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace) {
-			return 0, fmt.Errorf("there is no namespace %q", o.namespace)
+		if o.namespace() != "" && !slices.Contains(n.cluster.Namespaces(), o.namespace()) {
+			return 0, fmt.Errorf("there is no namespace %q", o.namespace())
 		}
 		return wrong, nil
 	}, func(out *bufio.Writer) error { return use(n, out) })
@@ -101,7 +101,7 @@ func (o *networkOptions) load(ctx context.Context, cmd *cobra.Command) (n *netwo
 	if cmd.Flags().Changed("filename") {
 		return networkOfManifests(o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
 	}
-	n, err = networkOfCluster(ctx, o.kubeconfig)
+	n, err = o.network(ctx)
 	return n, 0, err
 }
 
@@ -151,7 +151,7 @@ Exit codes:
 			return usageError(cmd, errors.New("--port needs --from and --to"))
 		case asked && (format.value == "dot" || format.value == "mermaid"):
 			return usageError(cmd, errors.New("an answer is printed as table or json"))
-		case !asked && o.namespace == "":
+		case !asked && o.namespace() == "":
 			return usageError(cmd, errors.New("a namespace is needed: pass -n, or --from and --to"))
 		}
 		within, err := parsePort(port)
@@ -160,9 +160,9 @@ Exit codes:
 		}
 		return o.read(cmd, func(n *network, out *bufio.Writer) error {
 			if !asked {
-				return n.printNamespace(out, o.namespace, format.value)
+				return n.printNamespace(out, o.namespace(), format.value)
 			}
-			allowed, err := n.printAnswer(out, o.namespace, from, to, within, port != "", format.value)
+			allowed, err := n.printAnswer(out, o.namespace(), from, to, within, port != "", format.value)
 			if err == nil && !allowed {
 				err = &exitError{code: exitFindings}
 			}
@@ -190,7 +190,7 @@ allows nothing. "internet" and "metadata" stand for the outside: any address of 
 	o.addFlags(cmd)
 	cmd.Flags().VarP(&format, "output", "o", "What to print.")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return o.read(cmd, func(n *network, out *bufio.Writer) error { return output.JSON(out, n.matrix(o.namespace)) })
+		return o.read(cmd, func(n *network, out *bufio.Writer) error { return output.JSON(out, n.matrix(o.namespace())) })
 	}
 	return cmd
 }
@@ -207,10 +207,10 @@ namespace needs has to be allowed apart: kubersafe cannot know it.`,
 	}
 	o.addFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if o.namespace == "" {
+		if o.namespace() == "" {
 			return usageError(cmd, errors.New("a namespace is needed: pass -n"))
 		}
-		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printSuggestions(out, n.suggest(o.namespace)) })
+		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printSuggestions(out, n.suggest(o.namespace())) })
 	}
 	return cmd
 }

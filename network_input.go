@@ -6,7 +6,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,7 +26,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -79,14 +77,12 @@ func networkOfManifests(paths []string, stdin io.Reader, stderr io.Writer) (n *n
 const pageSize = 500
 
 // connect returns what it takes to read a cluster, which answers.
-func connect(ctx context.Context, kubeconfig string) (*rest.Config, *http.Client, *kubernetes.Clientset, error) {
-	cfg, err := restConfig(kubeconfig)
-	if clientcmd.IsEmptyConfig(err) {
-		return nil, nil, nil, errors.New("there is no kubeconfig, so no cluster to read: pass --kubeconfig, or manifests with -f")
-	}
+func (o *clusterOptions) connect(ctx context.Context) (*rest.Config, *http.Client, *kubernetes.Clientset, error) {
+	cfg, err := o.restConfig(", or manifests with -f")
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return nil, nil, nil, err
 	}
+	cfg.QPS = -1 // a few requests at once, and then never again
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, nil, nil, err
@@ -101,9 +97,9 @@ func connect(ctx context.Context, kubeconfig string) (*rest.Config, *http.Client
 	return cfg, httpClient, client, nil
 }
 
-// networkOfCluster lists a cluster once.
-func networkOfCluster(ctx context.Context, kubeconfig string) (*network, error) {
-	cfg, httpClient, client, err := connect(ctx, kubeconfig)
+// network lists a cluster once.
+func (o *clusterOptions) network(ctx context.Context) (*network, error) {
+	cfg, httpClient, client, err := o.connect(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,23 @@ Exit codes:
 	}
 	makeOverview(root)
 	root.AddCommand(readingCommands()...)
+	for _, c := range root.Commands() {
+		asPlugin(c)
+	}
 	return root
+}
+
+// commandLine is one that stands in the help of a command.
+var commandLine = regexp.MustCompile(`\bkubersafe (audit|report|diff|top|network|rbac|checks)\b`)
+
+// asPlugin makes the help of a command call it as kubectl's users do.
+func asPlugin(cmd *cobra.Command) {
+	for _, text := range []*string{&cmd.Example, &cmd.Long} {
+		*text = commandLine.ReplaceAllString(*text, "kubectl kubersafe $1")
+	}
+	for _, c := range cmd.Commands() {
+		asPlugin(c)
+	}
 }
 
 // readingCommands are all but the operator.

@@ -37,7 +37,7 @@ func (o *rbacOptions) read(cmd *cobra.Command, paths bool, use func(*permissions
 		if cmd.Flags().Changed("filename") {
 			p, wrong, err = permissionsOfManifests(o.files, cmd.InOrStdin(), cmd.ErrOrStderr())
 		} else {
-			p, err = permissionsOfCluster(ctx, o.kubeconfig, paths)
+			p, err = o.permissions(ctx, paths)
 		}
 		if err != nil {
 			return 0, err
@@ -105,10 +105,10 @@ Exit codes:
 	cmd.Flags().StringVar(&name, "name", "", "Object that it is about. Empty: any, whatever its name.")
 	cmd.Flags().BoolVar(&all, "all", false, "Print those too who may by nothing but what Kubernetes made itself.")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		request := rbac.Request{Verb: args[0], Name: name, Namespace: o.namespace}
+		request := rbac.Request{Verb: args[0], Name: name, Namespace: o.namespace()}
 		within := false
 		if strings.HasPrefix(args[1], "/") {
-			if o.namespace != "" || name != "" {
+			if o.namespace() != "" || name != "" {
 				return usageError(cmd, errors.New("a path is in no namespace, and has no name"))
 			}
 			request.Path = args[1]
@@ -119,10 +119,10 @@ Exit codes:
 			}
 			request.Group, request.Resource, request.Subresource = resource.Group, resource.Name, subresource
 			// Of a Namespace, its own roles decide too.
-			if !resource.Namespaced && resource.Name != "namespaces" && o.namespace != "" {
+			if !resource.Namespaced && resource.Name != "namespaces" && o.namespace() != "" {
 				return usageError(cmd, fmt.Errorf("%s are in no namespace", resource.Name))
 			}
-			within = resource.Namespaced && o.namespace == ""
+			within = resource.Namespaced && o.namespace() == ""
 		}
 		return o.read(cmd, false, func(p *permissions, out *bufio.Writer) error {
 			holders := p.cluster.WhoCan(request, within)
@@ -160,8 +160,8 @@ Exit codes:
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return o.read(cmd, true, func(p *permissions, out *bufio.Writer) error {
 			paths := p.cluster.Paths()
-			if o.namespace != "" {
-				paths = slices.DeleteFunc(paths, func(path rbac.Path) bool { return path.Subject.Namespace != o.namespace })
+			if o.namespace() != "" {
+				paths = slices.DeleteFunc(paths, func(path rbac.Path) bool { return path.Subject.Namespace != o.namespace() })
 			}
 			err := p.printPaths(out, paths, o.output.value)
 			if err == nil && len(paths) > 0 {
@@ -196,7 +196,7 @@ Exit codes:
 	cmd.Flags().BoolVar(&all, "all", false, "Print what everybody may too.")
 	cmd.Flag("namespace").Usage = "Namespace of the ServiceAccount."
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		subject, err := parseSubject(args[0], o.namespace)
+		subject, err := parseSubject(args[0], o.namespace())
 		if err != nil {
 			return usageError(cmd, err)
 		}

@@ -69,9 +69,9 @@ func permissionsOfManifests(paths []string, stdin io.Reader, stderr io.Writer) (
 	return p, wrong, nil
 }
 
-// permissionsOfCluster lists a cluster once; without paths, only what it takes to know who may do what.
-func permissionsOfCluster(ctx context.Context, kubeconfig string, paths bool) (*permissions, error) {
-	_, _, client, err := connect(ctx, kubeconfig)
+// permissions lists a cluster once; without paths, only what it takes to know who may do what.
+func (o *clusterOptions) permissions(ctx context.Context, paths bool) (*permissions, error) {
+	_, _, client, err := o.connect(ctx)
 	if err != nil {
 		return nil, err
 	}

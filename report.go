@@ -36,8 +36,8 @@ func newReportCommand() *cobra.Command {
 		Short: "Print the operator's reports: what was found, and how to fix it",
 		Long: `Print the reports that the operator has written: what was found on each workload and on the namespace itself, and how to fix it.
 
-Without TYPE/NAME it prints all reports of the namespace or, with -A, of the cluster. TYPE is what kubectl takes: deploy, deployment,
-sts, ns. Cluster-wide subjects, such as nodes, are printed with -A alone.
+Without TYPE/NAME it prints all reports of the namespace or, with -A, of the cluster and what is in no namespace. TYPE is what kubectl
+takes: deploy, deployment, sts, ns, node; or controlplane and admission, whose name is "cluster".
 
 Exit codes:
   0  no finding is as severe as --fail-on
@@ -46,6 +46,7 @@ Exit codes:
 		Example: `  kubersafe report -n shop
   kubersafe report deploy/checkout -n shop
   kubersafe report ns/shop
+  kubersafe report node/worker-1
   kubersafe report -A -o html > cluster.html
   kubersafe report -A -o json > monday.json    # for "kubersafe diff"`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -59,12 +60,18 @@ Exit codes:
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
 	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return o.complete(cmd.Context(), args)
+		return o.complete(cmd, args)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, name, err := subjectArgs(args)
-		if err == nil && o.all && kind != "" {
-			err = errors.New("-A and TYPE/NAME exclude each other: a subject is in one namespace")
+		switch n := o.namespace(); {
+		case err != nil:
+		case o.all && kind != "":
+			err = errors.New("-A and TYPE/NAME exclude each other: a subject is in one namespace, or in none")
+		case n != "" && isClusterKind(kind):
+			err = fmt.Errorf("%s/%s is in no namespace: leave out -n", kind, name)
+		case n != "" && isKind(kind, audit.KindNamespace) && n != name:
+			err = fmt.Errorf("%s/%s is not in namespace %q: leave out -n", kind, name, n)
 		}
 		if err != nil {
 			return usageError(cmd, err)
@@ -75,7 +82,7 @@ Exit codes:
 }
 
 func (o *reportOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer, kind, name string) error {
-	reader, err := o.reader()
+	reader, err := o.reader(cmd)
 	if err != nil {
 		return err
 	}
@@ -99,16 +106,25 @@ func (o *reportOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writ
 
 // read reads the reports that are asked for. It is an error if there is none.
 func (o *reportOptions) read(ctx context.Context, reader *reportReader, kind, name string) (*output.Audit, error) {
+	a, err := newAudit(nil, "the cluster at "+reader.host)
+	if err != nil {
+		return nil, err
+	}
+	if isClusterKind(kind) {
+		_, others, err := reader.clusters(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if a.Reports = on(others, kind, name); len(a.Reports) == 0 {
+			return nil, fmt.Errorf("there is no report on %s/%s; \"%s report -A\" prints those that there are. A node has one once something is found", kind, name, reader.command)
+		}
+		return a, nil
+	}
 	of, err := o.scope(kind, name)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := reader.namespaced(ctx, of, "")
-	if err != nil {
-		return nil, err
-	}
-	a, err := newAudit(reports, "the cluster at "+reader.host)
-	if err != nil {
+	if a.Reports, err = reader.namespaced(ctx, of, selectorOf(kind)); err != nil {
 		return nil, err
 	}
 	switch {
@@ -117,15 +133,13 @@ func (o *reportOptions) read(ctx context.Context, reader *reportReader, kind, na
 		if err != nil {
 			return nil, err
 		}
-		if a.Reports = slices.Concat(others, reports); cluster != nil {
+		if a.Reports = slices.Concat(others, a.Reports); cluster != nil {
 			a.Compliance = cluster.Compliance
 		}
 	case kind != "":
-		a.Reports = slices.DeleteFunc(reports, func(r *v1alpha1.SecurityReport) bool {
-			return r.Subject.Name != name || !isKind(kind, r.Subject.Kind)
-		})
-		if len(a.Reports) == 0 {
-			return nil, fmt.Errorf("there is no report on %s in namespace %q; \"kubersafe report -n %s\" prints those that there are", kind+"/"+name, of, of)
+		a.Reports = on(a.Reports, kind, name)
+		if len(a.Reports) == 0 && !isKind(kind, audit.KindNamespace) {
+			return nil, fmt.Errorf("there is no report on %s/%s in namespace %q; \"%s report -n %s\" prints those that there are", kind, name, of, reader.command, of)
 		}
 	default:
 		a.Of = fmt.Sprintf("namespace %q of %s", of, a.Of)
@@ -137,6 +151,27 @@ func (o *reportOptions) read(ctx context.Context, reader *reportReader, kind, na
 		return nil, fmt.Errorf("there is no report in namespace %q: does it exist, and is the operator running?", of)
 	}
 	return a, nil
+}
+
+// on returns the reports on one subject.
+func on(reports []*v1alpha1.SecurityReport, kind, name string) []*v1alpha1.SecurityReport {
+	return slices.DeleteFunc(reports, func(r *v1alpha1.SecurityReport) bool { return r.Subject.Name != name || !isKind(kind, r.Subject.Kind) })
+}
+
+// selectorOf returns the labels of the reports on subjects of a type; all if it is "".
+func selectorOf(kind string) string {
+	if kind == "" {
+		return ""
+	}
+	values := audit.KindOther // of another group it may have the same name
+	for _, known := range []string{
+		audit.KindNamespace, "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet",
+	} {
+		if isKind(kind, known) {
+			values += "," + known
+		}
+	}
+	return v1alpha1.LabelSubjectKind + " in (" + values + ")"
 }
 
 // scope returns the namespace that is asked for, or "" for all.
@@ -152,13 +187,13 @@ func (o *reportOptions) scope(kind, name string) (string, error) {
 }
 
 // complete returns the subjects that have reports.
-func (o *reportOptions) complete(ctx context.Context, args []string) ([]string, cobra.ShellCompDirective) {
+func (o *reportOptions) complete(cmd *cobra.Command, args []string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
-	reader, err := o.reader()
+	reader, err := o.reader(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
@@ -203,4 +238,10 @@ var shortNames = map[string]string{
 func isKind(given, kind string) bool {
 	given, _, _ = strings.Cut(strings.ToLower(given), ".")
 	return given != "" && (given == strings.ToLower(kind) || given == strings.ToLower(kind)+"s" || shortNames[given] == kind)
+}
+
+// isClusterKind says whether a type on the command line is one of what is in no namespace and has reports.
+func isClusterKind(given string) bool {
+	return slices.ContainsFunc([]string{audit.KindNode, audit.KindControlPlane, audit.KindAdmission, "ClusterRole", "ClusterRoleBinding"},
+		func(kind string) bool { return isKind(given, kind) })
 }

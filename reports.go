@@ -19,13 +19,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -36,41 +35,12 @@ import (
 	"github.com/kubersafe/kubersafe/internal/report"
 )
 
-// clusterOptions say which cluster's reports are meant. The flags are kubectl's.
-type clusterOptions struct {
-	rules     *clientcmd.ClientConfigLoadingRules
-	overrides clientcmd.ConfigOverrides
-	config    clientcmd.ClientConfig
-}
-
-func (o *clusterOptions) addFlags(cmd *cobra.Command) {
-	o.rules = clientcmd.NewDefaultClientConfigLoadingRules()
-	f := pflag.NewFlagSet("kubectl", pflag.ContinueOnError)
-	f.StringVar(&o.rules.ExplicitPath, "kubeconfig", "", "Kubeconfig file of the cluster. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
-	clientcmd.BindOverrideFlags(&o.overrides, f, clientcmd.RecommendedConfigOverrideFlags(""))
-	f.VisitAll(func(flag *pflag.Flag) { // the others are for those who know them from kubectl
-		flag.Hidden = !slices.Contains([]string{"kubeconfig", "context", "namespace"}, flag.Name)
-	})
-	f.Lookup("context").Usage = "Context of the kubeconfig."
-	f.Lookup("namespace").Usage = "Namespace."
-	cmd.Flags().AddFlagSet(f)
-	o.config = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.rules, &o.overrides)
-	cmd.SetFlagErrorFunc(usageError)
-}
-
-// namespace returns the one that is asked for, or "".
-func (o *clusterOptions) namespace() string { return o.overrides.Context.Namespace }
-
 // reader reads reports.
-func (o *clusterOptions) reader() (*reportReader, error) {
-	cfg, err := o.config.ClientConfig()
-	if clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("there is no kubeconfig, so no cluster to read: pass --kubeconfig")
-	}
+func (o *clusterOptions) reader(cmd *cobra.Command) (*reportReader, error) {
+	cfg, err := o.restConfig("")
 	if err != nil {
-		return nil, fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return nil, err
 	}
-	cfg = rest.AddUserAgent(rest.CopyConfig(cfg), "kubersafe/"+version)
 	cfg.APIPath, cfg.GroupVersion = "/apis", &v1alpha1.GroupVersion
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	cfg.QPS = -1 // a few requests, and then never again
@@ -78,13 +48,15 @@ func (o *clusterOptions) reader() (*reportReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reportReader{client, cfg.Host}, nil
+	return &reportReader{client, cfg.Host, cmd.Root().DisplayName()}, nil
 }
 
 // reportReader reads reports from a cluster.
 type reportReader struct {
 	client rest.Interface
 	host   string
+	// command is what the command is called.
+	command string
 }
 
 // namespaced returns the reports of a namespace, or of all if it is "", that have the labels.
@@ -106,20 +78,44 @@ func (c *reportReader) namespaced(ctx context.Context, namespace, labels string)
 	}
 }
 
-// clusters returns the report that sums up the cluster, nil if there is none, and those on what is in no namespace.
+// clusters returns the reports on what is in no namespace, and the one that sums up the cluster; nil if there is none.
 func (c *reportReader) clusters(ctx context.Context) (cluster *v1alpha1.ClusterSecurityReport, others []*v1alpha1.SecurityReport, err error) {
-	var list v1alpha1.ClusterSecurityReportList
-	if err := c.client.Get().Resource("clustersecurityreports").Do(ctx).Into(&list); err != nil {
-		return nil, nil, c.explain(ctx, "ClusterSecurityReports", "", err)
-	}
-	for i := range list.Items {
-		if r := &list.Items[i]; r.Name == v1alpha1.ClusterReportName {
-			cluster = r
-		} else {
-			others = append(others, withoutNamespace(r))
+	for token := ""; ; {
+		list, err := c.clusterPage(ctx, "", token)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range list.Items {
+			if r := &list.Items[i]; r.Name == v1alpha1.ClusterReportName {
+				cluster = r
+			} else {
+				others = append(others, withoutNamespace(r))
+			}
+		}
+		if token = list.Continue; token == "" {
+			return cluster, cleaned(others), nil
 		}
 	}
-	return cluster, cleaned(others), nil
+}
+
+// cluster returns the report that sums up the cluster; nil if there is none.
+func (c *reportReader) cluster(ctx context.Context) (*v1alpha1.ClusterSecurityReport, error) {
+	// A list, because to get what is not there and what is not served is the same error.
+	list, err := c.clusterPage(ctx, "metadata.name="+v1alpha1.ClusterReportName, "")
+	if err != nil || len(list.Items) == 0 {
+		return nil, err
+	}
+	return &list.Items[0], nil
+}
+
+func (c *reportReader) clusterPage(ctx context.Context, fields, token string) (*v1alpha1.ClusterSecurityReportList, error) {
+	var list v1alpha1.ClusterSecurityReportList
+	request := c.client.Get().Resource("clustersecurityreports").
+		Param("limit", strconv.Itoa(pageSize)).Param("fieldSelector", fields).Param("continue", token)
+	if err := request.Do(ctx).Into(&list); err != nil {
+		return nil, c.explain(ctx, "ClusterSecurityReports", "", err)
+	}
+	return &list, nil
 }
 
 // explain tells what is to be done about an error.
@@ -135,7 +131,7 @@ func (c *reportReader) explain(ctx context.Context, kind, namespace string, err 
 	case ctx.Err() != nil:
 		return contextError(ctx)
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("the cluster at %q has no %s: kubersafe is not installed there. \"kubersafe audit\" needs nothing installed", c.host, kind)
+		return fmt.Errorf("the cluster at %q has no %s: kubersafe is not installed there. \"%s audit\" needs nothing installed", c.host, kind, c.command)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("you may not list %s %s: the role admin of a namespace may, and who is bound to the ClusterRole kubersafe-report-viewer", kind, where)
 	case apierrors.IsUnauthorized(err):
@@ -169,25 +165,12 @@ func readReports(path string, stdin io.Reader) ([]*v1alpha1.SecurityReport, erro
 	if err != nil {
 		return nil, err // it names the file
 	}
-	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		if text, err = yaml.YAMLToJSON(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", manifest.QuoteFile(path), err)
-		}
-	}
-	var list struct {
-		metav1.TypeMeta
-		Items []json.RawMessage `json:"items"`
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	items, err := savedReports(text)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifest.QuoteFile(path), err)
 	}
-	if list.Kind == "SecurityReport" || list.Kind == "ClusterSecurityReport" {
-		list.Items = []json.RawMessage{text}
-	} else if list.Items == nil {
-		return nil, fmt.Errorf("%s: must hold reports, as \"kubersafe audit -o json\" prints them, not %q", manifest.QuoteFile(path), list.Kind)
-	}
-	reports := make([]*v1alpha1.SecurityReport, 0, len(list.Items))
-	for i, item := range list.Items {
+	reports := make([]*v1alpha1.SecurityReport, 0, len(items))
+	for i, item := range items {
 		r, err := readReport(item)
 		if err != nil {
 			return nil, fmt.Errorf("%s: items[%d]: %w", manifest.QuoteFile(path), i, err)
@@ -197,6 +180,62 @@ func readReports(path string, stdin io.Reader) ([]*v1alpha1.SecurityReport, erro
 		}
 	}
 	return cleaned(reports), nil
+}
+
+// savedReports returns the reports in a text, which is JSON or documents of YAML: lists, or a report each.
+func savedReports(text []byte) (reports []json.RawMessage, err error) {
+	documents := [][]byte{text}
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		if documents, err = yamlDocuments(text); err != nil {
+			return nil, err
+		}
+	}
+	errNone := errors.New("must hold reports, as \"report -o json\" prints them")
+	if len(documents) == 0 {
+		return nil, errNone
+	}
+	for _, d := range documents {
+		if !bytes.HasPrefix(bytes.TrimSpace(d), []byte("{")) {
+			return nil, errNone
+		}
+		var list struct {
+			metav1.TypeMeta
+			Items []json.RawMessage `json:"items"`
+		}
+		if err := json.Unmarshal(d, &list); err != nil {
+			return nil, err
+		}
+		switch {
+		case list.Kind == "SecurityReport" || list.Kind == "ClusterSecurityReport":
+			reports = append(reports, d)
+		case list.Items == nil:
+			return nil, fmt.Errorf("%w, not %q", errNone, list.Kind)
+		default:
+			reports = append(reports, list.Items...)
+		}
+	}
+	return reports, nil
+}
+
+// yamlDocuments returns the documents of a text that are not empty, as JSON.
+func yamlDocuments(text []byte) (documents [][]byte, err error) {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		encoded, err := yaml.YAMLToJSON(document)
+		if err != nil {
+			return nil, err
+		}
+		if string(encoded) != "null" {
+			documents = append(documents, encoded)
+		}
+	}
 }
 
 // readReport reads one report; nil for the cluster's sum.

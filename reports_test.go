@@ -16,6 +16,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -26,6 +28,7 @@ import (
 func storedReport(namespace, kind, name string, findings ...v1alpha1.Finding) v1alpha1.SecurityReport {
 	r := v1alpha1.SecurityReport{Subject: v1alpha1.Subject{Kind: kind, Name: name}, Findings: findings}
 	r.Namespace, r.Name = namespace, strings.ToLower(kind)+"-"+name
+	r.UID = types.UID(namespace + "/" + r.Name)
 	r.Labels = map[string]string{v1alpha1.LabelSubjectKind: kind}
 	for _, f := range findings {
 		switch f.Severity { //nolint:exhaustive // the others are not used
@@ -53,8 +56,8 @@ func storedReports() []v1alpha1.SecurityReport {
 	}
 }
 
-// cluster starts an API server with these reports and one on the cluster, and makes it that of the kubeconfig. A nil list is
-// not served, and pages are of two reports.
+// cluster starts an API server with these reports and two on what is in no namespace, and makes it that of the kubeconfig. A nil
+// list is not served, and pages are of two reports, or of one of the cluster.
 func cluster(t *testing.T, reports []v1alpha1.SecurityReport) {
 	t.Helper()
 	const path = "/apis/audit.kubersafe.io/v1alpha1/"
@@ -72,19 +75,34 @@ func cluster(t *testing.T, reports []v1alpha1.SecurityReport) {
 				Subject: v1alpha1.Subject{Kind: "Cluster", Name: "cluster"}, Summary: v1alpha1.Summary{Score: 51, Critical: 1, High: 1},
 				Compliance: []v1alpha1.FrameworkCompliance{{Framework: "cis", Title: "CIS", Failed: []string{"5.2.2"}}},
 			}
-			whole.Name = "cluster"
-			node := v1alpha1.ClusterSecurityReport{Subject: v1alpha1.Subject{Kind: "Node", Name: "n1"}, Summary: v1alpha1.Summary{High: 1}}
-			node.Name = "node-n1"
-			answer = v1alpha1.ClusterSecurityReportList{Items: []v1alpha1.ClusterSecurityReport{node, whole}}
+			whole.Name, whole.UID = "cluster", "cluster"
+			node := v1alpha1.ClusterSecurityReport{
+				Subject: v1alpha1.Subject{Kind: "Node", Name: "n1"}, Summary: v1alpha1.Summary{High: 1},
+				Findings: []v1alpha1.Finding{{Check: "node-public-ip", Severity: v1alpha1.SeverityHigh, Message: "must not", Path: "status.addresses"}},
+			}
+			node.Name, node.UID = "node-n1", "node-n1"
+			var list v1alpha1.ClusterSecurityReportList
+			switch q := r.URL.Query(); {
+			case q.Get("fieldSelector") == "metadata.name=cluster", q.Get("continue") == "1":
+				list.Items = []v1alpha1.ClusterSecurityReport{whole}
+			case q.Get("limit") != "":
+				list.Items, list.Continue = []v1alpha1.ClusterSecurityReport{node}, "1"
+			default:
+				t.Errorf("%s asks for everything at once", r.URL)
+			}
+			answer = list
 		case namespace == "forbidden/securityreports":
 			w.WriteHeader(http.StatusForbidden)
 			answer = metav1.Status{Status: "Failure", Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden}
 		default:
 			var list v1alpha1.SecurityReportList
+			selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
 			for _, report := range reports {
-				labels := r.URL.Query().Get("labelSelector")
-				if (!isNamespaced || namespace == report.Namespace+"/securityreports") &&
-					(labels == "" || labels == v1alpha1.LabelSubjectKind+"="+report.Labels[v1alpha1.LabelSubjectKind]) {
+				if (!isNamespaced || namespace == report.Namespace+"/securityreports") && selector.Matches(labels.Set(report.Labels)) {
 					list.Items = append(list.Items, report)
 				}
 			}
@@ -145,7 +163,14 @@ func TestReportingCommands(t *testing.T) {
 		"as a page with compliance":          {args: "report -A -o html", stdout: ">5.2.2</th>"},
 		"a bar":                              {args: "report --fail-on critical", code: 1},
 		"a bar that is not reached":          {args: "report ns/shop --fail-on critical"},
-		"no such workload":                   {args: "report sts/checkout", code: 2, stderr: `there is no report on sts/checkout in namespace "shop"`},
+		"no such workload":                   {args: "report sts/checkout", code: 2, stderr: `there is no report on sts/checkout in namespace "shop"; "kubectl kubersafe report -n shop" prints`},
+		"no such namespace of its own":       {args: "report ns/nope", code: 2, stderr: `there is no report in namespace "nope"`},
+		"of a kind that is not known":        {args: "report rollout/web", code: 2, stderr: `there is no report on rollout/web in namespace "shop"`},
+		"a node":                             {args: "report node/n1", stdout: "Node/n1   score 0   1 high\n"},
+		"no such node":                       {args: "report no/n2", code: 2, stderr: `there is no report on no/n2; "kubectl kubersafe report -A" prints`},
+		"a node of a namespace":              {args: "report node/n1 -n shop", code: 2, stderr: "node/n1 is in no namespace: leave out -n"},
+		"a namespace of another":             {args: "report ns/shop -n default", code: 2, stderr: `ns/shop is not in namespace "default": leave out -n`},
+		"a namespace of itself":              {args: "report ns/shop -n shop", stdout: "Namespace/shop   score"},
 		"no such namespace":                  {args: "report -n nope", code: 2, stderr: `there is no report in namespace "nope"`},
 		"what is no subject":                 {args: "report checkout", code: 2, stderr: `"checkout" must be TYPE/NAME, such as deploy/checkout`},
 		"a subject in all namespaces":        {args: "report deploy/checkout -A", code: 2, stderr: "exclude each other"},
@@ -154,6 +179,7 @@ func TestReportingCommands(t *testing.T) {
 		"the worst":                          {args: "top", stdout: "privileged-container      1          0      0        0     1 "},
 		"the worst namespaces alone":         {args: "top namespaces", stdout: "shop        1          1", not: "WORKLOAD"},
 		"workloads, and no nodes":            {args: "top workloads --limit 2", stdout: "shop        Deployment/checkout", not: "Node/n1"},
+		"nodes count for checks":             {args: "top checks", stdout: "node-public-ip "},
 		"checks of a namespace without any":  {args: "top checks -n default", stdout: "Nothing was found.\n"},
 		"the worst as YAML":                  {args: "top -o yaml", stdout: "checks:\n- critical: 1\n"},
 		"the worst of something else":        {args: "top pods", code: 2, stderr: "must be one of namespaces, workloads, checks"},
@@ -164,6 +190,14 @@ func TestReportingCommands(t *testing.T) {
 		"nothing to compare":                 {args: "diff", code: 2, stderr: "accepts between 1 and 2 arg(s)"},
 		"a file that is none to compare":     {args: "diff go.mod", code: 2, stderr: `"go.mod": `},
 		"manifests are nothing to compare":   {args: "diff dist/install.yaml", code: 2, stderr: "must hold reports"},
+		"two files of a cluster":             {args: "diff a.json b.json --context two", code: 2, stderr: "NEW and --context exclude each other: it is either a file or a cluster"},
+		"manifests of a cluster":             {args: "audit -f dist/install.yaml --as me", code: 2, stderr: "--filename and --as exclude each other: it is either manifests or a cluster"},
+		"manifests in a namespace":           {args: "audit -f dist/install.yaml -n shop", code: 2, stderr: "--filename and --namespace exclude each other"},
+		"policies of both":                   {args: "network -f dist/install.yaml -n shop --kubeconfig x", code: 2, stderr: "--filename and --kubeconfig exclude each other"},
+		"a context that is not there":        {args: "rbac can-reach-admin --context nope", code: 2, stderr: `context "nope" does not exist`},
+		"no such check":                      {args: "checks nope", code: 1, stderr: `"kubectl kubersafe checks" lists them`},
+		"examples as they are typed":         {args: "audit --help", stdout: "\n  kubectl kubersafe audit -f deploy/\n", not: "\n  kubersafe "},
+		"those of commands below, too":       {args: "rbac who-can --help", stdout: "\n  kubectl kubersafe rbac who-can get secrets\n"},
 		"a page of manifests still is there": {args: "audit -f dist/install.yaml -o html", stdout: "<title>Security audit of manifests</title>"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,10 +224,12 @@ func TestReportingCommandsWithoutKubersafe(t *testing.T) {
 	if code, _, stderr := plugin("kubectl-kubersafe", "report"); code != 2 || !strings.Contains(stderr, `there is no report in namespace "shop"`) {
 		t.Errorf("code %d\n%s", code, stderr)
 	}
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	t.Setenv("HOME", t.TempDir())
-	if code, _, stderr := plugin("kubectl-kubersafe"); code != 2 || !strings.Contains(stderr, "pass --kubeconfig") {
-		t.Errorf("code %d\n%s", code, stderr)
+	t.Setenv("KUBECONFIG", "/nonexistent")
+	for _, args := range []string{"", "audit", "network -n shop", "rbac can-reach-admin"} {
+		const want = `there is no kubeconfig at "/nonexistent", so no cluster to read: pass --kubeconfig`
+		if code, _, stderr := plugin("kubectl-kubersafe", strings.Fields(args)...); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: code %d\n%s", args, code, stderr)
+		}
 	}
 }
 
@@ -209,7 +245,7 @@ func TestDiff(t *testing.T) {
 		if err := os.WriteFile("old", []byte(saved), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, stdout, stderr := plugin("kubersafe", "diff", "old"); code != 0 || stdout != "0 new, 0 fixed, 2 unchanged\n" {
+		if code, stdout, stderr := plugin("kubersafe", "diff", "old"); code != 0 || stdout != "0 new, 0 fixed, 3 unchanged\n" {
 			t.Errorf("%s: code %d, %q\n%s", format, code, stdout, stderr)
 		}
 	}
@@ -227,7 +263,7 @@ func TestDiff(t *testing.T) {
 	for _, change := range c.Changes {
 		got = append(got, fmt.Sprint(change.State, " ", change.Namespace, " ", change.Check))
 	}
-	if diff := gocmp.Diff([]string{"New default no-default-deny-ingress", "Fixed shop privileged-container"}, got); diff != "" || c.Unchanged != 1 {
+	if diff := gocmp.Diff([]string{"New default no-default-deny-ingress", "Fixed shop privileged-container"}, got); diff != "" || c.Unchanged != 2 {
 		t.Errorf("%d unchanged (-want +got):\n%s", c.Unchanged, diff)
 	}
 	for args, want := range map[string]int{
@@ -235,6 +271,55 @@ func TestDiff(t *testing.T) {
 	} {
 		if code, stdout, stderr := plugin("kubersafe", strings.Fields(args)...); code != want {
 			t.Errorf("%s: code %d, want %d\n%s%s", args, code, want, stdout, stderr)
+		}
+	}
+}
+
+// reportsOfManifests: one of a namespace, of a workload in another, and on a role of the cluster.
+var reportsOfManifests = []string{
+	`{"apiVersion": "audit.kubersafe.io/v1alpha1", "kind": "SecurityReport", "metadata": {"name": "namespace-a", "namespace": "a"}, "subject": {"kind": "Namespace", "name": "a"}}`,
+	`{"apiVersion": "audit.kubersafe.io/v1alpha1", "kind": "SecurityReport", "metadata": {"name": "pod-b", "namespace": "b"}, "subject": {"kind": "Pod", "name": "b"}, "findings": [{"check": "c", "severity": "High"}]}`,
+	`{"apiVersion": "audit.kubersafe.io/v1alpha1", "kind": "ClusterSecurityReport", "metadata": {"name": "clusterrole-c"}, "subject": {"kind": "ClusterRole", "name": "c"}, "findings": [{"check": "c", "severity": "High"}]}`,
+}
+
+// TestDiffOfAFileWithASubjectTwice: nobody could tell which of the two is meant.
+func TestDiffOfAFileWithASubjectTwice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	text := `{"kind": "List", "apiVersion": "v1", "items": [` + reportsOfManifests[1] + `, ` + reportsOfManifests[1] + `]}`
+	for _, file := range []string{"old", "new"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, stderr := plugin("kubersafe", "diff", "old", "new"); code != 2 || stderr != "Error: before: there are two reports on b/Pod/b\n" {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+}
+
+// TestNoCredentialsArePrinted: those in the address of a cluster are used, and nobody sees them.
+func TestNoCredentialsArePrinted(t *testing.T) {
+	var authorization string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		authorization, _, _ = r.BasicAuth()
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer server.Close()
+	for address, wantUser := range map[string]string{
+		strings.Replace(server.URL, "://", "://me:hunter2@", 1): "me", strings.Replace(server.URL, "://", "://hunter2@", 1): "hunter2",
+		"https://me:hunter2@127.0.0.1:1": "", "https://me:hunter2@[::": "", "me:hunter2@127.0.0.1:1": "",
+	} {
+		kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+		content := "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"" + address + "\"}}]\n" +
+			"users: [{name: u, user: {token: t}}]\ncontexts: [{name: one, context: {cluster: c, user: u}}]\ncurrent-context: one\n"
+		if err := os.WriteFile(kubeconfig, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range []string{"", "report -A", "audit", "rbac can-reach-admin"} {
+			authorization = ""
+			code, stdout, stderr := plugin("kubectl-kubersafe", append(strings.Fields(args), "--kubeconfig", kubeconfig)...)
+			if code != 2 || strings.Contains(stdout+stderr, "hunter2") || authorization != wantUser {
+				t.Errorf("%q at %s: code %d, user %q\n%s%s", args, address, code, authorization, stdout, stderr)
+			}
 		}
 	}
 }
@@ -255,6 +340,10 @@ func TestReadReports(t *testing.T) {
 		"no subject":              {text: head, err: "subject: must have a kind and a name"},
 		"no YAML":                 {text: "a: [", err: `"f": `},
 		"nothing":                 {text: "", err: "must hold reports"},
+		"a bare list":             {text: "[]", err: `"f": must hold reports, as "report -o json" prints them`},
+		"two documents":           {text: "---\n" + head + "subject: {kind: Pod, name: a}\n---\n# Nothing.\n---\n" + head + "subject: {kind: Pod, name: b}\n", reports: 2},
+		"a document of another":   {text: head + "subject: {kind: Pod, name: a}\n---\nkind: Pod\n", err: `must hold reports, as "report -o json" prints them, not "Pod"`},
+		"two documents of JSON":   {text: `{"kind": "List", "items": []}{"kind": "List", "items": []}`, err: "after top-level value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile("f", []byte(tc.text), 0o600); err != nil {

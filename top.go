@@ -60,7 +60,7 @@ those with the most High ones, and so on. Those without any are left out.`,
 }
 
 func (o *topOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer, kind string) error {
-	reader, err := o.reader()
+	reader, err := o.reader(cmd)
 	if err != nil {
 		return err
 	}
@@ -112,11 +112,11 @@ func makeOverview(cmd *cobra.Command) {
 }
 
 func (o *overviewOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer) error {
-	reader, err := o.reader()
+	reader, err := o.reader(cmd)
 	if err != nil {
 		return err
 	}
-	cluster, _, err := reader.clusters(ctx)
+	cluster, err := reader.cluster(ctx)
 	if err != nil {
 		return err
 	}
