@@ -275,6 +275,71 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffOfParts: what one side cannot hold is neither new nor gone.
+func TestDiffOfParts(t *testing.T) {
+	t.Chdir(t.TempDir())
+	cluster(t, storedReports())
+	save := func(file string, args ...string) {
+		t.Helper()
+		code, saved, stderr := plugin("kubersafe", append(args, "-o", "json")...)
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		if err := os.WriteFile(file, []byte(saved), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("all", "report", "-A")
+	save("shop", "report", "-n", "shop")
+	save("default", "report", "-n", "default")
+	save("checkout", "report", "deploy/checkout")
+	save("node", "report", "node/n1")
+	var list v1alpha1.SecurityReportList
+	for _, r := range storedReports() {
+		r.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityReport"))
+		list.Items = append(list.Items, r)
+	}
+	list.Kind, list.APIVersion = "List", "v1" // as kubectl prints it
+	encoded, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("kubectl", encoded, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const cannot = " of the other side cannot be compared\n"
+	for args, want := range map[string]string{
+		"all":             "0 new, 0 fixed, 3 unchanged\n",
+		"kubectl":         "0 new, 0 fixed, 2 unchanged\nWarning: OLD has no reports on what is in no namespace: 1 report" + cannot,
+		"all kubectl":     "0 new, 0 fixed, 2 unchanged\nWarning: NEW has no reports on what is in no namespace: 1 report" + cannot,
+		"shop":            "0 new, 0 fixed, 2 unchanged\nWarning: OLD has reports of namespace \"shop\" alone: 3 reports" + cannot,
+		"all shop":        "0 new, 0 fixed, 2 unchanged\nWarning: NEW has reports of namespace \"shop\" alone: 3 reports" + cannot,
+		"shop -n shop":    "0 new, 0 fixed, 2 unchanged\n",
+		"all -n shop":     "0 new, 0 fixed, 2 unchanged\n",
+		"checkout":        "0 new, 0 fixed, 1 unchanged\nWarning: OLD has no more than 1 report, and none on a whole namespace: 4 reports" + cannot,
+		"node":            "0 new, 0 fixed, 1 unchanged\nWarning: OLD has no more than 1 report, and none on a whole namespace: 4 reports" + cannot,
+		"shop -n default": "Error: OLD has reports of namespace \"shop\" alone\n",
+		"shop default":    "Error: OLD has reports of namespace \"shop\" alone, and NEW has reports of namespace \"default\" alone\n",
+	} {
+		_, stdout, stderr := plugin("kubersafe", append([]string{"diff"}, strings.Fields(args)...)...)
+		if got := stdout + stderr; got != want {
+			t.Errorf("diff %s:\n%s\nwant:\n%s", args, got, want)
+		}
+	}
+
+	// Of manifests there are no reports that could be missing.
+	manifests := `{"kind": "List", "apiVersion": "v1", "items": [` + strings.Join(reportsOfManifests, ", ") + `]}`
+	if err := os.WriteFile("before", []byte(`{"kind": "List", "apiVersion": "v1", "items": [`+reportsOfManifests[0]+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("after", []byte(manifests), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := plugin("kubersafe", "diff", "before", "after"); code != 1 || !strings.Contains(stdout, "\n2 new, 0 fixed, 0 unchanged\n") || stderr != "" {
+		t.Errorf("code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // reportsOfManifests: one of a namespace, of a workload in another, and on a role of the cluster.
 var reportsOfManifests = []string{
 	`{"apiVersion": "audit.kubersafe.io/v1alpha1", "kind": "SecurityReport", "metadata": {"name": "namespace-a", "namespace": "a"}, "subject": {"kind": "Namespace", "name": "a"}}`,
