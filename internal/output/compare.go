@@ -223,9 +223,9 @@ func (c *Comparison) Worse() []Change {
 	return worse
 }
 
-// Table prints the changes, each with its message below, and then how many there are of each sort.
+// Table prints the changes, and then how many there are of each sort.
 func (c *Comparison) Table(out io.Writer, t Terminal) error {
-	rows := [][]string{{"STATE", "SEVERITY", "CHECK", "SUBJECT"}}
+	rows := [][]string{{"STATE", "SEVERITY", "CHECK", "SUBJECT", "MESSAGE"}}
 	numbers := make(map[State]int)
 	for i := range c.Changes {
 		change := &c.Changes[i]
@@ -236,14 +236,14 @@ func (c *Comparison) Table(out io.Writer, t Terminal) error {
 		if change.Object != nil {
 			subject = strings.TrimPrefix(change.Namespace+"/"+about(&r, change.Object), "/")
 		}
-		severity := string(change.Severity)
+		severity, message := string(change.Severity), change.Message
 		if change.Was != "" {
 			severity = string(change.Was) + " to " + severity
 		}
-		rows = append(rows, []string{string(change.State), severity, change.Check, subject}, []string{change.Message})
 		if change.Reason != "" {
-			rows = append(rows, []string{change.Reason})
+			message += " (" + change.Reason + ")"
 		}
+		rows = append(rows, []string{string(change.State), severity, change.Check, subject, message})
 	}
 	if len(c.Changes) > 0 {
 		if err := t.Table(out, rows); err != nil {

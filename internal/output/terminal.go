@@ -6,6 +6,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -63,37 +64,49 @@ func (t Terminal) counts(c *counts) string {
 const (
 	// columnGap is what kubectl leaves between columns.
 	columnGap = 3
-	// minFreeText is how much of a text is worth printing.
-	minFreeText = 10
+	// minTitle is how much of a title is worth printing.
+	minTitle = 20
 )
 
-// freeText are the heads of columns that are cut where a table does not fit. What is in all others, people copy.
-var freeText = map[string]bool{"MESSAGE": true, "REASON": true, "TITLE": true}
+// yielding are the heads of columns that yield where a table does not fit, one after the other, until it does. What is in all
+// others, people look for and copy.
+var yielding = []string{"TITLE", "MESSAGE", "REASON", "PATH"}
+
+// below is the width of a column that is printed in lines below its row.
+const below = -1
 
 // Table aligns rows of cells, as kubectl does, and prints a blank line behind them. The first row is the head; a row of one cell is
 // a text on the row above it. Cells may be any text: what would be a command to a terminal is replaced. If the rows do not fit,
-// free text is cut; if they do not fit without it either, nothing is.
+// titles are cut, and texts and paths go below; names and numbers stay what they are.
 func (t Terminal) Table(out io.Writer, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	widths := t.widths(rows)
-	for _, row := range rows {
+	for i, row := range rows {
 		if isNote(row, widths) {
 			t.wrap(out, "  ", row[0])
 			continue
 		}
 		var line strings.Builder
 		gap := 0
-		for i, cell := range row {
-			cell = cut(report.Printable(cell), widths[i])
+		for j, cell := range row {
+			if widths[j] == below {
+				continue
+			}
+			cell = cut(report.Printable(cell), widths[j])
 			if cell != "" {
 				line.WriteString(strings.Repeat(" ", gap) + t.severity(v1alpha1.Severity(cell), cell))
 				gap = 0
 			}
-			gap += widths[i] - columns(cell) + columnGap
+			gap += widths[j] - columns(cell) + columnGap
 		}
 		fmt.Fprintln(out, line.String())
+		for j, cell := range row {
+			if i > 0 && widths[j] == below && cell != "" {
+				t.wrap(out, "  ", cell)
+			}
+		}
 	}
 	_, err := fmt.Fprintln(out)
 	return err
@@ -116,11 +129,17 @@ func (t Terminal) widths(rows [][]string) []int {
 	for _, w := range widths {
 		over += w
 	}
-	for i, head := range rows[0] {
-		if t.Width > 0 && over > 0 && freeText[head] && widths[i]-over >= minFreeText {
-			widths[i] -= over
+	for _, head := range yielding {
+		i := slices.Index(rows[0], head)
+		if i < 0 || over <= 0 || t.Width <= 0 {
+			continue
+		}
+		if rest := widths[i] - over; head == "TITLE" && rest >= minTitle {
+			widths[i] = rest
 			break
 		}
+		over -= widths[i] + columnGap
+		widths[i] = below
 	}
 	return widths
 }
