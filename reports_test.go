@@ -441,7 +441,7 @@ func TestPluginCompletes(t *testing.T) {
 	}
 }
 
-// TestKrewManifest: once the release has filled it in, krew can install from it.
+// TestKrewManifest: once it is filled in, krew can install from it.
 func TestKrewManifest(t *testing.T) {
 	text, err := os.ReadFile("config/krew/kubersafe.yaml")
 	if err != nil {

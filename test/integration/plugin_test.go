@@ -85,6 +85,16 @@ func TestKubectlPlugin(t *testing.T) {
 	}) {
 		t.Error(text)
 	}
+	if text := kubectl(1, "audit", "-n", namespace, "-o", "json"); !strings.Contains(text, `"name": "deployment-checkout"`) ||
+		strings.Contains(text, `"namespace": "kube-system"`) || strings.Contains(text, "ClusterSecurityReport") {
+		t.Error(text)
+	}
+	if text := kubectl(2, "audit", "-n", "no-such-namespace"); !strings.Contains(text, `there is no namespace "no-such-namespace"`) {
+		t.Error(text)
+	}
+	if text := kubectl(2, "rbac", "can-reach-admin", "--as", "nobody"); !strings.Contains(text, `"nobody" cannot list`) {
+		t.Error(text)
+	}
 	if text := kubectl(0, "top", "workloads", "-n", namespace); !strings.Contains(text, "Deployment/checkout") {
 		t.Error(text)
 	}
