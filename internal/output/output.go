@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -91,9 +94,30 @@ func writeList(out io.Writer, format string, reports []*v1alpha1.SecurityReport)
 	return JSON(out, list)
 }
 
+// escaping writes JSON in which whatever cannot be printed is escaped: what a terminal would take for a command is no more than text.
+type escaping struct{ out io.Writer }
+
+func (w escaping) Write(encoded []byte) (int, error) {
+	text, done := []byte(nil), 0
+	for i, r := range string(encoded) {
+		if r < 0x7f || unicode.IsPrint(r) { // JSON escapes those below
+			continue
+		}
+		text = append(text, encoded[done:i]...)
+		for _, unit := range utf16.AppendRune(nil, r) {
+			text = fmt.Appendf(text, `\u%04x`, unit)
+		}
+		done = i + utf8.RuneLen(r)
+	}
+	if _, err := w.out.Write(append(text, encoded[done:]...)); err != nil {
+		return 0, err
+	}
+	return len(encoded), nil
+}
+
 // JSON prints a value for people to read.
 func JSON(out io.Writer, value any) error {
-	encoder := json.NewEncoder(out)
+	encoder := json.NewEncoder(escaping{out})
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)

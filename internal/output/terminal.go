@@ -30,7 +30,7 @@ var sgr = map[v1alpha1.Severity]string{
 	v1alpha1.SeverityCritical: "1;31", v1alpha1.SeverityHigh: "31", v1alpha1.SeverityMedium: "33", v1alpha1.SeverityLow: "34",
 }
 
-// severity paints a text in the colour of a severity.
+// severity paints a text in the colour of a severity. As from bold and wrap, what comes of it is no command to a terminal.
 func (t Terminal) severity(s v1alpha1.Severity, text string) string {
 	text = report.Printable(text)
 	if color := sgr[s]; t.Color && color != "" {
@@ -94,7 +94,7 @@ func (t Terminal) Table(out io.Writer, rows [][]string) error {
 			if widths[j] == below {
 				continue
 			}
-			cell = cut(report.Printable(cell), widths[j])
+			cell = cut(cell, widths[j])
 			if cell != "" {
 				line.WriteString(strings.Repeat(" ", gap) + t.severity(v1alpha1.Severity(cell), cell))
 				gap = 0
@@ -122,7 +122,7 @@ func (t Terminal) widths(rows [][]string) []int {
 			continue
 		}
 		for i, cell := range row {
-			widths[i] = max(widths[i], columns(report.Printable(cell)))
+			widths[i] = max(widths[i], columns(cell))
 		}
 	}
 	over := columnGap*(len(widths)-1) - t.Width

@@ -5,6 +5,7 @@ package output_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"slices"
 	"strings"
@@ -299,8 +300,10 @@ func TestNothingReachesTheTerminal(t *testing.T) {
 	worst, _ := output.Rank(a, 5)
 	for name, print := range map[string]func(io.Writer, output.Terminal) error{
 		"overview": overview.Table, "diff": comparison.Table, "top": worst.Table,
-		"report": func(out io.Writer, terminal output.Terminal) error { return output.Details(out, terminal, a) },
-		"audit":  func(out io.Writer, terminal output.Terminal) error { return output.Write(out, terminal, "table", a) },
+		"overview -o json": func(out io.Writer, _ output.Terminal) error { return output.JSON(out, overview) },
+		"overview -o yaml": func(out io.Writer, _ output.Terminal) error { return output.YAML(out, overview) },
+		"report":           func(out io.Writer, terminal output.Terminal) error { return output.Details(out, terminal, a) },
+		"audit":            func(out io.Writer, terminal output.Terminal) error { return output.Write(out, terminal, "table", a) },
 	} {
 		for _, width := range []int{0, 40, 200} {
 			var out bytes.Buffer
@@ -313,6 +316,20 @@ func TestNothingReachesTheTerminal(t *testing.T) {
 			if !strings.Contains(out.String(), "all is well") && width == 0 {
 				t.Errorf("%s prints nothing of it: %q", name, out.String())
 			}
+		}
+	}
+}
+
+// TestJSONIsWhatWasMeant: whatever is escaped in it.
+func TestJSONIsWhatWasMeant(t *testing.T) {
+	for _, want := range []string{"", "plain", "a\u009b\x7f\u202eb", "\U000e0041\ufffd日本\U0001f600", "\x1b\n\""} {
+		var out bytes.Buffer
+		if err := output.JSON(&out, want); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil || got != want {
+			t.Errorf("%q is printed as %s: %v", want, out.String(), err)
 		}
 	}
 }
