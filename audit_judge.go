@@ -182,8 +182,12 @@ func passed(set *audit.Set, e *ledger.Entry) []string {
 
 // audit returns what was judged, for printing.
 func (j *judge) audit() *output.Audit {
+	everywhere := j.configuration.SetForCluster()
 	a := &output.Audit{
-		Reports: j.sorted(), Check: j.configuration.Check, Of: j.of, Version: version,
+		Reports: j.sorted(), Of: j.of, Version: version,
+		Check: func(id string) *audit.Check { // graded as for all namespaces, or as it is by default where it is on for some alone
+			return cmp.Or(everywhere.Check(id), j.configuration.Check(id))
+		},
 		Passed: func(r *v1alpha1.SecurityReport) ([]string, bool) {
 			ids := j.passed[r]()
 			return ids, len(ids) == int(r.Summary.Passed)

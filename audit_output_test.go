@@ -129,6 +129,24 @@ func TestPlacesForgetSingleObjects(t *testing.T) {
 	}
 }
 
+// TestSARIFGradesRulesAsConfigured: by the configuration in general, and not by what is found in one namespace.
+func TestSARIFGradesRulesAsConfigured(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	const config = `{apiVersion: audit.kubersafe.io/v1alpha1, kind: AuditConfiguration, metadata: {name: default}, spec: {checks: [
+		{names: [privileged-container], severity: Low}, {names: [no-default-deny-ingress], severity: Low, namespaces: {names: [shop]}}]}}`
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stdout, stderr := execute(privileged, "audit", "-f", "-", "--config", path, "-o", "sarif")
+	for _, check := range []struct{ id, severity string }{{"privileged-container", "2.0"}, {"no-default-deny-ingress", "8.0"}} {
+		_, rule, _ := strings.Cut(stdout, `{"id":"`+check.id+`"`)
+		_, rule, _ = strings.Cut(rule, `"security-severity":"`)
+		if severity, _, _ := strings.Cut(rule, `"`); severity != check.severity {
+			t.Errorf("%s is graded %q, want %s\n%s", check.id, severity, check.severity, stderr)
+		}
+	}
+}
+
 // TestAuditWarnsOfStandardInput: once, and only where a format has files.
 func TestAuditWarnsOfStandardInput(t *testing.T) {
 	for format, want := range map[string]int{"sarif": 1, "junit": 1, "html": 0, "json": 0} {

@@ -82,11 +82,11 @@ func takeCredentials(cfg *rest.Config) error {
 	if !strings.Contains(cfg.Host, "@") {
 		return nil
 	}
-	address := cfg.Host
+	address, scheme := cfg.Host, ""
 	if !strings.Contains(address, "://") {
-		address = "https://" + address // as client-go does
+		scheme = "https://" // or what client-go makes of it; without any it is no URL
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(scheme + address)
 	if err != nil {
 		return errors.New("the server of the cluster is no valid URL") // the error would have all of it
 	}
@@ -96,6 +96,6 @@ func takeCredentials(cfg *rest.Config) error {
 		cfg.BearerToken, cfg.BearerTokenFile = "", ""
 		u.User = nil
 	}
-	cfg.Host = u.String()
+	cfg.Host = strings.TrimPrefix(u.String(), scheme)
 	return nil
 }

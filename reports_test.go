@@ -371,7 +371,7 @@ func TestNoCredentialsArePrinted(t *testing.T) {
 	defer server.Close()
 	for address, wantUser := range map[string]string{
 		strings.Replace(server.URL, "://", "://me:hunter2@", 1): "me", strings.Replace(server.URL, "://", "://hunter2@", 1): "hunter2",
-		"https://me:hunter2@127.0.0.1:1": "", "https://me:hunter2@[::": "", "me:hunter2@127.0.0.1:1": "",
+		"https://me:hunter2@127.0.0.1:1": "", "https://me:hunter2@[::": "", "me:hunter2@127.0.0.1:1": "", strings.Replace(server.URL, "http://", "me:hunter2@", 1): "me",
 	} {
 		kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 		content := "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"" + address + "\"}}]\n" +

@@ -25,7 +25,7 @@ import (
 type Audit struct {
 	// Reports, sorted by namespace and name.
 	Reports []*v1alpha1.SecurityReport
-	// Check returns the check of that id, or nil if it is not known.
+	// Check returns the check of that id, graded as it is in general, or nil if it is not known.
 	Check func(id string) *audit.Check
 	// Passed returns the ids of the checks that have passed on the subject of a report, sorted; ok is false where only their
 	// number is known. It may be nil: then it is of no report.

@@ -234,7 +234,7 @@ func (s *sarif) driver() sarifDriver {
 	for i, id := range ids {
 		s.rules[id] = i
 		c := s.check(id)
-		// GitHub grades by the rule, so that must not depend on what is found today.
+		// GitHub grades by the rule, so that must not depend on what is found today. Of a check that is not known, nothing else is.
 		severity := cmp.Or(c.Severity, s.worst[id])
 		level, security := sarifSeverity(severity)
 		rule := sarifRule{
