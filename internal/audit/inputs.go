@@ -33,7 +33,7 @@ type Inputs struct {
 	// namespace are the labels of the namespace, if checks look at them and it has been seen.
 	namespace *Labels
 	// powers are those of the ServiceAccounts that its template and Pods run as, in their order.
-	powers []rbac.Power
+	powers []power
 	// ways stands for the ways into the workload, where they matter.
 	ways uint64
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
@@ -62,9 +62,22 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	return i
 }
 
+// power is what is known of a ServiceAccount's.
+type power struct {
+	rbac.Power
+	known bool
+	// unseen says what ways are not known over; nil if nothing.
+	unseen Unavailable
+}
+
 // powerOf returns the power of the ServiceAccount that Pods of a shape run as.
-func (n *Namespace) powerOf(s *Shape) rbac.Power {
-	return n.Powers.Of(cmp.Or(s.account, defaultAccount))
+func (n *Namespace) powerOf(s *Shape) power {
+	account := cmp.Or(s.account, defaultAccount)
+	p := power{Power: n.Powers.Of(account), known: n.Powers.Known(account)}
+	if n.Powers.Unseen != nil {
+		p.unseen = *n.Powers.Unseen
+	}
+	return p
 }
 
 // Equal says whether the verdict must be the same.

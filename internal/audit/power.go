@@ -43,6 +43,10 @@ type Powers struct {
 	// Named are those with roles of their own, by name; Others is what all others may.
 	Named  map[string]rbac.Power
 	Others rbac.Power
+	// Pending are those of which it is not known yet, by name, for bindings name them since a moment ago; OthersPending says that
+	// it is not known of Others, for the namespace is there since a moment ago.
+	Pending       map[string]bool
+	OthersPending bool
 	// Unseen says what cannot be read that ways to cluster-admin may lead over; nil if nothing.
 	Unseen *Unavailable
 }
@@ -53,6 +57,12 @@ func (p *Powers) Of(account string) rbac.Power {
 		return power
 	}
 	return p.Others
+}
+
+// Known says whether the power of a ServiceAccount is known by now.
+func (p *Powers) Known(account string) bool {
+	_, named := p.Named[account]
+	return named || !p.Pending[account] && !p.OthersPending
 }
 
 // defaultAccount is the ServiceAccount that Pods run as which name none.

@@ -41,16 +41,17 @@ type Cluster struct {
 	controlPlaneOnNodes bool
 
 	// reaches has where subjects get in one step, without those that get nowhere. changed are those of whom it has to be found
-	// out again; all of them if allChanged. derived counts how often it was.
-	reaches    map[Subject][]step
-	changed    map[Subject]bool
-	allChanged bool
-	derived    int
+	// out again. derived counts how often it was.
+	reaches map[Subject][]step
+	changed map[Subject]bool
+	derived int
 	// graph is nil if anything has changed that it is made of. places is how many the last one had, and told is the one that was
 	// there when changes were taken.
 	graph, told *graph
 	places      int
-	// touched and touchedIn are what has changed since: see Changes.
+	// ways are how far groups were then that others are in by being what they are, of those that lead somewhere.
+	ways map[Subject]distance
+	// touched are whom changes since may concern, and touchedIn is where they were: see Changes.
 	touched   map[Subject]bool
 	touchedIn map[string]bool
 }
@@ -259,6 +260,7 @@ func (c *Cluster) SetNamespace(name string, hostPathAllowed bool) {
 	if old, known := c.namespaces[name]; !known || old != hostPathAllowed {
 		c.namespaces[name] = hostPathAllowed
 		c.graph = nil
+		c.touched[Others(name)] = true
 	}
 }
 
@@ -268,13 +270,14 @@ func (c *Cluster) DeleteNamespace(name string) {
 	defer c.mu.Unlock()
 	delete(c.namespaces, name)
 	c.graph = nil
+	c.touched[Others(name)] = true
 }
 
 // SetAccount adds a ServiceAccount, or takes it in place of the one of that name.
 func (c *Cluster) SetAccount(namespace, name string, a Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && slices.Equal(old.TokenSecrets, a.TokenSecrets) {
+	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && old.Unseen == a.Unseen && slices.Equal(old.TokenSecrets, a.TokenSecrets) {
 		return
 	}
 	c.accountChanged(ServiceAccount(namespace, name), func() {
@@ -307,8 +310,11 @@ func (c *Cluster) Accounts(namespace string) []string {
 // accountChanged changes a ServiceAccount. One that leads nowhere only matters where somebody may change templates of Pods, as
 // far as it tells that there are any.
 func (c *Cluster) accountChanged(s Subject, change func()) {
-	ran := c.runs(s.Namespace)
+	ran, known := c.runs(s.Namespace), c.isKnown(s.Namespace)
 	change()
+	if c.isKnown(s.Namespace) != known {
+		c.touched[Others(s.Namespace)] = true
+	}
 	if c.graph != nil && (c.leads(s) || c.runs(s.Namespace) != ran && c.graph.leadsToTemplates(s.Namespace)) {
 		c.graph = nil
 	}
@@ -330,7 +336,6 @@ func (c *Cluster) bindingChanged(b *binding) {
 	}
 	for _, s := range b.subjects {
 		c.changed[s], c.touched[s] = true, true
-		c.allChanged = c.allChanged || implied(s) // what such a group may do adds to what its members do
 	}
 }
 

@@ -13,8 +13,8 @@ type graph struct {
 	at     map[place]int32
 	places []place
 	out    [][]arc
-	// far is how many steps it takes, or unreachable.
-	far []int32
+	// far is how many steps it takes, or unreachable; best is how many it would take if all that is assumed were so.
+	far, best []int32
 	// accounts are the ServiceAccounts that lead somewhere, sorted, those of all namespaces under "".
 	accounts map[string][]Subject
 }
@@ -24,6 +24,8 @@ type arc struct {
 	// cost is 0 for what is no step of its own.
 	cost int32
 	step *step
+	// assumed says that it is not known whether one gets there.
+	assumed bool
 }
 
 const unreachable = 1 << 30
@@ -106,13 +108,16 @@ func (c *Cluster) connect(g *graph, from int32) {
 	take := func(steps []step) {
 		for i := range steps {
 			to := g.place(steps[i].to)
-			g.out[from] = append(g.out[from], arc{to, steps[i].cost(), &steps[i]})
+			g.out[from] = append(g.out[from], arc{to, steps[i].cost(), &steps[i], steps[i].assumed})
 		}
 	}
-	lead := func(p place) {
-		to := g.place(p)
-		g.out[from] = append(g.out[from], arc{to: to})
+	leadIf := func(c certainty, p place) {
+		if c != no {
+			to := g.place(p)
+			g.out[from] = append(g.out[from], arc{to: to, assumed: c == maybe})
+		}
 	}
+	lead := func(p place) { leadIf(yes, p) }
 	switch p.kind {
 	case asAdmin:
 	case asSubject:
@@ -142,12 +147,21 @@ func (c *Cluster) connect(g *graph, from int32) {
 			take(v.steps())
 		}
 	default:
-		c.cross(g, p, lead)
+		c.cross(g, p, lead, leadIf)
 	}
 }
 
+// certainty is whether something is so.
+type certainty uint8
+
+const (
+	no certainty = iota
+	maybe
+	yes
+)
+
 // cross leads from a crossing to what can be reached from it.
-func (c *Cluster) cross(g *graph, p place, lead func(place)) {
+func (c *Cluster) cross(g *graph, p place, lead func(place), leadIf func(certainty, place)) {
 	switch p.kind {
 	case toPods:
 		lead(place{kind: toAccounts, scope: p.scope})
@@ -156,19 +170,20 @@ func (c *Cluster) cross(g *graph, p place, lead func(place)) {
 		}
 	case toTemplates:
 		for _, s := range g.accounts[p.scope] {
-			if c.runs(s.Namespace) {
-				lead(place{kind: asSubject, of: s})
-			}
+			leadIf(c.runs(s.Namespace), place{kind: asSubject, of: s})
 		}
 		c.eachNamespace(p.scope, func(name string) {
-			if c.namespaces[name] && c.runs(name) {
-				lead(place{kind: onNode})
+			if c.namespaces[name] {
+				leadIf(c.runs(name), place{kind: onNode})
 			}
 		})
-	case toAccounts, toMounted, toSecrets:
+	case toMounted:
 		for _, s := range g.accounts[p.scope] {
-			if a := c.accounts[s.Namespace][s.Name]; p.kind == toMounted && a.Mounted ||
-				p.kind == toAccounts && (p.of.Name == "" || p.of.Name == s.Name) ||
+			leadIf(c.accounts[s.Namespace][s.Name].mounted(), place{kind: asSubject, of: s})
+		}
+	case toAccounts, toSecrets:
+		for _, s := range g.accounts[p.scope] {
+			if a := c.accounts[s.Namespace][s.Name]; p.kind == toAccounts && (p.of.Name == "" || p.of.Name == s.Name) ||
 				p.kind == toSecrets && (p.of.Name == "" && len(a.TokenSecrets) > 0 || slices.Contains(a.TokenSecrets, p.of.Name)) {
 				lead(place{kind: asSubject, of: s})
 			}
@@ -223,14 +238,23 @@ func (c *Cluster) eachNamespace(scope string, use func(string)) {
 	}
 }
 
-// runs says whether some Pod of a namespace is known.
-func (c *Cluster) runs(namespace string) bool {
+// runs says whether some Pod of a namespace is there.
+func (c *Cluster) runs(namespace string) certainty {
+	runs := no
 	for _, a := range c.accounts[namespace] {
-		if a.Mounted {
-			return true
-		}
+		runs = max(runs, a.mounted())
 	}
-	return false
+	return runs
+}
+
+func (a *Account) mounted() certainty {
+	switch {
+	case a.Mounted:
+		return yes
+	case a.Unseen:
+		return maybe
+	}
+	return no
 }
 
 // hostPathIn returns the first namespace of a scope in which Pods may mount the files of their node, or "".
@@ -257,21 +281,32 @@ func (c *Cluster) fullRole() string {
 
 // measure finds out how far every place is, from cluster-admin backwards.
 func (g *graph) measure() {
-	back := make([][]arc, len(g.places))
-	g.far = make([]int32, len(g.places))
+	back, assumed := make([][]arc, len(g.places)), false
 	for from, arcs := range g.out {
-		g.far[from] = unreachable
 		for _, a := range arcs {
-			back[a.to] = append(back[a.to], arc{to: int32(from), cost: a.cost})
+			back[a.to] = append(back[a.to], arc{to: int32(from), cost: a.cost, assumed: a.assumed})
+			assumed = assumed || a.assumed
 		}
 	}
-	g.far[0] = 0
+	g.far = distances(back, false)
+	if g.best = g.far; assumed {
+		g.best = distances(back, true)
+	}
+}
+
+// distances returns how many steps it takes from each place to the first one, by arcs that lead back from it.
+func distances(back [][]arc, assume bool) []int32 {
+	far := make([]int32, len(back))
+	for i := range far {
+		far[i] = unreachable
+	}
+	far[0] = 0
 	for near, next := []int32{0}, []int32(nil); len(near) > 0; near, next = next, nil {
 		for i := 0; i < len(near); i++ { // what is just as near is added
 			at := near[i]
 			for _, a := range back[at] {
-				if far := g.far[at] + a.cost; far < g.far[a.to] {
-					g.far[a.to] = far
+				if there := far[at] + a.cost; there < far[a.to] && (assume || !a.assumed) {
+					far[a.to] = there
 					if a.cost == 0 {
 						near = append(near, a.to)
 					} else {
@@ -281,6 +316,7 @@ func (g *graph) measure() {
 			}
 		}
 	}
+	return far
 }
 
 // way is a chain of steps. Each leads to the place that the next one begins at.
@@ -297,7 +333,7 @@ func (g *graph) shortest(from place, steps []step) way {
 	far := int32(unreachable)
 	for i := range steps {
 		to, known := g.at[steps[i].to]
-		if !known {
+		if !known || steps[i].assumed {
 			continue
 		}
 		if cost := steps[i].cost(); g.far[to]+cost < far {
@@ -317,7 +353,7 @@ func (g *graph) shortest(from place, steps []step) way {
 		if at == 0 {
 			return w
 		}
-		i := slices.IndexFunc(g.out[at], func(a arc) bool { return g.far[a.to]+a.cost == g.far[at] })
+		i := slices.IndexFunc(g.out[at], func(a arc) bool { return !a.assumed && g.far[a.to]+a.cost == g.far[at] })
 		a := g.out[at][i]
 		if a.step != nil {
 			w = append(w, leg{from: p, step: a.step})

@@ -327,3 +327,47 @@ func TestChangesAreLocal(t *testing.T) {
 		}
 	}
 }
+
+// TestUnsure: a way over what is not seen, or over objects by name of which it is not known what they are, may be one or not.
+func TestUnsure(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rules []string
+		// in is the namespace of the binding, "" for the cluster.
+		in string
+		// unseen: it is not seen what mounts tokens of ServiceAccounts.
+		unseen bool
+		want   rbac.Power
+	}{
+		"exec, seen":                    {rules: []string{"get pods/exec"}, in: "shop", want: rbac.Power{Granted: true, Steps: 2}},
+		"exec":                          {rules: []string{"get pods/exec"}, in: "shop", unseen: true, want: rbac.Power{Granted: true, Unsure: true}},
+		"exec where nobody is more":     {rules: []string{"get pods/exec"}, in: "closed", unseen: true, want: rbac.Power{Granted: true}},
+		"templates":                     {rules: []string{"patch deployments.apps"}, in: "shop", unseen: true, want: rbac.Power{Granted: true, Unsure: true}},
+		"Pods of one's own":             {rules: []string{"create pods"}, in: "shop", unseen: true, want: rbac.Power{Granted: true, Steps: 2}},
+		"a template":                    {rules: []string{"patch deployments.apps web"}, in: "shop", want: rbac.Power{Granted: true, Unsure: true}},
+		"a template where nobody is":    {rules: []string{"patch deployments.apps web"}, in: "closed", want: rbac.Power{Granted: true}},
+		"a Pod":                         {rules: []string{"create pods/exec web"}, in: "shop", want: rbac.Power{Granted: true, Unsure: true}},
+		"a Pod and any other":           {rules: []string{"create pods/exec web", "get pods/exec"}, in: "shop", want: rbac.Power{Granted: true, Steps: 2}},
+		"a node":                        {rules: []string{"get nodes/proxy one"}, want: rbac.Power{Granted: true, Unsure: true}},
+		"a binding":                     {rules: []string{"update clusterrolebindings.rbac.authorization.k8s.io mine", "bind clusterroles.rbac.authorization.k8s.io cluster-admin"}, want: rbac.Power{Granted: true, Unsure: true}},
+		"a binding, and nothing for it": {rules: []string{"update clusterrolebindings.rbac.authorization.k8s.io mine"}, want: rbac.Power{Granted: true}},
+		"what is created has no name":   {rules: []string{"create pods web"}, in: "shop", want: rbac.Power{Granted: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := stage()
+			c.SetControlPlaneOnNodes(true)
+			c.SetNamespace("shop", false)
+			if tc.unseen {
+				c.SetAccount("shop", "admin", rbac.Account{Unseen: true})
+				c.SetAccount("closed", "default", rbac.Account{Unseen: true})
+			}
+			c.SetRole(&rbac.Role{Name: "mine", Rules: rulesOf(tc.rules)})
+			c.SetBinding(&rbac.Binding{Namespace: tc.in, Name: "mine", Role: rbac.RoleKey{Name: "mine"}, Subjects: []rbac.Subject{rbac.ServiceAccount("closed", "default")}})
+			if got := c.Power(rbac.ServiceAccount("closed", "default")); got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+			if _, told := c.Path(rbac.ServiceAccount("closed", "default")); told != (tc.want.Steps > 0) {
+				t.Errorf("a way is told: %v", told)
+			}
+		})
+	}
+}

@@ -4,8 +4,7 @@
 package rbac
 
 import (
-	"maps"
-	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 )
@@ -30,6 +29,8 @@ type Power struct {
 	Secrets SecretReach
 	// Steps is how many it takes to become cluster-admin; 0 if no way is known.
 	Steps int
+	// Unsure says that no way is known, but that there may be one over what is not: Pods that are not seen, or objects by name.
+	Unsure bool
 }
 
 // Power returns what a subject may do, in short.
@@ -40,7 +41,8 @@ func (c *Cluster) Power(s Subject) Power {
 }
 
 func (c *Cluster) power(g *graph, s Subject) Power {
-	p := Power{Steps: g.distance(c.stepsOf(s))}
+	d := g.distance(c.stepsOf(s))
+	p := Power{Steps: d.steps, Unsure: d.unsure}
 	if s == Group(Masters) {
 		p.Granted, p.Secrets = true, AllSecrets
 	}
@@ -69,80 +71,150 @@ func secretsFrom(scope, own string) SecretReach {
 	return OtherSecrets
 }
 
-// distance returns how many steps it takes to become cluster-admin by one of these; 0 if there is no way.
-func (g *graph) distance(steps []step) int {
-	far := int32(unreachable)
+// distance is how many steps it takes to become cluster-admin; 0 if no way is known. unsure says that there may be one then.
+type distance struct {
+	steps  int
+	unsure bool
+}
+
+// distance returns how far it is to cluster-admin by one of these steps.
+func (g *graph) distance(steps []step) distance {
+	far, best := int32(unreachable), int32(unreachable)
 	for i := range steps {
-		if to, known := g.at[steps[i].to]; known {
+		to, known := g.at[steps[i].to]
+		if !known {
+			continue
+		}
+		if best = min(best, g.best[to]+steps[i].cost()); !steps[i].assumed {
 			far = min(far, g.far[to]+steps[i].cost())
 		}
 	}
-	if far == unreachable {
-		return 0
+	if far >= unreachable {
+		return distance{unsure: best < unreachable}
 	}
-	return int(far)
-}
-
-// Bound returns all subjects that bindings name, in no order.
-func (c *Cluster) Bound() []Subject {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.bySubject))
+	return distance{steps: int(far)}
 }
 
 // Changes are what has changed since they were taken last.
 type Changes struct {
-	// Subjects whose bindings, or roles, have changed.
-	Subjects map[Subject]bool
-	// Namespaces with RoleBindings, or roles, that have.
+	// Powers that may be others than before: those of ServiceAccounts that bindings name and, under a ServiceAccount without a name,
+	// those of all others of a namespace.
+	Powers map[Subject]Power
+	// Gone are ServiceAccounts that no binding names any more, and ServiceAccounts without a name whose namespaces are unknown now.
+	Gone []Subject
+	// Namespaces with Roles or RoleBindings that have changed, or where ClusterRoles are bound that have.
 	Namespaces map[string]bool
-	// Paths says that the ways to cluster-admin may be others.
-	Paths bool
 }
 
-// Concern says whether they may have changed what a subject may do.
-func (ch *Changes) Concern(s Subject) bool {
-	return ch.Paths || ch.Subjects[s] || slices.ContainsFunc(s.Groups(), func(g Subject) bool { return ch.Subjects[g] })
-}
-
-// Leading returns the ServiceAccounts of which roles of their own lead somewhere, in no order: no others can be on a way to
-// cluster-admin, unless a group leads somewhere that ServiceAccounts are in by being what they are. Then it returns all.
-func (c *Cluster) Leading() (accounts []Subject, all bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paths()
-	for s := range c.reaches {
-		if s.Kind == rbacv1.ServiceAccountKind {
-			accounts = append(accounts, s)
-		}
-		all = all || implied(s)
-	}
-	return accounts, all
-}
-
-// Wide says whether what has changed is about a group that ServiceAccounts are in by being what they are.
-func (ch *Changes) Wide() bool {
-	for s := range ch.Subjects {
-		if implied(s) {
-			return true
-		}
-	}
-	return false
-}
-
-// IsBound says whether any binding names a subject.
-func (c *Cluster) IsBound(s Subject) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.bySubject[s]) > 0
-}
+// Others stands for the ServiceAccounts of a namespace that no binding names: no name is empty.
+func Others(namespace string) Subject { return ServiceAccount(namespace, "") }
 
 // TakeChanges returns what has changed, and begins anew. It takes as long as finding out about ways to cluster-admin does.
 func (c *Cluster) TakeChanges() Changes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.paths()
-	taken := Changes{c.touched, c.touchedIn, g != c.told}
+	taken := Changes{Powers: make(map[Subject]Power, len(c.touched)), Namespaces: c.touchedIn}
+	again := c.touched
+	if g != c.told {
+		c.noteWays(g, again)
+	}
+	c.addMembers(again)
 	c.touched, c.touchedIn, c.told = make(map[Subject]bool), make(map[string]bool), g
+	for s := range again {
+		switch {
+		case s.Kind != rbacv1.ServiceAccountKind:
+		case len(c.bySubject[s]) > 0 || s.Name == "" && c.isKnown(s.Namespace):
+			taken.Powers[s] = c.power(g, s)
+		default:
+			taken.Gone = append(taken.Gone, s)
+		}
+	}
 	return taken
+}
+
+// noteWays notes whose ways may be others in another graph: ServiceAccounts of which roles of their own lead somewhere, and groups
+// that they are in by being what they are, if these have come nearer to cluster-admin or farther from it. Everybody else has the
+// ways of his groups.
+func (c *Cluster) noteWays(g *graph, again map[Subject]bool) {
+	ways := make(map[Subject]distance)
+	for s := range c.reaches {
+		switch {
+		case s.Kind == rbacv1.ServiceAccountKind:
+			again[s] = true
+		case implied(s):
+			ways[s] = g.distance(c.stepsOf(s))
+		}
+	}
+	for s, w := range c.ways {
+		if ways[s] != w {
+			again[s] = true
+		}
+	}
+	for s, w := range ways {
+		if c.ways[s] != w {
+			again[s] = true
+		}
+	}
+	c.ways = ways
+}
+
+// addMembers adds the ServiceAccounts that are in groups among the subjects by being what they are.
+func (c *Cluster) addMembers(subjects map[Subject]bool) {
+	members := membersOf(subjects)
+	if members.none() {
+		return
+	}
+	for s := range c.bySubject {
+		if s.Kind == rbacv1.ServiceAccountKind && members.include(s) {
+			subjects[s] = true
+		}
+	}
+	for namespace := range c.namespaces {
+		if s := Others(namespace); members.include(s) {
+			subjects[s] = true
+		}
+	}
+	for namespace := range c.accounts {
+		if s := Others(namespace); members.include(s) {
+			subjects[s] = true
+		}
+	}
+}
+
+// isKnown says whether there is a namespace, as far as can be seen.
+func (c *Cluster) isKnown(namespace string) bool {
+	_, known := c.namespaces[namespace]
+	return known || c.accounts[namespace] != nil
+}
+
+// members are those who are in groups by being what they are.
+type members struct {
+	// all: some group is not that of one namespace.
+	all bool
+	// namespaces are those of which all ServiceAccounts are members.
+	namespaces map[string]bool
+}
+
+// membersOf returns the members of groups among the subjects.
+func membersOf(subjects map[Subject]bool) members {
+	m := members{namespaces: make(map[string]bool)}
+	for s := range subjects {
+		if !implied(s) {
+			continue
+		}
+		if namespace, ok := strings.CutPrefix(s.Name, accountsPrefix); ok {
+			m.namespaces[namespace] = true
+		} else {
+			m.all = true
+		}
+	}
+	return m
+}
+
+func (m *members) none() bool { return !m.all && len(m.namespaces) == 0 }
+
+// include says whether a subject is among the members, or may be.
+func (m *members) include(s Subject) bool {
+	return m.all || s.Kind == rbacv1.ServiceAccountKind && m.namespaces[s.Namespace]
 }

@@ -61,8 +61,8 @@ var workloads = []Request{
 	{Resource: "replicationcontrollers"},
 }
 
-// requests that a power consists of: being allowed one of them suffices. Those about no object in particular have no name to
-// be limited by: a list in resourceNames allows none of them.
+// requests that a power consists of: being allowed one of them suffices. Where a power counts about any object alone (unnamed), a
+// list in resourceNames leads to steps that are assumed, as far as it allows anything: what is created has no name.
 var requests = [lastPower]struct {
 	any     []Request
 	unnamed bool
@@ -118,6 +118,8 @@ func with(list []Request, verbs ...string) []Request {
 type powers struct {
 	// all has a bit for each power about any object.
 	all uint64
+	// some has a bit for each power about some objects, where it does not suffice to know their names.
+	some uint64
 	// named are those about one object, without those in all.
 	named []namedPower
 }
@@ -136,17 +138,21 @@ func powersOf(rules []rbacv1.PolicyRule) powers {
 		}
 		for power := range lastPower {
 			named := len(rule.ResourceNames) > 0
-			if named && requests[power].unnamed || !slices.ContainsFunc(requests[power].any, func(r Request) bool {
+			if !slices.ContainsFunc(requests[power].any, func(r Request) bool {
 				// What is created has no name yet, unless it is a subresource.
 				return allowsKind(rule, &r) && (!named || r.Verb != "create" || r.Subresource != "")
 			}) {
 				continue
 			}
-			if !named {
+			switch {
+			case !named:
 				p.all |= 1 << power
-			}
-			for _, name := range rule.ResourceNames {
-				p.named = append(p.named, namedPower{power, name})
+			case requests[power].unnamed:
+				p.some |= 1 << power
+			default:
+				for _, name := range rule.ResourceNames {
+					p.named = append(p.named, namedPower{power, name})
+				}
 			}
 		}
 	}
@@ -161,8 +167,8 @@ func (p *powers) hasFor(which power, name string) bool {
 	return p.has(which) || slices.Contains(p.named, namedPower{which, name})
 }
 
-// some returns an object that the power is about, or "" if it is about any. It returns false if the power is not there.
-func (p *powers) some(which power) (name string, ok bool) {
+// one returns an object that the power is about, or "" if it is about any. It returns false if the power is not there.
+func (p *powers) one(which power) (name string, ok bool) {
 	if p.has(which) {
 		return "", true
 	}
@@ -187,13 +193,15 @@ func (p *powers) names(which power) []string {
 	return slices.Compact(names)
 }
 
-func (p *powers) equal(q *powers) bool { return p.all == q.all && slices.Equal(p.named, q.named) }
+func (p *powers) equal(q *powers) bool {
+	return p.all == q.all && p.some == q.some && slices.Equal(p.named, q.named)
+}
 
-func (p *powers) none() bool { return p.all == 0 && len(p.named) == 0 }
+func (p *powers) none() bool { return p.all|p.some == 0 && len(p.named) == 0 }
 
 // add adds powers of somewhere else.
 func (p *powers) add(q powers) {
-	p.all |= q.all
+	p.all, p.some = p.all|q.all, p.some|q.some
 	p.named = append(p.named[:len(p.named):len(p.named)], q.named...)
 }
 

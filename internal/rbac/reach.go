@@ -88,6 +88,8 @@ type step struct {
 	needs []need
 	// own says that it takes a binding of the subject itself that is not one of Kubernetes' own.
 	own bool
+	// assumed says that it is about objects by name of which it is not known whether they are there, or what they are.
+	assumed bool
 }
 
 // cost is how many steps it counts for.
@@ -99,7 +101,7 @@ func (s *step) cost() int32 {
 }
 
 func (s step) equal(t step) bool {
-	return s.by == t.by && s.to == t.to && s.own == t.own && slices.Equal(s.needs, t.needs)
+	return s.by == t.by && s.to == t.to && s.own == t.own && s.assumed == t.assumed && slices.Equal(s.needs, t.needs)
 }
 
 // need is a power in a scope: about the object of that name, or any if it is "".
@@ -142,11 +144,12 @@ func (v *view) add(r *role, scope string) {
 
 // reach finds out where subjects get in one step, of whom it is not known, and says whether that is elsewhere than before.
 func (c *Cluster) reach() (differs bool) {
-	if c.allChanged {
+	if members := membersOf(c.changed); !members.none() { // what such a group may do adds to what its members do
 		for s := range c.bySubject {
-			c.changed[s] = true
+			if members.include(s) {
+				c.changed[s] = true
+			}
 		}
-		c.allChanged = false
 	}
 	for s := range c.changed {
 		c.derived++
@@ -221,7 +224,7 @@ func (c *Cluster) withGroups(groups []Subject, own, common *view) {
 			}
 		}
 	}
-	everywhere := own.cluster.all&^theirs.all != 0 ||
+	everywhere := (own.cluster.all|own.cluster.some)&^theirs.all != 0 ||
 		slices.ContainsFunc(own.cluster.named, func(n namedPower) bool { return !theirs.hasFor(n.power, n.name) })
 	for _, g := range groups {
 		for _, b := range c.bySubject[g] {
@@ -239,8 +242,42 @@ type deriver struct {
 	list []step
 }
 
-// steps returns where somebody with the powers of a view can get in one step, always in the same order.
+// steps returns where somebody with the powers of a view can get in one step, always in the same order; at last those that are
+// assumed.
 func (v *view) steps() []step {
+	sure := v.sure()
+	if v.named() {
+		for _, s := range v.widened().sure() {
+			if s.assumed = true; !slices.ContainsFunc(sure, func(t step) bool { return s.by == t.by && s.to == t.to }) {
+				sure = append(sure, s)
+			}
+		}
+	}
+	return sure
+}
+
+// named says whether any power is limited to names of what is not known here.
+func (v *view) named() bool {
+	is := v.cluster.some != 0
+	for _, p := range v.in {
+		is = is || p.some != 0
+	}
+	return is
+}
+
+// widened returns the view as if those powers were not limited.
+func (v *view) widened() *view {
+	w := &view{cluster: v.cluster, in: make(map[string]powers, len(v.in)), held: v.held}
+	w.cluster.all |= v.cluster.some
+	for scope, p := range v.in {
+		p.all |= p.some
+		w.in[scope] = p
+	}
+	return w
+}
+
+// sure returns the steps that are not assumed.
+func (v *view) sure() []step {
 	d := deriver{view: v}
 	if v.cluster.has(everything) {
 		d.step(byEverything, place{kind: asAdmin}, need{power: everything})
@@ -289,11 +326,11 @@ func (d *deriver) inCluster() {
 	if request, approval, ok := d.certificate(kubeletSigners); ok {
 		d.step(byNodeCertificate, place{kind: toMounted}, request, approval[0], approval[1])
 	}
-	if name, ok := p.some(changeWebhooks); ok {
+	if name, ok := p.one(changeWebhooks); ok {
 		d.step(byWebhook, admin, need{changeWebhooks, "", name})
 	}
-	if policy, ok := p.some(changeMutations); ok {
-		if binding, ok := p.some(changeMutationBindings); ok {
+	if policy, ok := p.one(changeMutations); ok {
+		if binding, ok := p.one(changeMutationBindings); ok {
 			d.step(byMutation, admin, need{changeMutations, "", policy}, need{changeMutationBindings, "", binding})
 		}
 	}
@@ -325,11 +362,11 @@ func (d *deriver) escalation() {
 func (d *deriver) impersonation() {
 	p := &d.cluster
 	var somebody *need
-	if name, ok := p.some(impersonateUsers); ok {
+	if name, ok := p.one(impersonateUsers); ok {
 		somebody = &need{impersonateUsers, "", name}
 	}
 	for _, scope := range append([]string{""}, slices.Sorted(maps.Keys(d.in))...) {
-		if name, ok := d.at(scope).some(impersonateAccounts); ok && somebody == nil {
+		if name, ok := d.at(scope).one(impersonateAccounts); ok && somebody == nil {
 			somebody = &need{impersonateAccounts, scope, name}
 		}
 	}
@@ -354,7 +391,7 @@ func (d *deriver) impersonation() {
 // certificate returns what it takes to get a certificate of a signer, and whether it is there.
 func (d *deriver) certificate(signers []string) (request need, approval [2]need, ok bool) {
 	p := &d.cluster
-	name, approves := p.some(approveRequests)
+	name, approves := p.one(approveRequests)
 	if !approves || !p.has(createRequests) {
 		return need{}, approval, false
 	}

@@ -114,6 +114,8 @@ func (k BindingKey) compare(l BindingKey) int {
 type Account struct {
 	// Mounted says that some Pod, or what makes Pods, mounts a token of it.
 	Mounted bool
+	// Unseen says that it may be mounted all the same: Pods are not seen, or not all that makes them.
+	Unseen bool
 	// TokenSecrets are the Secrets known to hold a token of it, by name.
 	TokenSecrets []string
 }

@@ -52,7 +52,7 @@ func ServiceAccount(namespace, name string) Subject {
 }
 
 // SubjectFrom returns a subject of a binding in a namespace, or in none. It returns false for what stands for nobody: a kind
-// that there is not, or a ServiceAccount without a namespace.
+// that there is not, or a ServiceAccount without a namespace or a name.
 func SubjectFrom(s *rbacv1.Subject, namespace string) (Subject, bool) {
 	switch s.Kind {
 	case rbacv1.UserKind:
@@ -61,7 +61,7 @@ func SubjectFrom(s *rbacv1.Subject, namespace string) (Subject, bool) {
 		return Group(s.Name), true
 	case rbacv1.ServiceAccountKind:
 		namespace = cmp.Or(s.Namespace, namespace)
-		return ServiceAccount(namespace, s.Name), namespace != ""
+		return ServiceAccount(namespace, s.Name), namespace != "" && s.Name != ""
 	}
 	return Subject{}, false
 }

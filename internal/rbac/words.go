@@ -166,7 +166,7 @@ func (c *Cluster) hostPathFor(s *step) string {
 	}
 	first := ""
 	c.eachNamespace(s.to.scope, func(name string) {
-		if first == "" && c.namespaces[name] && c.runs(name) {
+		if first == "" && c.namespaces[name] && c.runs(name) == yes {
 			first = name
 		}
 	})

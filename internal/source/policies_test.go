@@ -96,6 +96,7 @@ func TestClusterPoliciesOfANamespace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.updatePowers()
 	i, _ := s.Inventory("shop")
 	if len(i.ClusterPolicies) != 1 || i.ClusterPolicies[0].Name != "a" || len(i.Unavailable) > 0 {
 		t.Errorf("policies %v, unavailable %v", i.ClusterPolicies, i.Unavailable)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 	"github.com/kubersafe/kubersafe/internal/shard"
@@ -26,14 +27,21 @@ type powers struct {
 	wake    chan struct{}
 
 	mu sync.Mutex
-	// of has the ServiceAccounts that bindings name, and those that stand for all others of a namespace; nil before it has been found out.
-	of map[rbac.Subject]rbac.Power
-	// dirty are the namespaces whose ServiceAccounts, or what mounts their tokens, may have changed; fresh those that are new.
-	dirty, fresh map[string]bool
+	// of has those of the ServiceAccounts that bindings name, by namespace and name, and under "" those of all others.
+	of map[string]map[string]rbac.Power
+	// covers are the resources that could be read when it was found out last; nil before the first time.
+	covers map[audit.Resource]bool
+	// dirty are the namespaces whose ServiceAccounts, or what mounts their tokens, may have changed.
+	dirty map[string]bool
+	// fresh are whom bindings name that came since it was begun to find out; begun those of before, until it has been found out.
+	fresh, begun map[rbac.Subject]bool
 }
 
 func newPowers() *powers {
-	return &powers{cluster: rbac.NewCluster(false), wake: make(chan struct{}, 1), dirty: make(map[string]bool), fresh: make(map[string]bool)}
+	return &powers{
+		cluster: rbac.NewCluster(false), wake: make(chan struct{}, 1),
+		of: make(map[string]map[string]rbac.Power), dirty: make(map[string]bool), fresh: make(map[rbac.Subject]bool),
+	}
 }
 
 func (p *powers) look() {
@@ -46,24 +54,51 @@ func (p *powers) look() {
 func (p *powers) ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.of != nil
+	return p.covers != nil
 }
 
-// in returns those of the ServiceAccounts of a namespace.
-func (p *powers) in(namespace string, accounts []*audit.ServiceAccountRecord) audit.Powers {
+// waysOver are the resources besides audit.PowerResources that ways to cluster-admin lead over.
+var waysOver = append([]audit.Resource{audit.Namespaces, audit.Nodes, audit.ServiceAccounts, audit.Pods}, mounting...)
+
+// mounting are the resources that say which Pods are made, and so what mounts a token.
+var mounting = []audit.Resource{
+	audit.Deployments, audit.ReplicaSets, audit.StatefulSets, audit.DaemonSets, audit.Jobs, audit.CronJobs, audit.ReplicationControllers,
+}
+
+// add adds to an inventory what its ServiceAccounts may do. A resource that can be read only since that was found out has not been
+// read yet, as far as that goes.
+func (p *powers) add(i *audit.Inventory) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in := audit.Powers{Named: make(map[string]rbac.Power), Others: p.of[othersIn(namespace)]}
-	for _, a := range accounts {
-		if power, bound := p.of[rbac.ServiceAccount(namespace, a.Name)]; bound {
-			in.Named[a.Name] = power
+	unread := func(r audit.Resource) *audit.Unavailable {
+		if u := i.Missing(r); u != nil || p.covers[r] {
+			return u
+		}
+		return unavailable(r, v1alpha1.SourceSyncing)
+	}
+	for _, r := range audit.PowerResources {
+		if u := unread(r); u != nil {
+			i.Unavailable[r] = u
 		}
 	}
-	return in
+	if i.Missing(audit.PowerResources...) != nil {
+		return
+	}
+	others, known := p.of[i.Name][""]
+	i.Powers = audit.Powers{Named: maps.Clone(p.of[i.Name]), Others: others, OthersPending: !known, Pending: make(map[string]bool)}
+	for _, pending := range []map[rbac.Subject]bool{p.fresh, p.begun} {
+		for s := range pending {
+			if _, named := i.Powers.Named[s.Name]; s.Namespace == i.Name && !named {
+				i.Powers.Pending[s.Name] = true
+			}
+		}
+	}
+	for _, r := range waysOver {
+		if i.Powers.Unseen == nil {
+			i.Powers.Unseen = unread(r)
+		}
+	}
 }
-
-// othersIn stands for the ServiceAccounts of a namespace that no binding names: no name is empty.
-func othersIn(namespace string) rbac.Subject { return rbac.ServiceAccount(namespace, "") }
 
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;clusterroles;rolebindings;clusterrolebindings,verbs=get;list;watch
 
@@ -89,23 +124,16 @@ func (s *Sources) addRBAC(client kubernetes.Interface) {
 	}{{audit.RoleBindings, "rolebindings", &rbacv1.RoleBinding{}}, {audit.ClusterRoleBindings, "clusterrolebindings", &rbacv1.ClusterRoleBinding{}}} {
 		store := NewStore(bindingRecord)
 		s.bindings[k.resource] = store
-		store.stored = func(b *audit.BindingRecord) { c.SetBinding(b.Binding) }
+		store.stored = func(b *audit.BindingRecord) {
+			c.SetBinding(b.Binding)
+			s.powers.note(b.Binding.Subjects)
+		}
 		store.removed = func(b *audit.BindingRecord) { c.DeleteBinding(rbac.BindingKey{Namespace: b.Namespace, Name: b.Name}) }
 		Add(s, shard.Shard{}, k.resource, api, k.plural, k.example, store)
 		store.notify = func(string) { s.powers.look() }
 	}
-	s.namespaces.stored = func(n *audit.NamespaceRecord) {
-		c.SetNamespace(n.Name, rbac.HostPathAllowed(n.Labels))
-		s.powers.mu.Lock()
-		defer s.powers.mu.Unlock()
-		s.powers.fresh[n.Name] = true
-	}
-	s.namespaces.removed = func(n *audit.NamespaceRecord) {
-		c.DeleteNamespace(n.Name)
-		s.powers.mu.Lock()
-		defer s.powers.mu.Unlock()
-		delete(s.powers.of, othersIn(n.Name))
-	}
+	s.namespaces.stored = func(n *audit.NamespaceRecord) { c.SetNamespace(n.Name, rbac.HostPathAllowed(n.Labels)) }
+	s.namespaces.removed = func(n *audit.NamespaceRecord) { c.DeleteNamespace(n.Name) }
 }
 
 // roleRecord keeps no labels but those that tell where a role is from: the controller manager has put aggregated ones together.
@@ -166,11 +194,9 @@ func (s *Sources) noteAccounts(e Event) {
 	}
 }
 
-// Finding out about powers waits for the changes that belong together, and then takes no more than a tenth of the time.
-const (
-	minPowerWindow = 5 * time.Millisecond
-	maxPowerWindow = time.Second
-)
+// minPowerWindow is how long finding out about powers waits at least for the changes that belong together. It takes no more than a
+// tenth of the time.
+const minPowerWindow = 5 * time.Millisecond
 
 // followPowers finds out about powers whenever they may have changed, until the context ends.
 func (s *Sources) followPowers(ctx context.Context) {
@@ -191,32 +217,29 @@ func (s *Sources) followPowers(ctx context.Context) {
 		}
 		begun := time.Now()
 		s.updatePowers()
-		window = min(max(10*time.Since(begun), minPowerWindow), maxPowerWindow)
+		window = max(10*time.Since(begun), minPowerWindow)
 	}
 }
 
-// updatePowers finds out about powers, and tells of the namespaces that are concerned.
+// updatePowers finds out about powers, and tells of the namespaces where any is another.
 func (s *Sources) updatePowers() {
-	p := s.powers
-	p.mu.Lock()
-	dirty := p.dirty
-	p.dirty = make(map[string]bool)
-	p.mu.Unlock()
-	p.cluster.SetControlPlaneOnNodes(onNodes(s.nodes.List("")))
-	for namespace := range dirty {
+	p, missing := s.powers, s.unavailable()
+	covers := make(map[audit.Resource]bool)
+	for _, r := range slices.Concat(audit.PowerResources, waysOver) {
+		covers[r] = missing[r] == nil
+	}
+	for _, namespace := range p.begin() {
 		s.setAccounts(namespace)
 	}
+	p.cluster.SetControlPlaneOnNodes(onNodes(s.nodes.List("")))
+	// Checks that judge Roles and RoleBindings themselves would have to be told of changes.Namespaces too.
 	changes := p.cluster.TakeChanges()
-	if !s.shard.Whole() {
-		s.setAccountsElsewhere(&changes)
-		changes.Paths = p.cluster.TakeChanges().Paths || changes.Paths
-	}
-	concerned, first := p.update(&changes)
-	if first {
+	differ, more := p.end(&changes, covers)
+	if more {
 		s.tell(Event{Resource: audit.RoleBindings, StateChanged: true})
 		return
 	}
-	for _, namespace := range slices.Sorted(maps.Keys(concerned)) {
+	for _, namespace := range slices.Sorted(maps.Keys(differ)) {
 		s.tell(Event{Resource: audit.RoleBindings, Namespace: namespace})
 	}
 }
@@ -226,52 +249,58 @@ func onNodes(nodes []*audit.NodeRecord) bool {
 	return slices.ContainsFunc(nodes, func(n *audit.NodeRecord) bool { return n.ControlPlane })
 }
 
-// update finds out about powers that may have changed, and returns the namespaces that are concerned.
-func (p *powers) update(changes *rbac.Changes) (concerned map[string]bool, first bool) {
+// note notes whom a binding names that the engine has.
+func (p *powers) note(subjects []rbac.Subject) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if first = p.of == nil; first {
-		p.of = make(map[rbac.Subject]rbac.Power)
-	}
-	again := make(map[rbac.Subject]bool)
-	for namespace := range p.fresh {
-		again[othersIn(namespace)] = true
-	}
-	clear(p.fresh)
-	for s := range changes.Subjects {
-		again[s] = true
-	}
-	all := changes.Wide()
-	if changes.Paths {
-		leading, everybody := p.cluster.Leading()
-		for _, s := range leading {
-			again[s] = true
-		}
-		all = all || everybody
-	}
-	if all || changes.Paths {
-		for s, power := range p.of {
-			if all || power.Steps > 0 {
-				again[s] = true
-			}
+	for _, s := range subjects {
+		if s.Kind == rbacv1.ServiceAccountKind {
+			p.fresh[s] = true
 		}
 	}
-	concerned = changes.Namespaces
-	for s := range again {
-		if s.Kind != rbacv1.ServiceAccountKind {
-			continue
+}
+
+// begin returns the namespaces whose ServiceAccounts may have changed.
+func (p *powers) begin() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dirty := slices.Collect(maps.Keys(p.dirty))
+	clear(p.dirty)
+	p.begun, p.fresh = p.fresh, make(map[rbac.Subject]bool)
+	return dirty
+}
+
+// end takes in what has changed. It returns the namespaces of which some ServiceAccount may do anything else than before, and
+// whether more is covered than was.
+func (p *powers) end(changes *rbac.Changes, covers map[audit.Resource]bool) (differ map[string]bool, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r, covered := range covers {
+		more = more || covered && !p.covers[r]
+	}
+	more = more || p.covers == nil
+	p.covers, p.begun = covers, nil
+	differ = make(map[string]bool)
+	for s, power := range changes.Powers {
+		of := p.of[s.Namespace]
+		if of == nil {
+			of = make(map[string]rbac.Power)
+			p.of[s.Namespace] = of
 		}
-		power := p.cluster.Power(s)
-		if power != p.of[s] {
-			concerned[s.Namespace] = true
-		}
-		if s.Name != "" && !p.cluster.IsBound(s) { // it is as others are
-			delete(p.of, s)
-		} else {
-			p.of[s] = power
+		if before, named := of[s.Name]; !named || before != power {
+			of[s.Name], differ[s.Namespace] = power, true
 		}
 	}
-	return concerned, first
+	for _, s := range changes.Gone {
+		of := p.of[s.Namespace]
+		if before, named := of[s.Name]; named && before != of[""] {
+			differ[s.Namespace] = true
+		}
+		if delete(of, s.Name); len(of) == 0 {
+			delete(p.of, s.Namespace)
+		}
+	}
+	return differ, more
 }
 
 // setAccounts makes the ServiceAccounts of a namespace known to the engine.
@@ -287,27 +316,13 @@ func (s *Sources) setAccounts(namespace string) {
 	}
 	for name, account := range audit.AccountsIn(records, s.pods.List(namespace), controllers) {
 		if exists[name] {
+			account.Unseen = !s.shard.Owns(namespace) // but for DaemonSets, what mounts it is not read
 			s.powers.cluster.SetAccount(namespace, name, account)
 		}
 	}
 	for _, name := range s.powers.cluster.Accounts(namespace) {
 		if !exists[name] {
 			s.powers.cluster.DeleteAccount(namespace, name)
-		}
-	}
-}
-
-// setAccountsElsewhere makes ServiceAccounts known whose namespaces belong to other shards. What is there is not read: who is bound
-// is taken to exist, and to be mounted.
-func (s *Sources) setAccountsElsewhere(changes *rbac.Changes) {
-	for subject := range changes.Subjects {
-		if subject.Kind != rbacv1.ServiceAccountKind || s.shard.Owns(subject.Namespace) {
-			continue
-		}
-		if s.powers.cluster.IsBound(subject) {
-			s.powers.cluster.SetAccount(subject.Namespace, subject.Name, rbac.Account{Mounted: true})
-		} else {
-			s.powers.cluster.DeleteAccount(subject.Namespace, subject.Name)
 		}
 	}
 }

@@ -5,14 +5,18 @@ package source
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 	"github.com/kubersafe/kubersafe/internal/shard"
@@ -90,14 +94,14 @@ func TestPowersFollow(t *testing.T) {
 			change: func() error {
 				return bindings.Add(bindingOf("other", "app", rbac.KindClusterRole, "secrets", accountSubject("shop", "app")))
 			},
-			told: []string{"otherfalse", "shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
+			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
 		},
 		{
-			what: "one of another ServiceAccount in the cluster: those that can be no more than before are not told of",
+			what: "one of another ServiceAccount, to a role that is not there: until now it was not known what it may do",
 			change: func() error {
 				return clusterBindings.Add(clusterBindingOf("tools", "admin", accountSubject("tools", "app")))
 			},
-			shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
+			told: []string{"toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
 		},
 		{
 			what: "the role that it is bound to", change: func() error { return clusterRoles.Add(clusterRoleOf("admin", "*", "*", "*")) },
@@ -109,7 +113,7 @@ func TestPowersFollow(t *testing.T) {
 				mustAdd(t, clusterRoles.Add(clusterRoleOf("exec", "create", "", "pods/exec")))
 				return bindings.Add(bindingOf("tools", "shop", rbac.KindClusterRole, "exec", accountSubject("shop", "app")))
 			},
-			told: []string{"toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "now it has one", change: func() error { return s.pods.Add(pod) },
@@ -131,10 +135,14 @@ func TestPowersFollow(t *testing.T) {
 			what: "the binding is gone", change: func() error {
 				return bindings.Delete(bindingOf("other", "app", rbac.KindClusterRole, "secrets", accountSubject("shop", "app")))
 			},
-			told: []string{"otherfalse", "shopfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "a namespace of which nothing was known", change: func() error { return s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new"}}) },
+			told: []string{"newfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+		},
+		{
+			what: "a role that is bound, by what is no power", change: func() error { return roles.Add(roleOf("shop", "config", "get", "", "services")) },
 			shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 	} {
@@ -156,30 +164,311 @@ func TestPowersFollow(t *testing.T) {
 	}
 }
 
-// TestPowersOfShards: bindings in all namespaces decide. Of the namespaces of other shards it is not read who is there.
+func addNamespaces(t testing.TB, s *Sources, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		mustAdd(t, s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}),
+			s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "app"}}))
+	}
+}
+
+func powersIn(s *Sources, namespace string) *audit.Powers {
+	i, _ := s.Inventory(namespace)
+	return &i.Powers
+}
+
+func groupSubject(name string) rbacv1.Subject {
+	return rbacv1.Subject{Kind: rbacv1.GroupKind, Name: name}
+}
+
+// TestPowersOfShards: who is in the namespaces of other shards is known, and what runs there is not, but for DaemonSets.
 func TestPowersOfShards(t *testing.T) {
-	s := NewShard(offline(t), shard.Shard{Index: 0, Count: 2}) // see ofFirst
+	clusterAdmin := clusterBindingOf("admin", "admin", accountSubject(ofSecond, "app"))
+	agent := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: ofSecond, Name: "agent"}}
+	agent.Spec.Template.Spec.ServiceAccountName = "app"
+	other := agent.DeepCopy()
+	other.Name, other.Spec.Template.Spec.ServiceAccountName = "other", "other"
+	for name, tc := range map[string]struct {
+		resource string
+		bindings []*rbacv1.ClusterRoleBinding
+		agents   []*appsv1.DaemonSet
+		want     rbac.Power
+	}{
+		"a token": {"serviceaccounts/token", []*rbacv1.ClusterRoleBinding{clusterAdmin}, nil, rbac.Power{Granted: true, Steps: 2}},
+		"a token of a member of a group": {
+			"serviceaccounts/token", []*rbacv1.ClusterRoleBinding{clusterBindingOf("admin", "admin", groupSubject("system:serviceaccounts:"+ofSecond))}, nil,
+			rbac.Power{Granted: true, Steps: 2},
+		},
+		"Pods that may be there": {"pods/exec", []*rbacv1.ClusterRoleBinding{clusterAdmin}, nil, rbac.Power{Granted: true, Unsure: true}},
+		"Pods that are there":    {"pods/exec", []*rbacv1.ClusterRoleBinding{clusterAdmin}, []*appsv1.DaemonSet{agent}, rbac.Power{Granted: true, Steps: 2}},
+		"Pods that are there, of another": {
+			"pods/exec", []*rbacv1.ClusterRoleBinding{clusterAdmin}, []*appsv1.DaemonSet{other}, rbac.Power{Granted: true, Unsure: true},
+		},
+		"Pods of nobody in particular": {"pods/exec", nil, nil, rbac.Power{Granted: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewShard(offline(t), shard.Shard{Index: 0, Count: 2}) // see ofFirst
+			syncAll(s)
+			addNamespaces(t, s, ofFirst, ofSecond)
+			mustAdd(t, s.roles[audit.ClusterRoles].Add(clusterRoleOf("admin", "*", "*", "*")), s.roles[audit.ClusterRoles].Add(clusterRoleOf("role", "create", "", tc.resource)),
+				s.bindings[audit.RoleBindings].Add(bindingOf(ofSecond, "app", rbac.KindClusterRole, "role", accountSubject(ofFirst, "app"))))
+			for _, b := range tc.bindings {
+				mustAdd(t, s.bindings[audit.ClusterRoleBindings].Add(b))
+			}
+			s.updatePowers()
+			for _, d := range tc.agents { // an event there loses nothing
+				mustAdd(t, s.controllers[audit.DaemonSets].Add(d))
+			}
+			s.updatePowers()
+			if got := powersIn(s, ofFirst).Of("app"); got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+			if got := s.Namespaces(); !cmp.Equal(got, []string{ofFirst}) {
+				t.Errorf("namespaces %v", got)
+			}
+		})
+	}
+}
+
+// TestPowersOfWhatIsReadLater: what can be read at last counts as read once powers are found out anew, and everybody is told.
+func TestPowersOfWhatIsReadLater(t *testing.T) {
+	for _, r := range slices.Concat(audit.PowerResources, waysOver) {
+		t.Run(string(r), func(t *testing.T) {
+			s := New(offline(t))
+			addNamespaces(t, s, "shop")
+			syncAll(s)
+			w := watcherOf(t, s, r)
+			forbid(w)
+			s.updatePowers()
+			unknown := func() *audit.Unavailable {
+				i, _ := s.Inventory("shop")
+				if u := i.Missing(audit.PowerResources...); u != nil {
+					return u
+				}
+				return i.Powers.Unseen
+			}
+			if got := unknown(); got == nil || got.Resource != r || got.Reason != v1alpha1.SkipSourceForbidden {
+				t.Errorf("forbidden: got %+v", got)
+			}
+			var told []Event
+			s.OnEvent(func(e Event) { told = append(told, e) })
+			w.update(func() { w.listed = true })
+			w.observe(nil, true)
+			if got := unknown(); got == nil || got.Resource != r || got.Reason != v1alpha1.SkipSourceSyncing {
+				t.Errorf("read, but not made anything of: got %+v", got)
+			}
+			s.updatePowers()
+			if got := unknown(); got != nil {
+				t.Errorf("found out: got %+v", got)
+			}
+			if diff := cmp.Diff([]Event{{Resource: r, StateChanged: true}, {Resource: audit.RoleBindings, StateChanged: true}}, told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPowersWithoutNamespaces: what a group may do is known of the ServiceAccounts that there are.
+func TestPowersWithoutNamespaces(t *testing.T) {
+	s := New(offline(t))
+	mustAdd(t, s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}),
+		s.roles[audit.ClusterRoles].Add(clusterRoleOf("admin", "*", "*", "*")),
+		s.bindings[audit.ClusterRoleBindings].Add(clusterBindingOf("all", "admin", groupSubject("system:serviceaccounts"))))
 	syncAll(s)
-	mustAdd(t,
-		s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ofFirst}}), s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ofSecond}}),
-		s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ofFirst, Name: "app"}}),
-		s.roles[audit.ClusterRoles].Add(clusterRoleOf("admin", "*", "*", "*")), s.roles[audit.ClusterRoles].Add(clusterRoleOf("exec", "create", "", "pods/exec")),
-		s.bindings[audit.ClusterRoleBindings].Add(clusterBindingOf("admin", "admin", accountSubject(ofSecond, "app"))),
-		s.bindings[audit.RoleBindings].Add(bindingOf(ofSecond, "app", rbac.KindClusterRole, "exec", accountSubject(ofFirst, "app"))),
-	)
+	forbid(watcherOf(t, s, audit.Namespaces))
 	s.updatePowers()
-	i, _ := s.Inventory(ofFirst)
-	if got := i.Powers.Of("app"); got != (rbac.Power{Granted: true, Steps: 2}) {
-		t.Errorf("got %+v", got)
+	if got, want := powersIn(s, "shop").Of("app"), (rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := s.Namespaces(); !cmp.Equal(got, []string{ofFirst}) {
-		t.Errorf("namespaces %v", got)
+	if powersIn(s, "other").Known("app") {
+		t.Error("of a namespace with nothing in it nothing is known")
 	}
-	mustAdd(t, s.bindings[audit.ClusterRoleBindings].Delete(clusterBindingOf("admin", "admin")))
+}
+
+// TestPowersOfNewcomers: of what has just come it is not known what it may do, and told once it is.
+func TestPowersOfNewcomers(t *testing.T) {
+	s := New(offline(t))
+	syncAll(s)
+	addNamespaces(t, s, "shop")
+	mustAdd(t, s.roles[audit.ClusterRoles].Add(clusterRoleOf("config", "get", "", "configmaps")),
+		s.bindings[audit.ClusterRoleBindings].Add(clusterBindingOf("all", "config", groupSubject("system:serviceaccounts"))))
 	s.updatePowers()
-	i, _ = s.Inventory(ofFirst)
-	if got := i.Powers.Of("app"); got != (rbac.Power{Granted: true}) {
-		t.Errorf("nobody is left: got %+v", got)
+	var told []string
+	s.OnEvent(func(e Event) {
+		if e.Resource == audit.RoleBindings {
+			told = append(told, e.Namespace)
+		}
+	})
+	addNamespaces(t, s, "new")
+	mustAdd(t, s.bindings[audit.RoleBindings].Add(bindingOf("shop", "app", rbac.KindClusterRole, "admin", accountSubject("shop", "app"))))
+	for namespace, accounts := range map[string]map[string]bool{"new": {"app": false, "other": false}, "shop": {"app": false, "other": true}} {
+		for name, want := range accounts {
+			if got := powersIn(s, namespace).Known(name); got != want {
+				t.Errorf("%s/%s is known: %v, want %v", namespace, name, got, want)
+			}
+		}
+	}
+	s.updatePowers()
+	for _, namespace := range []string{"new", "shop"} {
+		if p := powersIn(s, namespace); !p.Known("app") || !p.Of("app").Granted || !p.Known("other") {
+			t.Errorf("%s: got %+v", namespace, p)
+		}
+	}
+	if diff := cmp.Diff([]string{"new", "shop"}, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	mustAdd(t, s.namespaces.Delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new"}}),
+		s.serviceAccounts.Delete(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "new", Name: "app"}}))
+	s.updatePowers()
+	if _, kept := s.powers.of["new"]; kept {
+		t.Error("a namespace that is gone is remembered")
+	}
+}
+
+// TestPowersMissNothing changes bindings while powers are found out.
+func TestPowersMissNothing(t *testing.T) {
+	const bindings = 500
+	for _, part := range []shard.Shard{{}, {Index: 0, Count: 2}} {
+		s := NewShard(offline(t), part)
+		syncAll(s)
+		addNamespaces(t, s, ofFirst, ofSecond)
+		mustAdd(t, s.roles[audit.ClusterRoles].Add(clusterRoleOf("view", "get", "", "configmaps")), s.roles[audit.ClusterRoles].Add(clusterRoleOf("exec", "create", "", "pods/exec")))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for n := range bindings {
+				_ = s.bindings[audit.RoleBindings].Add(bindingOf(ofFirst, fmt.Sprint("a", n), rbac.KindClusterRole, "view", accountSubject(ofFirst, fmt.Sprint("a", n))))
+				_ = s.bindings[audit.RoleBindings].Add(bindingOf(ofSecond, fmt.Sprint("b", n), rbac.KindClusterRole, "exec", accountSubject(ofSecond, fmt.Sprint("b", n))))
+			}
+		}()
+		for running := true; running; {
+			select {
+			case <-done:
+				running = false
+			default:
+			}
+			s.updatePowers()
+		}
+		for n := range bindings {
+			mustAdd(t, s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ofFirst, Name: fmt.Sprint("a", n)}}))
+		}
+		powers := powersIn(s, ofFirst)
+		for n := range bindings {
+			if name := fmt.Sprint("a", n); !powers.Of(name).Granted {
+				t.Fatalf("shard %v: a binding of %s was missed", part, name)
+			}
+		}
+	}
+}
+
+// TestPowersAtRandom changes a cluster at random, and compares what a Sources and one of a shard know of powers with what the engine
+// finds out anew, and with each other; whoever can do anything else than before must have been told of.
+func TestPowersAtRandom(t *testing.T) {
+	namespaces, accounts := []string{ofFirst, ofSecond, "third"}, []string{"app", "default"}
+	verbs := [][3]string{
+		{"*", "*", "*"}, {"create", "", "pods"}, {"get", "", "secrets"}, {"create", "", "pods/exec"}, {"patch", "apps", "deployments"},
+		{"create", "", "serviceaccounts/token"}, {"get", "", "configmaps"}, {"impersonate", "", "serviceaccounts"}, {"patch", "", "namespaces"},
+	}
+	found := make(map[rbac.Power]int)
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		pick := func(from []string) string { return from[r.IntN(len(from))] }
+		subject := func() rbacv1.Subject {
+			switch r.IntN(6) {
+			case 0:
+				return groupSubject("system:serviceaccounts:" + pick(namespaces))
+			case 1:
+				return groupSubject(pick([]string{"system:serviceaccounts", "system:authenticated"}))
+			}
+			return accountSubject(pick(namespaces), pick(accounts))
+		}
+		change := func() func(s *Sources) error {
+			namespace, name, binding, account, to := pick(namespaces), fmt.Sprint("r", r.IntN(4)), fmt.Sprint("b", r.IntN(3)), pick(accounts), subject()
+			verb, labels := verbs[r.IntN(len(verbs))], map[string]string{"pod-security.kubernetes.io/enforce": pick([]string{"privileged", "restricted"})}
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: corev1.PodSpec{ServiceAccountName: account}}
+			switch r.IntN(11) {
+			case 0, 1:
+				return func(s *Sources) error {
+					return s.roles[audit.ClusterRoles].Add(clusterRoleOf(name, verb[0], verb[1], verb[2]))
+				}
+			case 2:
+				return func(s *Sources) error { return s.roles[audit.ClusterRoles].Delete(clusterRoleOf(name, "", "", "")) }
+			case 3, 4:
+				return func(s *Sources) error {
+					return s.bindings[audit.RoleBindings].Add(bindingOf(namespace, binding, rbac.KindClusterRole, name, to))
+				}
+			case 5:
+				return func(s *Sources) error {
+					return s.bindings[audit.ClusterRoleBindings].Add(clusterBindingOf(binding, name, to))
+				}
+			case 6:
+				return func(s *Sources) error {
+					return s.bindings[audit.RoleBindings].Delete(bindingOf(namespace, binding, "", ""))
+				}
+			case 7:
+				return func(s *Sources) error {
+					return s.bindings[audit.ClusterRoleBindings].Delete(clusterBindingOf(binding, ""))
+				}
+			case 8:
+				return func(s *Sources) error {
+					return s.serviceAccounts.Delete(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}})
+				}
+			case 9:
+				return func(s *Sources) error {
+					if !s.shard.Owns(namespace) {
+						return nil
+					}
+					return s.pods.Add(pod)
+				}
+			}
+			return func(s *Sources) error {
+				mustAdd(t, s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}))
+				return s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}})
+			}
+		}
+		parts := []*Sources{New(offline(t)), NewShard(offline(t), shard.Shard{Index: 0, Count: 2})}
+		before, told := make([]map[rbac.Subject]rbac.Power, len(parts)), make([]map[string]bool, len(parts))
+		for i, s := range parts {
+			syncAll(s)
+			addNamespaces(t, s, namespaces...)
+			before[i], told[i] = make(map[rbac.Subject]rbac.Power), make(map[string]bool)
+			s.OnEvent(func(e Event) { told[i][e.Namespace] = told[i][e.Namespace] || e.Resource == audit.RoleBindings })
+		}
+		for range 25 {
+			changes := []func(*Sources) error{change(), change()}[:1+r.IntN(2)]
+			for i, s := range parts {
+				clear(told[i])
+				for _, change := range changes {
+					mustAdd(t, change(s))
+				}
+				s.updatePowers()
+				for _, namespace := range namespaces {
+					for _, name := range accounts {
+						account := rbac.ServiceAccount(namespace, name)
+						got, want := powersIn(s, namespace).Of(name), s.powers.cluster.Power(account)
+						if was, known := before[i][account]; got != want {
+							t.Fatalf("seed %d, shard %v, %v: got %+v, want %+v", seed, s.shard, account, got, want)
+						} else if known && was != got && !told[i][namespace] && !told[i][""] {
+							t.Fatalf("seed %d, shard %v, %v: %+v became %+v, and nobody was told", seed, s.shard, account, was, got)
+						}
+						before[i][account] = got
+					}
+				}
+			}
+			for account, whole := range before[0] {
+				part := before[1][account]
+				found[part]++
+				if part.Granted != whole.Granted || part.Secrets != whole.Secrets || part.Unsure && part.Steps > 0 || whole.Unsure ||
+					(part.Steps == 0) != (whole.Steps == 0) && !part.Unsure || part.Steps > 0 && whole.Steps > part.Steps {
+					t.Fatalf("seed %d, %v: a shard knows %+v, where it is %+v", seed, account, part, whole)
+				}
+			}
+		}
+	}
+	for _, want := range []rbac.Power{{Granted: true, Unsure: true}, {Granted: true, Steps: 2}, {}} {
+		if found[want] < 10 {
+			t.Errorf("too dull: %+v only %d times", want, found[want])
+		}
 	}
 }
 

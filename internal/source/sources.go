@@ -142,7 +142,8 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s.limitRanges = NewStore(limitRangeRecord)
 	Add(s, part, audit.LimitRanges, core, "limitranges", &corev1.LimitRange{}, s.limitRanges)
 	s.serviceAccounts = NewStore(serviceAccountRecord)
-	Add(s, part, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
+	// Whom a way to cluster-admin leads over is decided in all namespaces.
+	Add(s, shard.Shard{}, audit.ServiceAccounts, core, "serviceaccounts", &corev1.ServiceAccount{}, s.serviceAccounts)
 	s.services = NewStore(serviceRecord)
 	Add(s, part, audit.Services, core, "services", &corev1.Service{}, s.services)
 	s.ingresses = NewStore(ingressRecord)
@@ -389,10 +390,7 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	i.Quotas = known(&i, audit.ResourceQuotas, s.quotas)
 	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)
 	i.ServiceAccounts = known(&i, audit.ServiceAccounts, s.serviceAccounts)
-	if i.Missing(audit.PowerResources...) == nil {
-		i.Powers = s.powers.in(name, i.ServiceAccounts)
-		i.Powers.Unseen = i.Missing(audit.Namespaces, audit.Nodes)
-	}
+	s.powers.add(&i)
 	i.NetworkPolicies = known(&i, audit.NetworkPolicies, s.networkPolicies)
 	i.Services = known(&i, audit.Services, s.services)
 	i.Ingresses = known(&i, audit.Ingresses, s.ingresses)
@@ -471,13 +469,16 @@ var skipReasons = map[v1alpha1.SourceState]v1alpha1.SkipReason{
 	v1alpha1.SourceSyncing:   v1alpha1.SkipSourceSyncing,
 }
 
+// unavailable says why a resource in that state cannot be read.
+func unavailable(r audit.Resource, state v1alpha1.SourceState) *audit.Unavailable {
+	return &audit.Unavailable{Resource: r, Reason: skipReasons[state], Message: stateMessage(r, state)}
+}
+
 func (s *Sources) unavailable() map[audit.Resource]*audit.Unavailable {
 	missing := make(map[audit.Resource]*audit.Unavailable)
 	for _, w := range s.watchers {
 		if status := w.Status(); status.State != v1alpha1.SourceSynced {
-			missing[w.resource] = &audit.Unavailable{
-				Resource: w.resource, Reason: skipReasons[status.State], Message: status.Message,
-			}
+			missing[w.resource] = unavailable(w.resource, status.State)
 		}
 	}
 	return missing

@@ -231,6 +231,7 @@ func TestInventory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.updatePowers()
 		return s
 	}
 	// counts are namespace, Pods, controllers, quotas, limit ranges, service accounts.
@@ -294,6 +295,7 @@ func TestOptionalResourcesNeedNotBeServed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.updatePowers()
 	if i, _ := s.Inventory("shop"); len(i.Gateways) != 1 || len(i.ClusterPolicies) != 1 {
 		t.Errorf("gateways %v, policies %v", i.Gateways, i.ClusterPolicies)
 	}

@@ -269,7 +269,8 @@ func (s *Static) empower() {
 	for _, r := range append(roles, s.roles...) {
 		c.SetRole(r)
 	}
-	for _, b := range append(bindings, s.bindings...) {
+	bindings = append(bindings, s.bindings...)
+	for _, b := range bindings {
 		c.SetBinding(b)
 	}
 	c.SetControlPlaneOnNodes(onNodes(s.nodes))
@@ -286,20 +287,26 @@ func (s *Static) empower() {
 			c.SetAccount(name, account, a)
 		}
 	}
-	for _, subject := range c.Bound() {
-		if subject.Kind == rbacv1.ServiceAccountKind && !known[subject] {
-			c.SetAccount(subject.Namespace, subject.Name, rbac.Account{})
-			if s.inventories[subject.Namespace] == nil {
-				c.SetNamespace(subject.Namespace, true)
+	for _, b := range bindings {
+		for _, subject := range b.Subjects {
+			if subject.Kind == rbacv1.ServiceAccountKind && !known[subject] {
+				c.SetAccount(subject.Namespace, subject.Name, rbac.Account{})
+				if s.inventories[subject.Namespace] == nil {
+					c.SetNamespace(subject.Namespace, true)
+				}
 			}
 		}
 	}
-	for name, i := range s.inventories {
-		i.Powers = audit.Powers{Named: make(map[string]rbac.Power), Others: c.Power(othersIn(name))}
-		for _, subject := range c.Bound() {
-			if subject.Kind == rbacv1.ServiceAccountKind && subject.Namespace == name {
-				i.Powers.Named[subject.Name] = c.Power(subject)
-			}
+	for _, i := range s.inventories {
+		i.Powers = audit.Powers{Named: make(map[string]rbac.Power)}
+	}
+	for subject, power := range c.TakeChanges().Powers {
+		switch i := s.inventories[subject.Namespace]; {
+		case i == nil:
+		case subject.Name == "":
+			i.Powers.Others = power
+		default:
+			i.Powers.Named[subject.Name] = power
 		}
 	}
 }

@@ -165,17 +165,20 @@ func (w *watcher) update(change func()) {
 func (w *watcher) Status() v1alpha1.SourceStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := v1alpha1.SourceStatus{Resource: string(w.resource), State: w.state}
-	switch w.state {
+	return v1alpha1.SourceStatus{Resource: string(w.resource), State: w.state, Message: stateMessage(w.resource, w.state)}
+}
+
+func stateMessage(r audit.Resource, state v1alpha1.SourceState) string {
+	switch state {
 	case v1alpha1.SourceForbidden:
-		s.Message = fmt.Sprintf("the operator may not list and watch %s", w.resource)
+		return fmt.Sprintf("the operator may not list and watch %s", r)
 	case v1alpha1.SourceNotServed:
-		s.Message = fmt.Sprintf("the API server does not serve %s", w.resource)
+		return fmt.Sprintf("the API server does not serve %s", r)
 	case v1alpha1.SourceSyncing:
-		s.Message = fmt.Sprintf("%s have not been read yet", w.resource)
+		return fmt.Sprintf("%s have not been read yet", r)
 	case v1alpha1.SourceSynced:
 	}
-	return s
+	return ""
 }
 
 // current says whether the source follows the API server at this moment.
