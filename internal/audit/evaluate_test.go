@@ -317,7 +317,7 @@ func TestManifestsPassNothingThatOnlyAClusterShows(t *testing.T) {
 		"a template of manifests": {template, true, 0, 1, []Skip{{"hidden", v1alpha1.SkipDataMissing, "manifests do not show what only Pods have"}}},
 		"a Pod of manifests":      {pod, true, 1, 1, nil},
 	} {
-		ns := &Namespace{Inventory: Inventory{FromManifests: tc.fromManifests}, Workloads: []*Workload{tc.workload}}
+		ns := &Namespace{Inventory: Inventory{Surroundings: Surroundings{FromManifests: tc.fromManifests}}, Workloads: []*Workload{tc.workload}}
 		result := set.Evaluate(ns)[0]
 		if diff := cmp.Diff(tc.skips, result.Skips); diff != "" || len(result.Findings) != tc.found || result.Passed != tc.passed {
 			t.Errorf("%s: passed %d, found %+v, skips (-want +got):\n%s", name, result.Passed, result.Findings, diff)

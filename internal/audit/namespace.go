@@ -38,8 +38,6 @@ type Inventory struct {
 	HTTPRoutes []*HTTPRouteRecord
 	// ServerVersion is the API server's, such as "v1.37"; "" if it is not known, as with manifests.
 	ServerVersion string
-	// FromManifests says that manifests are all that is known: nothing shows what a cluster makes of them.
-	FromManifests bool
 	// Unavailable resources, by name. What they would hold is unknown, not empty.
 	Unavailable map[Resource]*Unavailable
 	// Exceptions are those of the namespace and of the cluster, in no order.
@@ -51,7 +49,9 @@ type Inventory struct {
 // Surroundings are what is around the Pods of a namespace and decides over them.
 type Surroundings struct {
 	// Name of the namespace.
-	Name            string
+	Name string
+	// FromManifests says that manifests are all that is known: nothing shows what a cluster makes of them, or what else it has.
+	FromManifests   bool
 	LimitRanges     []*LimitRangeRecord
 	ServiceAccounts []*ServiceAccountRecord
 	// Powers of its ServiceAccounts, where all PowerResources can be read.

@@ -43,7 +43,10 @@ func exposedPrivilegePath(pod *audit.ExposedPod, r *audit.Reporter) {
 	if len(pod.Ways) == 0 {
 		return
 	}
-	power := mountedPower(pod.PlacedPod)
+	power, known := mountedPower(pod.PlacedPod, r)
+	if !known {
+		return
+	}
 	end := ""
 	switch {
 	case power.Steps == 1:
@@ -53,9 +56,7 @@ func exposedPrivilegePath(pod *audit.ExposedPod, r *audit.Reporter) {
 	case power.Secrets == rbac.AllSecrets:
 		end = "all Secrets"
 	default:
-		if unseen := pod.Around.Powers.Unseen; power.Granted && unseen != nil {
-			r.SkipUnavailable(unseen)
-		}
+		skipUnknownWays(pod.PlacedPod, &power, r)
 		return
 	}
 	from, entry := entryOf(pod.Ways[0])

@@ -36,14 +36,20 @@ var _ = register(audit.Check{
 })
 
 func serviceAccountTokenMounted(pod *audit.PlacedPod, r *audit.Reporter) {
-	name := audit.AccountOf(&pod.Spec)
-	if isMirror(pod) || !mountsToken(pod) || pod.Around.Powers.Of(name).Granted {
+	if !mountsToken(pod) {
 		return
 	}
-	// No value is suggested: of manifests, what is granted elsewhere is not known, and to take a token away that is used breaks
-	// the workload.
+	power, known := mountedPower(pod, r)
+	if !known || power.Granted {
+		return
+	}
+	if pod.Around.FromManifests {
+		skipPartial(pod, r)
+		return
+	}
+	// No value is suggested: to take a token away that is used after all, such as to be recognized, breaks the workload.
 	r.Find(audit.Finding{
-		Message: fmt.Sprintf(`"automountServiceAccountToken" must be false: nothing is granted to %q`, name),
+		Message: fmt.Sprintf(`"automountServiceAccountToken" must be false: nothing is granted to %q`, audit.AccountOf(&pod.Spec)),
 		Path:    "spec.automountServiceAccountToken",
 	})
 }

@@ -34,11 +34,12 @@ var _ = register(audit.Check{
 })
 
 func workloadCanEscalate(pod *audit.PlacedPod, r *audit.Reporter) {
-	power := mountedPower(pod)
-	if unseen := pod.Around.Powers.Unseen; power.Granted && power.Steps == 0 && unseen != nil {
-		r.SkipUnavailable(unseen)
+	power, known := mountedPower(pod, r)
+	if !known {
+		return
 	}
 	if power.Steps == 0 {
+		skipUnknownWays(pod, &power, r)
 		return
 	}
 	within := "one step"
@@ -51,10 +52,35 @@ func workloadCanEscalate(pod *audit.PlacedPod, r *audit.Reporter) {
 	})
 }
 
-// mountedPower returns what may be done with the token that a Pod mounts; nothing if it mounts none.
-func mountedPower(pod *audit.PlacedPod) rbac.Power {
+// mountedPower returns what may be done with the token that a Pod mounts. It returns false if it mounts none, or if that is not known
+// yet, and then the check is skipped.
+func mountedPower(pod *audit.PlacedPod, r *audit.Reporter) (power rbac.Power, ok bool) {
 	if isMirror(pod) || !mountsToken(pod) && !audit.ProjectsToken(&pod.Spec) {
-		return rbac.Power{}
+		return rbac.Power{}, false
 	}
-	return pod.Around.Powers.Of(audit.AccountOf(&pod.Spec))
+	name := audit.AccountOf(&pod.Spec)
+	if !pod.Around.Powers.Known(name) {
+		r.Skip(v1alpha1.SkipSourceSyncing, fmt.Sprintf("it is not known yet what %q may do", name))
+		return rbac.Power{}, false
+	}
+	return pod.Around.Powers.Of(name), true
+}
+
+// skipUnknownWays skips a check that has found no way to cluster-admin, unless there is none.
+func skipUnknownWays(pod *audit.PlacedPod, power *rbac.Power, r *audit.Reporter) {
+	switch unseen := pod.Around.Powers.Unseen; {
+	case power.Granted && unseen != nil:
+		r.SkipUnavailable(unseen)
+	case power.Unsure:
+		r.Skip(v1alpha1.SkipDataMissing, "whether there is a way to cluster-admin depends on what is not seen: Pods of other shards, or what objects are that a role names")
+	default:
+		skipPartial(pod, r)
+	}
+}
+
+// skipPartial skips a check that has found nothing to be granted where manifests are all that is known.
+func skipPartial(pod *audit.PlacedPod, r *audit.Reporter) {
+	if pod.Around.FromManifests {
+		r.Skip(v1alpha1.SkipDataMissing, "manifests do not show all roles and bindings")
+	}
 }

@@ -41,10 +41,17 @@ var readSecrets = map[rbac.SecretReach]string{
 }
 
 func workloadReadsSecrets(pod *audit.PlacedPod, r *audit.Reporter) {
-	if what, reads := readSecrets[mountedPower(pod).Secrets]; reads {
-		r.Find(audit.Finding{
-			Message: fmt.Sprintf(`"serviceAccountName" must not name %q: it can read %s`, audit.AccountOf(&pod.Spec), what),
-			Path:    "spec.serviceAccountName",
-		})
+	power, known := mountedPower(pod, r)
+	if !known {
+		return
 	}
+	what, reads := readSecrets[power.Secrets]
+	if !reads {
+		skipPartial(pod, r)
+		return
+	}
+	r.Find(audit.Finding{
+		Message: fmt.Sprintf(`"serviceAccountName" must not name %q: it can read %s`, audit.AccountOf(&pod.Spec), what),
+		Path:    "spec.serviceAccountName",
+	})
 }
