@@ -170,14 +170,15 @@ func (c *Cluster) addMembers(subjects map[Subject]bool) {
 			subjects[s] = true
 		}
 	}
-	for namespace := range c.namespaces {
-		if s := Others(namespace); members.include(s) {
-			subjects[s] = true
-		}
+	for namespace := range members.namespaces {
+		subjects[Others(namespace)] = true
 	}
-	for namespace := range c.accounts {
-		if s := Others(namespace); members.include(s) {
-			subjects[s] = true
+	if members.all {
+		for namespace := range c.namespaces {
+			subjects[Others(namespace)] = true
+		}
+		for namespace := range c.accounts {
+			subjects[Others(namespace)] = true
 		}
 	}
 }

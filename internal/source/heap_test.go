@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -57,17 +58,24 @@ func liveHeap() uint64 {
 }
 
 // update stores what the API server would send of an object: decoded, so that it shares nothing with any other.
-func update[R Record[R]](b *testing.B, store *Store[R], o interface{ Marshal() ([]byte, error) }, into interface{ Unmarshal([]byte) error }) {
+func update[R Record[R]](b testing.TB, store *Store[R], o interface{ Marshal() ([]byte, error) }, into interface{ Unmarshal([]byte) error }) {
+	b.Helper()
+	if err := store.Update(sent(b, o, into)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// sent returns an object as the API server would send it.
+func sent[O interface{ Unmarshal([]byte) error }](b testing.TB, o interface{ Marshal() ([]byte, error) }, into O) O {
+	b.Helper()
 	encoded, err := o.Marshal()
 	if err == nil {
 		err = into.Unmarshal(encoded)
 	}
-	if err == nil {
-		err = store.Update(into)
-	}
 	if err != nil {
 		b.Fatal(err)
 	}
+	return into
 }
 
 func deployment(n int) *appsv1.Deployment {
@@ -194,4 +202,56 @@ func BenchmarkHeapPerNode(b *testing.B) {
 	}
 	b.ReportMetric(float64(taken)/nodes, "B/node")
 	runtime.KeepAlive(s)
+}
+
+// TestHeapAfterRelist: what is read again as it was takes no more memory than before.
+func TestHeapAfterRelist(t *testing.T) {
+	const roles = 5000
+	s := New(offline(t))
+	relist := func() uint64 {
+		var listedRoles, listedBindings []any
+		for i := range roles {
+			role := roleOf(fmt.Sprint("namespace-", i), "app", "get", "", "configmaps")
+			for j := range 10 {
+				role.Rules = append(role.Rules, rbacv1.PolicyRule{Verbs: []string{"get", "list"}, APIGroups: []string{fmt.Sprint("group-", j)}, Resources: []string{"a", "b"}})
+			}
+			r, err := s.roles[audit.Roles].record(sent(t, role, &rbacv1.Role{}))
+			mustAdd(t, err)
+			b, err := s.bindings[audit.RoleBindings].record(sent(t, benchBinding(i, 0), &rbacv1.RoleBinding{}))
+			mustAdd(t, err)
+			listedRoles, listedBindings = append(listedRoles, r), append(listedBindings, b)
+		}
+		mustAdd(t, s.roles[audit.Roles].Replace(listedRoles, ""), s.bindings[audit.RoleBindings].Replace(listedBindings, ""))
+		listedRoles, listedBindings = nil, nil
+		return liveHeap()
+	}
+	before := liveHeap()
+	first, again := relist()-before, relist()-before
+	for i := range roles { // and what is sent again one by one
+		update(t, s.bindings[audit.RoleBindings], benchBinding(i, 0), &rbacv1.RoleBinding{})
+	}
+	sentAgain := liveHeap() - before
+	t.Logf("%d bytes for each role and binding, %d after a list of the same, %d after an update to the same", first/roles, again/roles, sentAgain/roles)
+	if again > first*11/10 || sentAgain > first*11/10 {
+		t.Error("it grows")
+	}
+	runtime.KeepAlive(s)
+}
+
+// BenchmarkHeapPerAccount reports how much memory a ServiceAccount takes for good of which nothing else is known. Every shard keeps all.
+func BenchmarkHeapPerAccount(b *testing.B) {
+	const namespaces, accounts = 5000, 4
+	for b.Loop() {
+		s := New(offline(b))
+		before := liveHeap()
+		for i := range namespaces {
+			namespace := fmt.Sprint("namespace-", i)
+			for j := range accounts {
+				update(b, s.serviceAccounts, &corev1.ServiceAccount{ObjectMeta: metaFor(namespace, fmt.Sprint("app-", j), 5, nil, nil)}, &corev1.ServiceAccount{})
+			}
+		}
+		s.updatePowers()
+		b.ReportMetric(float64(liveHeap()-before)/(namespaces*accounts), "B/account")
+		runtime.KeepAlive(s)
+	}
 }

@@ -113,6 +113,7 @@ func (s *Sources) addRBAC(client kubernetes.Interface) {
 		store := NewStore(roleRecord)
 		s.roles[k.resource] = store
 		store.stored = func(r *audit.RoleRecord) { c.SetRole(r.Role) }
+		store.share = func(fresh, old *audit.RoleRecord) { fresh.Name, fresh.Role = old.Name, old.Role }
 		store.removed = func(r *audit.RoleRecord) { c.DeleteRole(rbac.RoleKey{Namespace: r.Namespace, Name: r.Name}) }
 		Add(s, shard.Shard{}, k.resource, api, k.plural, k.example, store)
 		store.notify = func(string) { s.powers.look() }
@@ -128,6 +129,7 @@ func (s *Sources) addRBAC(client kubernetes.Interface) {
 			c.SetBinding(b.Binding)
 			s.powers.note(b.Binding.Subjects)
 		}
+		store.share = func(fresh, old *audit.BindingRecord) { fresh.Name, fresh.Binding = old.Name, old.Binding }
 		store.removed = func(b *audit.BindingRecord) { c.DeleteBinding(rbac.BindingKey{Namespace: b.Namespace, Name: b.Name}) }
 		Add(s, shard.Shard{}, k.resource, api, k.plural, k.example, store)
 		store.notify = func(string) { s.powers.look() }

@@ -511,12 +511,27 @@ func BenchmarkPowersCold(b *testing.B) {
 	}
 }
 
-// BenchmarkPowersChange changes one binding, and finds out whom that concerns: one that leads nowhere, and one that does.
+// BenchmarkPowersChange changes one binding, and finds out whom that concerns: one that leads nowhere, and one that does; where a
+// group of all ServiceAccounts leads somewhere; and one of the group of a namespace.
 func BenchmarkPowersChange(b *testing.B) {
-	for name, i := range map[string]int{"harmless": 7, "leading": 100} {
+	for name, of := range map[string]struct {
+		binding int
+		// group that may do something; changed is what the binding is for now and then.
+		group   string
+		changed rbacv1.Subject
+	}{
+		"harmless":         {binding: 7, changed: accountSubject("namespace-9", "app-0")},
+		"leading":          {binding: 100, changed: accountSubject("namespace-9", "app-0")},
+		"beside-group":     {binding: 100, changed: accountSubject("namespace-9", "app-0"), group: "system:serviceaccounts"},
+		"beside-namespace": {binding: 100, changed: accountSubject("namespace-9", "app-0"), group: "system:serviceaccounts:namespace-1"},
+		"namespace":        {binding: 100, changed: groupSubject("system:serviceaccounts:namespace-100")},
+	} {
 		b.Run(name, func(b *testing.B) {
 			s := New(offline(b))
 			fillRBAC(b, s)
+			if i := of.binding; of.group != "" {
+				update(b, s.bindings[audit.RoleBindings], bindingOf(fmt.Sprint("namespace-", i), "group", rbac.KindRole, "app", groupSubject(of.group)), &rbacv1.RoleBinding{})
+			}
 			s.updatePowers()
 			told := 0
 			s.OnEvent(func(e Event) {
@@ -526,9 +541,9 @@ func BenchmarkPowersChange(b *testing.B) {
 			})
 			told = 0
 			for n := 0; b.Loop(); n++ {
-				changed := benchBinding(i, 0)
+				changed := benchBinding(of.binding, 0)
 				if n%2 == 0 {
-					changed.Subjects = append(changed.Subjects, accountSubject("namespace-9", "app-0"))
+					changed.Subjects = append(changed.Subjects, of.changed)
 				}
 				mustAdd(b, s.bindings[audit.RoleBindings].Update(changed))
 				s.updatePowers()

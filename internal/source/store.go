@@ -32,6 +32,9 @@ type Store[R Record[R]] struct {
 	// stored and removed are told of records while the store is locked: of each that differs from the one in its place, after the
 	// one that it replaces is removed.
 	stored, removed func(R)
+	// share makes a record that is equal to the old one in its place keep the parts of that: whoever was told of the old one keeps
+	// them too. It may be nil.
+	share func(fresh, old R)
 	// bucket says in which namespace an object counts.
 	bucket func(*audit.Object) string
 
@@ -156,6 +159,8 @@ func (s *Store[R]) replace(namespace string, list []R) (changes bool) {
 		in.own(r)
 		if at, ok := find(old, r.Identity().Name); !ok || !r.Equal(old[at]) {
 			s.keep(r)
+		} else {
+			s.adopt(r, old[at])
 		}
 	}
 	if len(in.sorted) == 0 {
@@ -253,11 +258,14 @@ func (s *Store[R]) put(r R) bool {
 	if ok && newer(old.Identity(), id) {
 		return false
 	}
+	changes := !ok || !r.Equal(old)
+	if !changes {
+		s.adopt(r, old)
+	}
 	s.set(r)
 	if ok && old.Identity().UID != id.UID {
 		s.forget(old)
 	}
-	changes := !ok || !r.Equal(old)
 	if changes {
 		s.keep(r)
 	}
@@ -320,6 +328,12 @@ func (s *Store[R]) remove(namespace, name string) {
 func (s *Store[R]) keep(r R) {
 	if s.stored != nil {
 		s.stored(r)
+	}
+}
+
+func (s *Store[R]) adopt(fresh, old R) {
+	if s.share != nil {
+		s.share(fresh, old)
 	}
 }
 
