@@ -90,15 +90,17 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		exposed = append(exposed, s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns))
 		m.ofTemplate = len(m.findings)
 	}
-	pods := make(map[*Shape]*PlacedPod)
+	pods, judged := make(map[*Shape]*PlacedPod), make(map[variant]*PlacedPod)
 	for _, v := range live {
 		seenIn := v1alpha1.SeenInPods
 		if w.Template == nil {
 			seenIn = ""
 		}
-		if pods[v.shape] == nil {
-			pods[v.shape] = s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Sensitive: sensitive})
+		place := variant{shape: v.shape, token: v.token}
+		if judged[place] == nil {
+			judged[place] = s.judge(&m, v.shape, seenIn, ns, PlacedPod{Static: w.Static, Subject: w.Subject, Token: v.token, Sensitive: sensitive})
 		}
+		pods[v.shape] = judged[place]
 		exposed = append(exposed, s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns))
 	}
 	s.judgeExposed(&m, ns, w, exposed)

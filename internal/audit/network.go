@@ -147,10 +147,19 @@ type variant struct {
 	labels string
 	// own are all labels that replicas have in common, encoded, where some check looks at them.
 	own string
+	// token says that they mount a token of their ServiceAccount all the same: they are from before it was said that none is mounted.
+	token bool
 }
 
 func compareVariants(a, b variant) int {
-	return cmp.Or(cmp.Compare(a.shape.id, b.shape.id), strings.Compare(a.labels, b.labels), strings.Compare(a.own, b.own))
+	order := cmp.Or(cmp.Compare(a.shape.id, b.shape.id), strings.Compare(a.labels, b.labels), strings.Compare(a.own, b.own))
+	switch {
+	case order != 0 || a.token == b.token:
+		return order
+	case b.token:
+		return -1
+	}
+	return 1
 }
 
 // lens is what tells Pods of the same shape apart.
@@ -160,10 +169,22 @@ type lens struct {
 	labelled bool
 	// namespace are the labels of the namespace, if checks look at them and it has been seen.
 	namespace *Labels
+	// accounts are the ServiceAccounts of the namespace, if it makes a difference what they say.
+	accounts []*ServiceAccountRecord
+}
+
+// withholdsToken says whether Pods of a shape that are made now mount no token.
+func (l lens) withholdsToken(s *Shape) bool {
+	if s.tokens != asAccount {
+		return s.tokens == notMounted
+	}
+	name := cmp.Or(s.account, defaultAccount)
+	i := slices.IndexFunc(l.accounts, func(a *ServiceAccountRecord) bool { return a.Name == name })
+	return i >= 0 && !l.accounts[i].MountsToken
 }
 
 func (s *Set) lens(ns *Namespace) lens {
-	l := lens{view: ns.Network.View, labelled: len(s.labelled) > 0}
+	l := lens{view: ns.Network.View, labelled: len(s.labelled) > 0, accounts: ns.ServiceAccounts}
 	if l.labelled && ns.Namespace != nil {
 		l.namespace = NewLabels(ns.Namespace.Labels)
 	}
@@ -202,8 +223,13 @@ func (w *Workload) sides(l lens) []variant {
 // is the same whenever they are. Of what it owns, the template itself is left out.
 func (w *Workload) variants(l lens) []variant {
 	var variants []variant
+	withheld := make(map[*Shape]bool)
 	for _, p := range w.Pods {
+		if _, known := withheld[p.Shape]; !known {
+			withheld[p.Shape] = l.accounts != nil && l.withholdsToken(p.Shape)
+		}
 		v := l.variantOf(p.Shape, p.Labels)
+		v.token = p.Token && withheld[p.Shape]
 		if n := len(variants); n == 0 || variants[n-1] != v {
 			variants = append(variants, v)
 		}

@@ -27,6 +27,8 @@ type PlacedPod struct {
 	Subject Subject
 	// Static says that a kubelet runs the Pod from a file of its own; the API server has no more than a mirror of it.
 	Static bool
+	// Token says that it mounts a token of its ServiceAccount, although Pods that are made now would not.
+	Token bool
 	// Sensitive says that the settings call the workload sensitive.
 	Sensitive bool
 	// Around is what is around it. What is not in here cannot change its verdict.

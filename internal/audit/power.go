@@ -5,7 +5,10 @@ package audit
 
 import (
 	"cmp"
+	"path"
+	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -98,8 +101,33 @@ func ProjectsToken(spec *corev1.PodSpec) bool {
 	})
 }
 
+// tokenPath is where programs look for a token of their ServiceAccount.
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // G101: a folder
+
+// nameOfToken is what the controller manager appended to the name of a ServiceAccount to name a Secret with a token.
+var nameOfToken = regexp.MustCompile(`^-token-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+
+// MountsTokenSecret says whether a Pod mounts a Secret that has a token of its ServiceAccount: where such are looked for, or one that
+// is named as the controller manager named them.
+func MountsTokenSecret(spec *corev1.PodSpec) bool {
+	for _, v := range spec.Volumes {
+		if v.Secret == nil {
+			continue
+		}
+		if suffix, ok := strings.CutPrefix(v.Secret.SecretName, AccountOf(spec)); ok && nameOfToken.MatchString(suffix) {
+			return true
+		}
+		for c := range (&Pod{Spec: *spec}).Containers() {
+			if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name && path.Clean(m.MountPath) == tokenPath }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func tokensOf(spec *corev1.PodSpec) tokens {
-	if ProjectsToken(spec) {
+	if ProjectsToken(spec) || MountsTokenSecret(spec) {
 		return mounted
 	}
 	switch mounts := spec.AutomountServiceAccountToken; {
@@ -118,13 +146,13 @@ func AccountsIn(accounts []*ServiceAccountRecord, pods []*PodRecord, controllers
 	for _, a := range accounts {
 		found[a.Name], automount[a.Name] = rbac.Account{TokenSecrets: a.TokenSecrets}, a.MountsToken
 	}
-	note := func(s *Shape, named bool) {
-		if s.tokens == notMounted || !named && s.account == "" {
+	note := func(s *Shape, named, token bool) {
+		if s.tokens == notMounted && !token || !named && s.account == "" {
 			return
 		}
 		name := cmp.Or(s.account, defaultAccount)
 		mounts, known := automount[name]
-		if s.tokens == mounted || mounts || !known {
+		if s.tokens == mounted || token || mounts || !known {
 			a := found[name]
 			a.Mounted = true
 			found[name] = a
@@ -132,12 +160,12 @@ func AccountsIn(accounts []*ServiceAccountRecord, pods []*PodRecord, controllers
 	}
 	for _, p := range pods {
 		if !p.Finished {
-			note(p.Shape, false) // only the mirror of a static Pod names none
+			note(p.Shape, false, p.Token) // only the mirror of a static Pod names none
 		}
 	}
 	for _, c := range controllers {
 		if c.Shape != nil {
-			note(c.Shape, true)
+			note(c.Shape, true, false)
 		}
 	}
 	return found

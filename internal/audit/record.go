@@ -95,6 +95,8 @@ type PodRecord struct {
 	Owner    *Owner
 	Created  Moment
 	Finished bool
+	// Token says that it projects a token for the API server, be it that admission has added it.
+	Token bool
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
 	Shape  *Shape
@@ -132,7 +134,7 @@ func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
-	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Labels == q.Labels && p.Shape == q.Shape &&
+	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Token == q.Token && p.Labels == q.Labels && p.Shape == q.Shape &&
 		p.Node == q.Node && p.Running == q.Running
 }
 

@@ -34,6 +34,7 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 		Owner:    i.ownerOf(p),
 		Created:  audit.MomentOf(p.CreationTimestamp.Time),
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Token:    audit.ProjectsToken(&p.Spec), // a shape does not tell what admission has added
 		Labels:   i.labelsOf(p.Labels),
 	}
 	i.running(r, p)

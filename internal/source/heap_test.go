@@ -222,7 +222,6 @@ func TestHeapAfterRelist(t *testing.T) {
 			listedRoles, listedBindings = append(listedRoles, r), append(listedBindings, b)
 		}
 		mustAdd(t, s.roles[audit.Roles].Replace(listedRoles, ""), s.bindings[audit.RoleBindings].Replace(listedBindings, ""))
-		listedRoles, listedBindings = nil, nil
 		return liveHeap()
 	}
 	before := liveHeap()

@@ -472,6 +472,32 @@ func TestPowersAtRandom(t *testing.T) {
 	}
 }
 
+// TestTokenOfBefore: a Pod has the token that was mounted when it was made, whatever its ServiceAccount says now.
+func TestTokenOfBefore(t *testing.T) {
+	s := New(offline(t))
+	no := false
+	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "new"}, Spec: corev1.PodSpec{ServiceAccountName: "app", Containers: []corev1.Container{{Name: "app"}}}}
+	old := pod.DeepCopy()
+	old.Name = "old"
+	old.Spec.Volumes, old.Spec.Containers[0].VolumeMounts = make([]corev1.Volume, 1), make([]corev1.VolumeMount, 1)
+	mustAdd(t, old.Spec.Volumes[0].Unmarshal(admittedToken), old.Spec.Containers[0].VolumeMounts[0].Unmarshal(admittedMount))
+	old.Spec.Volumes[0].Name, old.Spec.Containers[0].VolumeMounts[0].Name = "kube-api-access-x7k2d", "kube-api-access-x7k2d"
+	mustAdd(t, s.serviceAccounts.Add(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}, AutomountServiceAccountToken: &no}), s.pods.Add(&pod))
+	mounted := func() bool {
+		return audit.AccountsIn(s.serviceAccounts.List("shop"), s.pods.List("shop"), nil)["app"].Mounted
+	}
+	if mounted() {
+		t.Error("a token is mounted that neither asks for")
+	}
+	mustAdd(t, s.pods.Add(old))
+	if !mounted() {
+		t.Error("the token of a Pod from before is missed")
+	}
+	if pods := s.pods.List("shop"); pods[0].Shape != pods[1].Shape {
+		t.Error("the token makes another shape")
+	}
+}
+
 // Roles and bindings of the benchmarks: in each namespace a Role and four RoleBindings for ServiceAccounts; every hundredth
 // deploys, and one in the cluster may do everything.
 const benchNamespaces, benchBindings = 5000, 4

@@ -45,6 +45,9 @@ func defaultServiceAccount(pod *audit.PlacedPod, r *audit.Reporter) {
 }
 
 func mountsToken(pod *audit.PlacedPod) bool {
+	if pod.Token {
+		return true
+	}
 	if mounts := pod.Spec.AutomountServiceAccountToken; mounts != nil {
 		return *mounts
 	}

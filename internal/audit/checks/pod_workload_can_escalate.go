@@ -55,7 +55,7 @@ func workloadCanEscalate(pod *audit.PlacedPod, r *audit.Reporter) {
 // mountedPower returns what may be done with the token that a Pod mounts. It returns false if it mounts none, or if that is not known
 // yet, and then the check is skipped.
 func mountedPower(pod *audit.PlacedPod, r *audit.Reporter) (power rbac.Power, ok bool) {
-	if isMirror(pod) || !mountsToken(pod) && !audit.ProjectsToken(&pod.Spec) {
+	if isMirror(pod) || !mountsToken(pod) && !audit.ProjectsToken(&pod.Spec) && !audit.MountsTokenSecret(&pod.Spec) {
 		return rbac.Power{}, false
 	}
 	name := audit.AccountOf(&pod.Spec)
