@@ -115,13 +115,26 @@ func waitUntilSettled(ctx context.Context, sources *source.Sources, changed <-ch
 		case <-changed:
 			stalled.Reset(stallTimeout)
 		case <-progress.C:
-			fmt.Fprintf(stderr, "Reading %s …\n", strings.Join(inState(sources, v1alpha1.SourceSyncing), ", "))
+			fmt.Fprintf(stderr, "%s …\n", awaited(inState(sources, v1alpha1.SourceSyncing)))
 			progress.Reset(progressDelay)
 		case <-stalled.C:
-			return fmt.Errorf("the API server does not answer: could not read %s", strings.Join(inState(sources, v1alpha1.SourceSyncing), ", "))
+			unread := inState(sources, v1alpha1.SourceSyncing)
+			if len(unread) == 0 { // it takes a while, and ends
+				stalled.Reset(stallTimeout)
+				continue
+			}
+			return fmt.Errorf("the API server does not answer: could not read %s", strings.Join(unread, ", "))
 		}
 	}
 	return nil
+}
+
+// awaited says what is done while those resources have not been read.
+func awaited(unread []string) string {
+	if len(unread) == 0 {
+		return "Finding out what ServiceAccounts may do"
+	}
+	return "Reading " + strings.Join(unread, ", ")
 }
 
 // tellUnread tells what is missing, once for all reports.

@@ -336,6 +336,14 @@ spec:
 	}
 }
 
+func TestAwaited(t *testing.T) {
+	for want, unread := range map[string][]string{"Reading pods, nodes": {"pods", "nodes"}, "Finding out what ServiceAccounts may do": nil} {
+		if got := awaited(unread); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestAuditJudgesTheLibrarysOwnPods: what the Pod Security Standards' library denies and allows comes out of the command too,
 // although an API server would take many of these Pods' names for none.
 func TestAuditJudgesTheLibrarysOwnPods(t *testing.T) {
