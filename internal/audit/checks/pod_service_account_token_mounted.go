@@ -12,7 +12,7 @@ import (
 
 // Looks at automountServiceAccountToken of the Pod and, where that is unset, of the ServiceAccount, and at all roles and bindings.
 // Allowed: false, unless the ServiceAccount may do anything that not all of them may by what Kubernetes makes itself. A token that
-// the Pod projects by itself, for whatever that is for, is left alone.
+// the Pod projects by itself or takes from a Secret, for whatever that is for, is left alone.
 var _ = register(audit.Check{
 	ID:          "service-account-token-mounted",
 	Title:       "Tokens are mounted only where they are of use",
