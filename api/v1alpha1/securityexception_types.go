@@ -18,7 +18,7 @@ import (
 // +kubebuilder:printcolumn:name="Matches",type=integer,JSONPath=`.status.matches`,description="Findings that it exempts"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`,description="When it ends"
 // +kubebuilder:printcolumn:name="Checks",type=string,JSONPath=`.spec.checks`,priority=1,description="Checks whose findings it exempts"
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].message`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].message`,priority=1,description="What that reason is about"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type SecurityException struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -155,7 +155,7 @@ type SecurityExceptionList struct {
 // +kubebuilder:printcolumn:name="Matches",type=integer,JSONPath=`.status.matches`,description="Findings that it exempts"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`,description="When it ends"
 // +kubebuilder:printcolumn:name="Checks",type=string,JSONPath=`.spec.checks`,priority=1,description="Checks whose findings it exempts"
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].message`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].message`,priority=1,description="What that reason is about"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ClusterSecurityException struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -4,7 +4,6 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -381,32 +380,5 @@ func TestWhoMayReadReports(t *testing.T) {
 			out, err := cluster.Kubectl(ctx, nil, "auth", "can-i", "list", "securityreports", "-n", ns, "--as", role)
 			return strings.HasPrefix(out, want) || want == "no" && err != nil, fmt.Sprint(out, err)
 		})
-	}
-}
-
-func TestKubectl(t *testing.T) {
-	ns := newNamespace(t)
-	create(t, pod(ns, "app", container("app", "example.com/app", true)))
-	waitForReport(t, ns, "pod-app")
-	for _, tc := range []struct {
-		args []string
-		want []string
-	}{
-		{[]string{"get", "secrep", "-n", ns}, []string{"NAME", "KIND", "SCORE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "SKIPPED", "AGE", "pod-app"}},
-		{[]string{"get", "secrep", "-n", ns, "-o", "wide"}, []string{"EXEMPTED", "PASSED", "WORST", "privileged-container"}},
-		{[]string{"get", "kubersafe", "-A", "-l", v1alpha1.LabelWorst + "=Critical"}, []string{"pod-app"}},
-		{[]string{"explain", "securityreport.findings"}, []string{"suggestedValue", "docs/checks.md"}},
-		{[]string{"wait", "secrep/pod-app", "-n", ns, "--for=jsonpath={.summary.critical}=1"}, []string{"condition met"}},
-		{[]string{"get", "csecrep", "cluster"}, []string{"SCORE", "cluster"}},
-	} {
-		out, err := cluster.Kubectl(t.Context(), bytes.NewReader(nil), tc.args...)
-		if err != nil {
-			t.Error(err)
-		}
-		for _, want := range tc.want {
-			if !strings.Contains(out, want) {
-				t.Errorf("kubectl %s lacks %q:\n%s", strings.Join(tc.args, " "), want, out)
-			}
-		}
 	}
 }
