@@ -70,6 +70,7 @@ type operatorOptions struct {
 	dropLabels              []string
 	exemplars               bool
 	profiling               bool
+	events                  string
 	logging                 zap.Options
 }
 
@@ -98,6 +99,7 @@ func newOperatorCommand() *cobra.Command {
 	f.StringSliceVar(&o.dropLabels, "metrics-drop-labels", nil, "Labels that series of the cluster's state do not have, of: "+strings.Join(metrics.Droppable, ", ")+". For what they would tell apart there is the sum, or the least.")
 	f.BoolVar(&o.exemplars, "metrics-exemplars", false, "Name in OpenMetrics, as exemplars, namespaces of the latest changes of each bucket of kubersafe_change_to_report_duration_seconds.")
 	f.BoolVar(&o.profiling, "profiling", false, "Serve /debug/pprof/ beside /metrics, under the same authentication and authorization.")
+	f.StringVar(&o.events, "events", string(v1alpha1.SeverityHigh), "Least severity of findings whose coming and going Events on their object tell: Critical, High, Medium or Low; None for no Events.")
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	o.logging.BindFlags(logging)
 	f.AddGoFlagSet(logging)
@@ -117,6 +119,9 @@ func (o *operatorOptions) run() error {
 		if !slices.Contains(metrics.Droppable, label) {
 			return fmt.Errorf("--metrics-drop-labels: %q must be one of %s", label, strings.Join(metrics.Droppable, ", "))
 		}
+	}
+	if least := v1alpha1.Severity(o.events); audit.Rank(least) == 0 && least != v1alpha1.SeverityNone {
+		return fmt.Errorf("--events: %q must be Critical, High, Medium, Low or None", o.events)
 	}
 	if o.leaderElect && o.leaderElectionNamespace == "" {
 		if o.leaderElectionNamespace, err = podNamespace(); err != nil {
@@ -242,6 +247,15 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 	book := ledger.New()
 	writer := controllers.NewWriter(mgr.GetClient(), stored, operations)
 	live := configuration.NewLive(set.Checks(), sources.Configuration)
+	if least := v1alpha1.Severity(o.events); least != v1alpha1.SeverityNone {
+		writer.Announcer = controllers.NewAnnouncer(mgr.GetClient(), operations, least, func(id string) bool {
+			c := live.Current().Check(id)
+			return c == nil || !c.Category.ForViewers()
+		})
+		if err := mgr.Add(writer.Announcer); err != nil {
+			return err
+		}
+	}
 	progress := &controllers.Progress{}
 	namespaces := &controllers.NamespaceReconciler{
 		Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Operations: operations, Audited: progress,

@@ -131,9 +131,13 @@ func TestMetricsServer(t *testing.T) {
 	}
 }
 
-func TestLabelsThatCannotBeDropped(t *testing.T) {
-	code, _, stderr := execute("", "operator", "--metrics-drop-labels=check,severity")
-	if want := `--metrics-drop-labels: "severity" must be one of check, namespace`; code == 0 || !strings.Contains(stderr, want) {
-		t.Errorf("exit code %d, want %q:\n%s", code, want, stderr)
+func TestFlagsThatAreNotValid(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--events=Worst":                       `--events: "Worst" must be Critical, High, Medium, Low or None`,
+		"--metrics-drop-labels=check,severity": `--metrics-drop-labels: "severity" must be one of check, namespace`,
+	} {
+		if code, _, stderr := execute("", "operator", flag); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, want %q:\n%s", flag, code, want, stderr)
+		}
 	}
 }

@@ -119,7 +119,7 @@ func sorted(lists ...[]string) []string {
 }
 
 // TestOperatorMayOnlyReadWhatItAudits compares the operator's permissions with the list of what it reads: neither more
-// nor less, so no Secrets, no nodes/proxy, no pods/exec or pods/log, no wildcards, and nothing written but its reports.
+// nor less, so no Secrets, no nodes/proxy, no pods/exec or pods/log, no wildcards, and nothing written but its reports and Events.
 func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
 	cfg := &rest.Config{Host: "http://unused.invalid"}
 	client, err := kubernetes.NewForConfig(cfg)
@@ -143,6 +143,7 @@ func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
 			"auditconfigurations/status.audit.kubersafe.io", "securityexceptions/status.audit.kubersafe.io",
 			"clustersecurityexceptions/status.audit.kubersafe.io",
 		}, "patch"),
+		[]string{"create events.events.k8s.io"},
 		[]string{"create tokenreviews.authentication.k8s.io", "create subjectaccessreviews.authorization.k8s.io"},
 	)
 	role, ok := install(t).clusterRoles["kubersafe"]

@@ -29,7 +29,7 @@ const (
 // limitedWait is how long what had to wait does before it is looked at again.
 const limitedWait = time.Second
 
-// limits limits a rate in each namespace apart.
+// limits limits a rate in each namespace, or of each object, apart.
 type limits struct {
 	perSecond rate.Limit
 	burst     int
@@ -42,18 +42,29 @@ type limits struct {
 func (l *limits) allow(namespace string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter := l.limiters[namespace]
+	return l.of(namespace, now).AllowN(now, 1)
+}
+
+// reserve returns how long one more has to wait. It is counted.
+func (l *limits) reserve(of string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of(of, now).ReserveN(now, 1).DelayFrom(now)
+}
+
+func (l *limits) of(name string, now time.Time) *rate.Limiter {
+	limiter := l.limiters[name]
 	if limiter == nil {
 		if l.limiters == nil {
 			l.limiters = make(map[string]*rate.Limiter)
 		}
-		for namespace, idle := range l.limiters {
+		for name, idle := range l.limiters {
 			if idle.TokensAt(now) >= float64(l.burst) {
-				delete(l.limiters, namespace)
+				delete(l.limiters, name)
 			}
 		}
 		limiter = rate.NewLimiter(l.perSecond, l.burst)
-		l.limiters[namespace] = limiter
+		l.limiters[name] = limiter
 	}
-	return limiter.AllowN(now, 1)
+	return limiter
 }

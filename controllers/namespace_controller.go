@@ -128,7 +128,7 @@ func (r *NamespaceReconciler) addAll() { r.addBulk(r.known()) }
 
 func (r *NamespaceReconciler) addBulk(namespaces []string) {
 	for _, namespace := range namespaces {
-		r.schedule.add(requestFor(namespace), true)
+		r.schedule.addAmongAll(requestFor(namespace))
 	}
 }
 
@@ -142,7 +142,8 @@ func (r *NamespaceReconciler) known() []string {
 
 // Reconcile judges a namespace and writes what has changed.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	changed, begun := r.schedule.begin(req), time.Now()
+	changed, amongAll := r.schedule.begin(req)
+	begun := time.Now()
 	if !changed.IsZero() {
 		r.Operations.QueueSeconds.Observe(begun.Sub(changed).Seconds())
 	}
@@ -156,11 +157,14 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		r.Audited.judged(req.Name)
 		return ctrl.Result{}, nil
 	}
-	verdicts, recheck := r.judge(inventory)
+	verdicts, before, recheck := r.judge(inventory)
+	if amongAll {
+		before = nil // what has changed is not in the namespace
+	}
 	r.Audited.judged(req.Name)
 	cost := time.Since(begun)
 
-	wait, err := r.write(ctx, &inventory, verdicts, changed)
+	wait, err := r.write(ctx, &inventory, verdicts, occasion{changed, before})
 	r.schedule.end(req, cost, err != nil || wait > 0, false)
 	if stale := (*staleError)(nil); errors.As(err, &stale) {
 		return ctrl.Result{RequeueAfter: r.schedule.backoff(req)}, nil // till the watch tells what it was about
@@ -180,10 +184,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 // errStoredUnknown says that what is stored cannot be read, and so nothing can be written.
 var errStoredUnknown = errors.New("the stored reports cannot be read")
 
-// write makes the stored reports what the verdicts say, and returns when to try again what had to wait. changed is since when
-// they should be that, if that is known.
+// write makes the stored reports what the verdicts say, and returns when to try again what had to wait.
 func (r *NamespaceReconciler) write(
-	ctx context.Context, i *audit.Inventory, verdicts []ledger.Verdict, changed time.Time,
+	ctx context.Context, i *audit.Inventory, verdicts []ledger.Verdict, of occasion,
 ) (time.Duration, error) {
 	switch {
 	case i.Namespace != nil && i.Namespace.Terminating:
@@ -191,17 +194,18 @@ func (r *NamespaceReconciler) write(
 	case i.Missing(ledger.SecurityReports) != nil:
 		return 0, errStoredUnknown
 	}
-	return r.Writer.Write(ctx, i.Name, verdicts, keepWhereUnseen(i), changed)
+	return r.Writer.Write(ctx, i.Name, verdicts, keepWhereUnseen(i), of)
 }
 
-// judge evaluates a namespace, enters the verdicts in the ledger, and returns them, and when to look again although nothing
-// may have changed.
-func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict, time.Time) {
+// judge evaluates a namespace, enters the verdicts in the ledger, and returns them, what was decided before by the same checks,
+// nil if that was by others, and when to look again although nothing may have changed.
+func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict, ledger.Entries, time.Time) {
 	now := r.Now()
 	set := r.Configuration.Current().SetFor(inventory.Name, inventory.Namespace.GetLabels())
 	ns := audit.Fold(inventory, now)
+	before, by := r.Ledger.Get(ns.Name), r.Ledger.JudgedBy(ns.Name)
 	verdicts := ledger.Judge(set, ns, ledger.Previous{
-		Entries: r.Ledger.Get(ns.Name),
+		Entries: before,
 		Remembered: func(name string) report.Remembered {
 			if stored, ok := r.Stored.Reports.Get(ns.Name, name); ok {
 				return stored.Remembered
@@ -215,7 +219,14 @@ func (r *NamespaceReconciler) judge(inventory audit.Inventory) ([]ledger.Verdict
 	}
 	r.Ledger.Put(ns.Name, set, entries)
 	r.Operations.EvaluationSeconds.Observe(r.Now().Sub(now).Seconds())
-	return verdicts, ns.Recheck
+	switch by {
+	case set:
+	case nil:
+		before = ledger.Entries{} // there was no such namespace
+	default:
+		before = nil
+	}
+	return verdicts, before, ns.Recheck
 }
 
 // keepWhereUnseen keeps reports of subjects that cannot be seen at the moment: that a kind can no longer be read does not

@@ -41,6 +41,8 @@ type keyState struct {
 	free time.Time
 	// changed is when it was first added since it last began, not in bulk; zero if it was not.
 	changed time.Time
+	// amongAll: added among all since it last began.
+	amongAll bool
 	// failures in a row.
 	failures int
 }
@@ -65,9 +67,22 @@ func (s *schedule) start(q workqueue.TypedRateLimitingInterface[reconcile.Reques
 func (s *schedule) add(key reconcile.Request, bulk bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queue == nil {
-		return
+	if s.queue != nil {
+		s.addLocked(key, bulk)
 	}
+}
+
+// addAmongAll is add in bulk for a key that is reconciled because all are.
+func (s *schedule) addAmongAll(key reconcile.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue != nil {
+		s.state(key).amongAll = true
+		s.addLocked(key, true)
+	}
+}
+
+func (s *schedule) addLocked(key reconcile.Request, bulk bool) {
 	k := s.state(key)
 	if !bulk && k.changed.IsZero() {
 		k.changed = s.now()
@@ -101,8 +116,8 @@ func (s *schedule) enqueue(key reconcile.Request, k *keyState, bulk bool) {
 }
 
 // begin notes that a key is being reconciled. It returns when the first change came that it has not been reconciled for, or
-// zero if that was added in bulk or by the controller.
-func (s *schedule) begin(key reconcile.Request) (changed time.Time) {
+// zero if that was added in bulk or by the controller; and whether all were added since it last began.
+func (s *schedule) begin(key reconcile.Request) (changed time.Time, amongAll bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.state(key)
@@ -110,8 +125,9 @@ func (s *schedule) begin(key reconcile.Request) (changed time.Time) {
 		s.unsettled++ // requeued by the controller
 	}
 	k.waiting, k.running = false, true
-	changed, k.changed = k.changed, time.Time{}
-	return changed
+	changed, amongAll = k.changed, k.amongAll
+	k.changed, k.amongAll = time.Time{}, false
+	return changed, amongAll
 }
 
 // end notes how that ended, and what it cost in computation; waiting for the API server is not counted. A key that failed

@@ -50,7 +50,7 @@ func newTestSchedule(t *testing.T) (*schedule, *recorder, *clock) {
 	return s, r, c
 }
 
-// TestSchedule goes by steps: "add a", "bulk a", "begin a", "end a 2ms" (what it cost), "fail a 2ms", "gone a", "+3ms".
+// TestSchedule goes by steps: "add a", "bulk a", "all a", "begin a", "end a 2ms" (what it cost), "fail a 2ms", "gone a", "+3ms".
 func TestSchedule(t *testing.T) {
 	for name, tc := range map[string]struct {
 		steps       string
@@ -170,6 +170,8 @@ func run(t *testing.T, s *schedule, c *clock, step string) {
 		s.add(key, false)
 	case "bulk":
 		s.add(key, true)
+	case "all":
+		s.addAmongAll(key)
 	case "begin":
 		s.begin(key)
 	case "end":
@@ -187,7 +189,8 @@ func run(t *testing.T, s *schedule, c *clock, step string) {
 	}
 }
 
-// TestScheduleTellsSinceWhen: a key that begins tells when the first change came since it last began.
+// TestScheduleTellsSinceWhen: a key that begins tells when the first change came since it last began, and whether all were
+// added.
 func TestScheduleTellsSinceWhen(t *testing.T) {
 	s, _, c := newTestSchedule(t)
 	start := c.now
@@ -199,15 +202,20 @@ func TestScheduleTellsSinceWhen(t *testing.T) {
 		{"", -1}, // by the controller itself
 		{"end a 1ms, bulk a", -1},
 		{"end a 1ms, +1s, add a, +1s, add a, bulk a", time.Second},
+		{"end a 1ms, all a", -1},
+		{"end a 1ms, bulk a", -1},
 		{"+1s, add a, +1s, add a, end a 1ms", 3 * time.Second}, // while it ran
 		{"fail a 1ms, +1s", -1},                                // its writer remembers
-		{"end a 1ms, bulk a, +1s, add a, +1s", 6 * time.Second},
+		{"end a 1ms, all a, +1s, add a, +1s", 6 * time.Second},
 		{"gone a", -1},
 	} {
 		for step := range strings.SplitSeq(tc.steps, ", ") {
 			run(t, s, c, step)
 		}
-		got := s.begin(requestFor("a"))
+		got, amongAll := s.begin(requestFor("a"))
+		if want := strings.Contains(tc.steps, "all a"); amongAll != want {
+			t.Errorf("step %d: among all: %v, want %v", step, amongAll, want)
+		}
 		if tc.want < 0 && !got.IsZero() || tc.want >= 0 && !got.Equal(start.Add(tc.want)) {
 			t.Errorf("step %d: changed at %v, which is %v after the start, want %v", step, got, got.Sub(start), tc.want)
 		}
@@ -217,6 +225,7 @@ func TestScheduleTellsSinceWhen(t *testing.T) {
 func TestScheduleBeforeItsControllerRuns(t *testing.T) {
 	s := newSchedule(0, time.Second)
 	s.add(requestFor("a"), false)
+	s.addAmongAll(requestFor("a"))
 	if !s.settled() || len(s.keys) != 0 {
 		t.Error("what is added before the queue is there is not dropped")
 	}

@@ -31,6 +31,8 @@ type Writer struct {
 	Client     client.Writer
 	Stored     *ledger.Stored
 	Operations *metrics.Operations
+	// Announcer is told of reports that are stored; nil for none.
+	Announcer *Announcer
 	// Now is the clock.
 	Now func() time.Time
 
@@ -54,42 +56,70 @@ type staleError struct{ error }
 
 func (e *staleError) Unwrap() error { return e.error }
 
+// occasion is what has brought verdicts about.
+type occasion struct {
+	// changed is when the change came that they tell of, or zero if that is not known.
+	changed time.Time
+	// before is what was decided before; nil if nobody is to be told of what has changed since.
+	before ledger.Entries
+}
+
+// entry returns what was decided before about the subject of a report: nothing at all if it was not there.
+func (o *occasion) entry(name string) *ledger.Entry {
+	if e := o.before[name]; e != nil || o.before == nil {
+		return e
+	}
+	return &ledger.Entry{}
+}
+
 // Write creates and updates the reports of a namespace that differ from what is stored and deletes those that are not
 // wanted, save those of subjects whose kind keep names. One report that cannot be written does not hold up the others. The
 // error is a *staleError if nothing worse than that has happened. It returns how long to wait before writing those that
-// had to wait, or 0. changed is when the change came that the verdicts tell of, or zero if that is not known.
+// had to wait, or 0.
 func (w *Writer) Write(
-	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool, changed time.Time,
+	ctx context.Context, namespace string, verdicts []ledger.Verdict, keep func(kind string) bool, of occasion,
 ) (time.Duration, error) {
 	var errs []error
 	var wait time.Duration
-	before, late := w.late.of(namespace), make(map[string]time.Time)
+	before, late := w.late.of(namespace), make(map[string]lateReport)
 	defer func() { w.late.set(namespace, late) }()
 	wanted := make(map[string]bool, len(verdicts))
 	for _, v := range verdicts {
 		wanted[v.Report] = true
 		stored, ok := w.Stored.Reports.Get(namespace, v.Report)
+		this, wasLate := before[v.Report]
 		if ok && stored.Is(v.Entry) {
+			if wasLate { // it was stored all the same, or is right again
+				w.Announcer.changed(this.from, v)
+			}
 			continue
 		}
-		since := before[v.Report]
-		if since.IsZero() {
-			since = changed
+		if !wasLate {
+			this.from = of.entry(v.Report)
+		}
+		if this.since.IsZero() {
+			this.since = of.changed
 		}
 		if !w.timely(namespace, v, ok) {
-			wait, late[v.Report] = limitedWait, since
+			wait, late[v.Report] = limitedWait, this
 			continue
 		}
-		written, err := w.put(ctx, v.Build(), stored, w.Stored.Reports)
+		r := v.Build()
+		written, err := w.put(ctx, r, stored, w.Stored.Reports)
 		switch errs = append(errs, err); {
 		case err != nil:
-			late[v.Report] = since
-		case written && !since.IsZero():
-			w.Operations.Wrote(namespace, w.Now().Sub(since))
+			late[v.Report] = this
+		case written:
+			if !this.since.IsZero() {
+				w.Operations.Wrote(namespace, w.Now().Sub(this.since))
+			}
+			v.Build = func() *v1alpha1.SecurityReport { return r } // with what the API server has made of it
+			w.Announcer.changed(this.from, v)
 		}
 	}
 	for _, stored := range w.Stored.Reports.List(namespace) {
 		if !wanted[stored.Name] && !keep(stored.Kind) {
+			w.Announcer.gone(client.ObjectKey{Namespace: namespace, Name: stored.Name})
 			errs = append(errs, w.delete(ctx, &v1alpha1.SecurityReport{}, stored, w.Stored.Reports))
 		}
 	}
@@ -99,20 +129,28 @@ func (w *Writer) Write(
 // Forget forgets what is waited for in a namespace that is gone.
 func (w *Writer) Forget(namespace string) { w.late.set(namespace, nil) }
 
-// lateness remembers reports that are not yet what they should be, and since when; zero if that is not known.
+// lateness remembers reports that are not yet what they should be.
 type lateness struct {
 	mu      sync.Mutex
-	reports map[string]map[string]time.Time
+	reports map[string]map[string]lateReport
+}
+
+// lateReport is a report that is not yet what it should be.
+type lateReport struct {
+	// since when; zero if that is not known.
+	since time.Time
+	// from is what was decided when it last was what it should be; nil if nobody is to be told of what has changed since.
+	from *ledger.Entry
 }
 
 // of returns the reports of a namespace.
-func (l *lateness) of(namespace string) map[string]time.Time {
+func (l *lateness) of(namespace string) map[string]lateReport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reports[namespace]
 }
 
-func (l *lateness) set(namespace string, reports map[string]time.Time) {
+func (l *lateness) set(namespace string, reports map[string]lateReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(reports) == 0 {
@@ -120,7 +158,7 @@ func (l *lateness) set(namespace string, reports map[string]time.Time) {
 		return
 	}
 	if l.reports == nil {
-		l.reports = make(map[string]map[string]time.Time)
+		l.reports = make(map[string]map[string]lateReport)
 	}
 	l.reports[namespace] = reports
 }

@@ -129,6 +129,9 @@ func (a *answers) next() error {
 func (a *answers) Create(context.Context, client.Object, ...client.CreateOption) error {
 	return a.next()
 }
+func (a *answers) Delete(context.Context, client.Object, ...client.DeleteOption) error {
+	return a.next()
+}
 func (a *answers) Update(context.Context, client.Object, ...client.UpdateOption) error {
 	return a.next()
 }
@@ -207,7 +210,7 @@ func TestChangeToReport(t *testing.T) {
 			for _, write := range tc.writes {
 				api.errs = write.answers
 				w.Now = func() time.Time { return at(write.now) }
-				_, _ = w.Write(t.Context(), "shop", write.verdicts, func(string) bool { return true }, write.changed)
+				_, _ = w.Write(t.Context(), "shop", write.verdicts, func(string) bool { return true }, occasion{changed: write.changed})
 				if len(api.errs) > 0 {
 					t.Errorf("%d writes too few", len(api.errs))
 				}

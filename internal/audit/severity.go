@@ -38,6 +38,10 @@ const (
 	CategoryCustom Category = "custom"
 )
 
+// ForViewers says whether what checks of the category find may be told to everybody who may look at a namespace: they may not
+// read roles, and are not to learn what those grant.
+func (c Category) ForViewers() bool { return c != CategoryAccess }
+
 var categories = map[Category]bool{
 	CategoryPodSecurity: true, CategoryImages: true, CategoryResources: true, CategoryNetwork: true, CategoryNamespaces: true,
 	CategoryAccess: true, CategorySecrets: true, CategoryAvailability: true, CategoryInfrastructure: true,

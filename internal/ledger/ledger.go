@@ -240,6 +240,13 @@ func (l *Ledger) Get(namespace string) Entries {
 	return l.namespaces[namespace].entries
 }
 
+// JudgedBy returns the checks by which a namespace was judged last; nil if it was not.
+func (l *Ledger) JudgedBy(namespace string) *audit.Set {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.namespaces[namespace].set
+}
+
 // All returns what was decided about every namespace, by namespace.
 func (l *Ledger) All() map[string]Entries {
 	l.mu.RLock()

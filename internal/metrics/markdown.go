@@ -110,7 +110,7 @@ func labels() []label {
 		{"operation", list(writeOperations)},
 		{"reason", list(reasons)},
 		{"resource", "that is read, as `pods` or `deployments.apps`"},
-		{"result", list(writeResults)},
+		{"result", "of a report's write: " + list(writeResults) + "; of an Event: " + list(eventResults)},
 		{"severity", list(severities) + ": of the finding"},
 		{"state", "of a source: " + list(sourceStates) + "; of a control: " + list(controlStates)},
 		{"version", "of the operator"},

@@ -558,6 +558,11 @@ kubersafe_evaluation_duration_seconds_bucket{le="1.6384"} 1
 kubersafe_evaluation_duration_seconds_bucket{le="+Inf"} 1
 kubersafe_evaluation_duration_seconds_sum 0.001
 kubersafe_evaluation_duration_seconds_count 1
+# HELP kubersafe_events_total Events on audited objects, by result. Of those that were dropped, reports and metrics tell.
+# TYPE kubersafe_events_total counter
+kubersafe_events_total{result="dropped"} 0
+kubersafe_events_total{result="error"} 0
+kubersafe_events_total{result="success"} 0
 # HELP kubersafe_report_write_duration_seconds Time to write one report.
 # TYPE kubersafe_report_write_duration_seconds histogram
 kubersafe_report_write_duration_seconds_bucket{operation="update",le="0.001"} 0

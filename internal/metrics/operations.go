@@ -19,6 +19,8 @@ type Operations struct {
 	WriteSeconds *prometheus.HistogramVec
 	// Writes counts reports by what was done and how it ended.
 	Writes *prometheus.CounterVec
+	// Events counts Events on audited objects by how their write ended.
+	Events *prometheus.CounterVec
 	// Exemplars, which only OpenMetrics has, name the namespace of a report that was written.
 	Exemplars bool
 
@@ -38,11 +40,14 @@ const (
 	// ResultConflict: somebody else changed the report meanwhile; it is judged again.
 	ResultConflict = "conflict"
 	ResultError    = "error"
+	// ResultDropped: too many waited.
+	ResultDropped = "dropped"
 )
 
 var (
 	writeOperations = []string{OperationCreate, OperationDelete, OperationUpdate}
 	writeResults    = []string{ResultConflict, ResultError, ResultSuccess}
+	eventResults    = []string{ResultDropped, ResultError, ResultSuccess}
 )
 
 // operation is a histogram if it has buckets, and else a counter or a gauge.
@@ -68,6 +73,10 @@ var (
 		name: "kubersafe_evaluation_duration_seconds", help: "Time to judge one namespace, without writing its reports.",
 		buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
 	}
+	eventCounts = operation{
+		name: "kubersafe_events_total", help: "Events on audited objects, by result. Of those that were dropped, reports and metrics tell.",
+		labels: []string{"result"},
+	}
 	writeTimes = operation{
 		name: "kubersafe_report_write_duration_seconds", help: "Time to write one report.", labels: []string{"operation"},
 		buckets: prometheus.ExponentialBuckets(0.001, 4, 8), // 1 ms to 16 s
@@ -77,11 +86,15 @@ var (
 	}
 	shards = operation{name: "kubersafe_shards", help: "Number of shards that the namespaces are divided into; 1 if they are not."}
 
-	operations = []*operation{&buildInfo, &queueTimes, &changeTimes, &evaluationTimes, &writeTimes, &writeCounts, &shards}
+	operations = []*operation{&buildInfo, &queueTimes, &changeTimes, &evaluationTimes, &eventCounts, &writeTimes, &writeCounts, &shards}
 )
 
 func (o *operation) histogram() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: o.name, Help: o.help, Buckets: o.buckets}, o.labels)
+}
+
+func (o *operation) counter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: o.name, Help: o.help}, o.labels)
 }
 
 func (o *operation) gauge() *prometheus.GaugeVec {
@@ -99,7 +112,8 @@ func NewOperations(registry prometheus.Registerer, version string, shardCount in
 		EvaluationSeconds: evaluation.WithLabelValues(),
 		QueueSeconds:      queue.WithLabelValues(),
 		WriteSeconds:      writeTimes.histogram(),
-		Writes:            prometheus.NewCounterVec(prometheus.CounterOpts{Name: writeCounts.name, Help: writeCounts.help}, writeCounts.labels),
+		Writes:            writeCounts.counter(),
+		Events:            eventCounts.counter(),
 		changeToReport:    changes.WithLabelValues(),
 	}
 	for _, operation := range writeOperations { // from 0, so that the first error is an increase
@@ -107,7 +121,10 @@ func NewOperations(registry prometheus.Registerer, version string, shardCount in
 			o.Writes.WithLabelValues(operation, result)
 		}
 	}
-	for _, c := range []prometheus.Collector{build, parts, queue, changes, evaluation, o.WriteSeconds, o.Writes} {
+	for _, result := range eventResults {
+		o.Events.WithLabelValues(result)
+	}
+	for _, c := range []prometheus.Collector{build, parts, queue, changes, evaluation, o.WriteSeconds, o.Writes, o.Events} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

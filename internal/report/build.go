@@ -199,7 +199,7 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 		if f.Suggested != "" {
 			v.SuggestedValue = &v1alpha1.Value{Raw: json.RawMessage(f.Suggested)}
 		}
-		if standing, ok := previous.Get(keyOf(&v)); ok {
+		if standing, ok := previous.Get(KeyOf(&v)); ok {
 			v.Since = metav1.NewTime(standing.Since)
 		}
 		out = append(out, v)
@@ -270,7 +270,8 @@ func skipsOf(skips []audit.Skip) []v1alpha1.Skip {
 	return out[:fit(out, v1alpha1.MaxSkips, skipsBudget)]
 }
 
-func keyOf(f *v1alpha1.Finding) audit.Key {
+// KeyOf returns what identifies a finding within its report.
+func KeyOf(f *v1alpha1.Finding) audit.Key {
 	k := audit.Key{Check: f.Check, Path: f.Path}
 	if f.Object != nil {
 		k.ObjectKind, k.ObjectName = f.Object.Kind, f.Object.Name

@@ -40,7 +40,7 @@ func Remember(findings []v1alpha1.Finding) Remembered {
 	r := make(Remembered, 0, len(findings))
 	for i := range findings {
 		f := &findings[i]
-		r = append(r, rememberedFinding{maphash.Comparable(seed, keyOf(f)), f.Since.Unix(), rankOf(f.Severity)})
+		r = append(r, rememberedFinding{maphash.Comparable(seed, KeyOf(f)), f.Since.Unix(), rankOf(f.Severity)})
 	}
 	slices.SortFunc(r, func(a, b rememberedFinding) int { return cmp.Compare(a.key, b.key) })
 	return r

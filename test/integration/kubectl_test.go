@@ -120,7 +120,7 @@ func TestKubectl(t *testing.T) {
 		}
 		var fields []string
 		for line := range strings.Lines(kubectl(t, "explain", "securityreport", "--recursive")) {
-			fields = append(fields, strings.Fields(line+" .")[0])
+			fields = append(fields, strings.Fields(line + " .")[0])
 		}
 		for _, field := range []string{"subject", "templateHash", "findings", "suggestedValue", "exemptions", "expirationTime", "workloads", "omittedFindings"} {
 			if !slices.Contains(fields, field) {
