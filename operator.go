@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	openreportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -42,6 +43,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/configuration"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/openreports"
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -51,6 +53,7 @@ var scheme = runtime.NewScheme()
 func init() {
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	utilruntime.Must(openreportsv1alpha1.Install(scheme))
 }
 
 type operatorOptions struct {
@@ -71,6 +74,7 @@ type operatorOptions struct {
 	exemplars               bool
 	profiling               bool
 	events                  string
+	openReports             bool
 	logging                 zap.Options
 }
 
@@ -100,6 +104,7 @@ func newOperatorCommand() *cobra.Command {
 	f.BoolVar(&o.exemplars, "metrics-exemplars", false, "Name in OpenMetrics, as exemplars, namespaces of the latest changes of each bucket of kubersafe_change_to_report_duration_seconds.")
 	f.BoolVar(&o.profiling, "profiling", false, "Serve /debug/pprof/ beside /metrics, under the same authentication and authorization.")
 	f.StringVar(&o.events, "events", string(v1alpha1.SeverityHigh), "Least severity of findings whose coming and going Events on their object tell: Critical, High, Medium or Low; None for no Events.")
+	f.BoolVar(&o.openReports, "openreports", false, "Copy reports with findings into reports of OpenReports (openreports.io), while the API server serves those.")
 	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
 	o.logging.BindFlags(logging)
 	f.AddGoFlagSet(logging)
@@ -282,6 +287,14 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		}
 		progress.Cluster, progress.Begin = true, cluster.Judge
 		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
+	}
+	if o.openReports {
+		copies := &controllers.OpenReportsReconciler{
+			Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Converter: openreports.NewConverter(set.Checks()),
+		}
+		if err := copies.SetupWithManager(mgr, reports, part); err != nil {
+			return err
+		}
 	}
 	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 	return errors.Join(

@@ -165,6 +165,21 @@ func TestOperatorMayOnlyReadWhatItAudits(t *testing.T) {
 	}
 }
 
+// TestOpenReportsComponent: who does not use it grants nothing for it, and who does grants no more than it needs.
+func TestOpenReportsComponent(t *testing.T) {
+	role := decode(t, read(t, "components/openreports/role.yaml"), &rbacv1.ClusterRole{})
+	want := sorted(product(
+		[]string{"reports.openreports.io", "clusterreports.openreports.io"}, "get", "list", "watch", "create", "update", "delete"))
+	if diff := cmp.Diff(want, grants(role.Rules)); diff != "" {
+		t.Errorf("permissions (-needed +granted):\n%s", diff)
+	}
+	binding := decode(t, read(t, "components/openreports/role_binding.yaml"), &rbacv1.ClusterRoleBinding{})
+	to := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: account}}
+	if ref := (rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}); binding.RoleRef != ref || !slices.Equal(binding.Subjects, to) {
+		t.Errorf("%+v is granted %+v", binding.Subjects, binding.RoleRef)
+	}
+}
+
 func TestLeaderElectionIsALeaseAndEvents(t *testing.T) {
 	m := install(t)
 	if len(m.roles) != 1 {

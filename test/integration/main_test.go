@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	openreportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -74,6 +75,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	if err := v1alpha2.Install(scheme); err != nil {
+		return 1, err
+	}
+	if err := openreportsv1alpha1.Install(scheme); err != nil {
 		return 1, err
 	}
 	config := rest.CopyConfig(cluster.Config)
