@@ -6,6 +6,7 @@ package audit
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -55,10 +56,17 @@ type Cluster struct {
 	Today time.Time
 	// Components are the programs of the control plane that are seen, by program and Pod.
 	Components []Component
+	// Denying are the policies that may deny Pods.
+	Denying []DenyingPolicy
 	// Recheck is when the evaluation may come out differently without any event: the next day at the latest.
 	Recheck time.Time
 
 	inForce []*ExceptionRecord
+}
+
+// OpenShift says whether nodes tell that the cluster is one of OpenShift: they run a build of CRI-O that is made for it.
+func (c *Cluster) OpenShift() bool {
+	return slices.ContainsFunc(c.Nodes, func(n *NodeRecord) bool { return strings.Contains(n.Runtime, "rhaos") })
 }
 
 // Node is what checks see of a node.
@@ -87,6 +95,7 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 	c.Nodes, c.ControlPlane, c.Endpoints = byName(c.Nodes), byName(c.ControlPlane), byName(c.Endpoints)
 	c.Namespaces, c.Validating, c.Mutating = byName(c.Namespaces), byName(c.Validating), byName(c.Mutating)
 	c.Policies, c.Bindings = byName(c.Policies), byName(c.Bindings)
+	c.Denying = denying(c.Policies, c.Bindings)
 	for _, p := range c.ControlPlane {
 		if !p.Finished && (c.FromManifests || p.Owner.isNode()) {
 			c.Components = append(c.Components, componentsOf(p)...)

@@ -129,8 +129,7 @@ func validatingRecord(o runtime.Object) (*audit.WebhookRecord, error) {
 	}
 	r := &audit.WebhookRecord{Object: audit.ObjectFrom(c), Generation: c.Generation}
 	for i := range c.Webhooks {
-		w := &c.Webhooks[i]
-		r.Webhooks = append(r.Webhooks, webhook(w.Name, w.FailurePolicy, w.Rules, w.NamespaceSelector, &w.ClientConfig))
+		r.Webhooks = append(r.Webhooks, webhook(&c.Webhooks[i]))
 	}
 	return r, nil
 }
@@ -143,20 +142,33 @@ func mutatingRecord(o runtime.Object) (*audit.WebhookRecord, error) {
 	r := &audit.WebhookRecord{Object: audit.ObjectFrom(c), Generation: c.Generation}
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
-		r.Webhooks = append(r.Webhooks, webhook(w.Name, w.FailurePolicy, w.Rules, w.NamespaceSelector, &w.ClientConfig))
+		r.Webhooks = append(r.Webhooks, webhook(&admissionregistrationv1.ValidatingWebhook{
+			Name: w.Name, FailurePolicy: w.FailurePolicy, Rules: w.Rules, ClientConfig: w.ClientConfig,
+			NamespaceSelector: w.NamespaceSelector, ObjectSelector: w.ObjectSelector, MatchConditions: w.MatchConditions,
+		}))
 	}
 	return r, nil
 }
 
-func webhook(
-	name string, failure *admissionregistrationv1.FailurePolicyType, rules []admissionregistrationv1.RuleWithOperations,
-	namespaces *metav1.LabelSelector, client *admissionregistrationv1.WebhookClientConfig,
-) audit.Webhook {
-	w := audit.Webhook{Name: name, FailsOpen: ignores(failure), Pods: audit.CoverPods(rules), Namespaces: selector(namespaces)}
-	if client.Service != nil {
-		w.ServiceNamespace = client.Service.Namespace
+func webhook(w *admissionregistrationv1.ValidatingWebhook) audit.Webhook {
+	r := audit.Webhook{Scope: scope(w.NamespaceSelector, w.ObjectSelector, w.MatchConditions), Name: w.Name, FailsOpen: ignores(w.FailurePolicy)}
+	r.Pods = audit.CoverPods(w.Rules)
+	if w.ClientConfig.Service != nil {
+		r.ServiceNamespace = w.ClientConfig.Service.Namespace
 	}
-	return w
+	return r
+}
+
+// scope returns what selectors and conditions leave of Pods.
+func scope(namespaces, objects *metav1.LabelSelector, conditions []admissionregistrationv1.MatchCondition) audit.Scope {
+	s := audit.Scope{Namespaces: selector(namespaces)}
+	if of := selector(objects); !of.Empty() {
+		s.Partial, s.OptOut = "objectSelector", of.Matches(labels.Set{})
+	}
+	if len(conditions) > 0 {
+		s.Partial = "matchConditions"
+	}
+	return s
 }
 
 func ignores(failure *admissionregistrationv1.FailurePolicyType) bool {
@@ -176,20 +188,17 @@ func selector(s *metav1.LabelSelector) labels.Selector {
 	return compiled
 }
 
-// readsImage finds the field image or images in an expression, and not imagePullPolicy.
-var readsImage = regexp.MustCompile(`\bimages?\b`)
-
 func admissionPolicyRecord(o runtime.Object) (*audit.AdmissionPolicyRecord, error) {
 	p, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicy)
 	if !ok {
 		return nil, unexpected(o)
 	}
 	r := &audit.AdmissionPolicyRecord{
-		Object: audit.ObjectFrom(p), Generation: p.Generation, FailsOpen: ignores(p.Spec.FailurePolicy), Namespaces: labels.Nothing(),
+		Object: audit.ObjectFrom(p), Generation: p.Generation, Validates: len(p.Spec.Validations) > 0,
+		FailsOpen: ignores(p.Spec.FailurePolicy), Parameters: p.Spec.ParamKind != nil,
 	}
-	if m := p.Spec.MatchConstraints; m != nil {
-		r.Pods = coverPods(m.ResourceRules) && !coverPods(m.ExcludeResourceRules)
-		r.Namespaces = selector(m.NamespaceSelector)
+	if m := p.Spec.MatchConstraints; m != nil && coverPods(m.ResourceRules) {
+		r.Scope = narrowed(m, p.Spec.MatchConditions)
 	}
 	expressions := make([]string, 0, len(p.Spec.Validations)+len(p.Spec.Variables))
 	for _, v := range p.Spec.Validations {
@@ -198,10 +207,23 @@ func admissionPolicyRecord(o runtime.Object) (*audit.AdmissionPolicyRecord, erro
 	for _, v := range p.Spec.Variables {
 		expressions = append(expressions, v.Expression)
 	}
-	r.Images = slices.ContainsFunc(expressions, readsImage.MatchString)
-	r.Tolerations = slices.ContainsFunc(expressions, func(e string) bool { return strings.Contains(e, "tolerations") })
+	for _, e := range expressions {
+		fields := noField.ReplaceAllString(e, " ")
+		r.Images = r.Images || imageField.MatchString(fields)
+		r.Tolerations = r.Tolerations || tolerationsField.MatchString(fields)
+	}
 	return r, nil
 }
+
+// noField is what of an expression only looks like a field of a Pod: texts, comments, and keys of labels and annotations.
+var noField = regexp.MustCompile(
+	`(?s)"""(?:\\.|.)*?"""|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|//[^\n]*|\b(?:labels|annotations)\s*\.\s*\??\s*\w+`)
+
+// The fields of Pods that are looked for, in what is left of an expression.
+var (
+	imageField       = regexp.MustCompile(`\.\s*\??\s*image\b`)
+	tolerationsField = regexp.MustCompile(`\.\s*\??\s*tolerations\b`)
+)
 
 func admissionBindingRecord(o runtime.Object) (*audit.AdmissionBindingRecord, error) {
 	b, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
@@ -209,25 +231,40 @@ func admissionBindingRecord(o runtime.Object) (*audit.AdmissionBindingRecord, er
 		return nil, unexpected(o)
 	}
 	r := &audit.AdmissionBindingRecord{
-		Object: audit.ObjectFrom(b), Generation: b.Generation, Policy: b.Spec.PolicyName, Pods: true, Namespaces: labels.Everything(),
+		Object: audit.ObjectFrom(b), Generation: b.Generation, Policy: b.Spec.PolicyName,
+		Scope:  audit.Scope{Pods: true, Namespaces: labels.Everything()},
 		Denies: slices.Contains(b.Spec.ValidationActions, admissionregistrationv1.Deny),
 	}
+	if p := b.Spec.ParamRef; p != nil && p.ParameterNotFoundAction != nil {
+		r.Lenient = *p.ParameterNotFoundAction == admissionregistrationv1.AllowAction
+	}
 	if m := b.Spec.MatchResources; m != nil {
-		r.Pods = (len(m.ResourceRules) == 0 || coverPods(m.ResourceRules)) && !coverPods(m.ExcludeResourceRules)
-		r.Namespaces = selector(m.NamespaceSelector)
+		r.Scope = narrowed(m, nil)
+		r.Pods = r.Pods && (len(m.ResourceRules) == 0 || coverPods(m.ResourceRules))
 	}
 	return r, nil
 }
 
+// narrowed returns what a policy or a binding leaves of Pods.
+func narrowed(m *admissionregistrationv1.MatchResources, conditions []admissionregistrationv1.MatchCondition) audit.Scope {
+	s := scope(m.NamespaceSelector, m.ObjectSelector, conditions)
+	s.Pods = !coverPods(m.ExcludeResourceRules)
+	if s.Partial == "" && slices.ContainsFunc(m.ExcludeResourceRules, namesPods) {
+		s.Partial = "excludeResourceRules"
+	}
+	return s
+}
+
+// namesPods says whether a rule is about Pods of certain names.
+func namesPods(r admissionregistrationv1.NamedRuleWithOperations) bool {
+	return len(r.ResourceNames) > 0 && audit.CoverPods([]admissionregistrationv1.RuleWithOperations{r.RuleWithOperations})
+}
+
 // coverPods says whether rules are about all Pods that are created.
 func coverPods(rules []admissionregistrationv1.NamedRuleWithOperations) bool {
-	plain := make([]admissionregistrationv1.RuleWithOperations, 0, len(rules))
-	for i := range rules {
-		if len(rules[i].ResourceNames) == 0 {
-			plain = append(plain, rules[i].RuleWithOperations)
-		}
-	}
-	return audit.CoverPods(plain)
+	return slices.ContainsFunc(rules, func(r admissionregistrationv1.NamedRuleWithOperations) bool {
+		return len(r.ResourceNames) == 0 && audit.CoverPods([]admissionregistrationv1.RuleWithOperations{r.RuleWithOperations})
+	})
 }
 
 // nodeDetails returns what is judged of a node itself.

@@ -193,3 +193,25 @@ func TestWhatIsKeptOfAdmission(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsThatPoliciesRead(t *testing.T) {
+	for expression, want := range map[string][2]bool{
+		`object.spec.containers.all(c, c.image.startsWith("x"))`:                           {true, false},
+		`object.spec.containers.all(c, c.?image.hasValue())`:                               {true, false},
+		`object.spec.?tolerations.orValue([]).all(t, t.key != "a")`:                        {false, true},
+		`object.spec.containers.all(c, c.imagePullPolicy == "Always")`:                     {false, false},
+		`variables.images.all(i, true)`:                                                    {false, false},
+		`"""c.image""" != 'c.image' && r'.tolerations' != "\".tolerations"`:                {false, false},
+		`object.metadata.labels.image != "" && has(object.metadata.?annotations.?image)`:   {false, false},
+		"true // c.image\n && object.spec.tolerations.size() == 0":                         {false, true},
+		`object.metadata.labels["image"] == "" && object.spec.containers[0] . image != ""`: {true, false},
+	} {
+		p := &admissionregistrationv1.ValidatingAdmissionPolicy{Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			Validations: []admissionregistrationv1.Validation{{Expression: expression}},
+		}}
+		r, err := admissionPolicyRecord(p)
+		if err != nil || r.Images != want[0] || r.Tolerations != want[1] {
+			t.Errorf("%s: images %v, tolerations %v, %v", expression, r.Images, r.Tolerations, err)
+		}
+	}
+}

@@ -5,16 +5,17 @@ package checks
 
 import (
 	"fmt"
-
-	"k8s.io/apimachinery/pkg/labels"
+	"slices"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at failurePolicy and namespaceSelector of validating webhooks that are asked about Pods, and at failurePolicy of
-// ValidatingAdmissionPolicies on Pods that deny. Allowed: Fail, and selectors that leave out system namespaces and the webhook's
-// own alone. Webhooks of providers that their users cannot change are left out.
+// Looks at failurePolicy, namespaceSelector and objectSelector of validating webhooks that are asked about Pods, the same of
+// ValidatingAdmissionPolicies on Pods that deny, but for namespaces, and parameterNotFoundAction of their bindings. Allowed: Fail,
+// Deny, selectors of namespaces by which the webhooks of a configuration together leave out system namespaces and their own alone,
+// and selectors of objects that select by labels which Pods must have. Webhooks of providers that their users cannot change are not
+// looked at.
 var _ = register(audit.Check{
 	ID:          "admission-fails-open",
 	Title:       "What controls Pods fails closed, and everywhere",
@@ -38,44 +39,75 @@ var _ = register(audit.Check{
 
 func admissionFailsOpen(c *audit.Cluster, r *audit.Reporter) {
 	for _, configuration := range c.Validating {
-		if configuration.OfProvider() {
-			continue
-		}
-		object := &v1alpha1.ObjectReference{Kind: "ValidatingWebhookConfiguration", Name: configuration.Name}
-		for _, w := range configuration.Webhooks {
-			if !w.Pods {
-				continue
-			}
-			path := fmt.Sprintf("webhooks[name=%s].", w.Name)
-			if w.FailsOpen {
-				r.Find(audit.Finding{
-					Message: fmt.Sprintf("webhook %q must set failurePolicy to Fail", w.Name), Object: object, Path: path + "failurePolicy",
-				})
-			}
-			if left := leftOut(c, r, &w); left != "" {
-				r.Find(audit.Finding{
-					Message: fmt.Sprintf("webhook %q must not leave namespaces out: its namespaceSelector does namespace %q", w.Name, left),
-					Object:  object, Path: path + "namespaceSelector",
-				})
-			}
+		if !configuration.OfProvider() {
+			webhooksFailOpen(c, r, configuration)
 		}
 	}
-	for _, p := range c.Denying() {
-		if p.FailsOpen {
-			r.Find(audit.Finding{
-				Message: fmt.Sprintf("policy %q must set failurePolicy to Fail", p.Name),
-				Object:  &v1alpha1.ObjectReference{Kind: "ValidatingAdmissionPolicy", Name: p.Name}, Path: "spec.failurePolicy",
-			})
-		}
+	for i := range c.Denying {
+		policyFailsOpen(r, &c.Denying[i])
 	}
 }
 
-// leftOut returns the first namespace that a webhook leaves out and should not, or "".
-func leftOut(c *audit.Cluster, r *audit.Reporter, w *audit.Webhook) string {
-	for _, n := range c.Namespaces {
-		if n.Name != w.ServiceNamespace && !r.Settings().SystemNamespaces[n.Name] && !w.Namespaces.Matches(labels.Set(n.Labels)) {
+// webhooksFailOpen judges the webhooks of a configuration that are asked about Pods. What they are there for is not seen.
+func webhooksFailOpen(c *audit.Cluster, r *audit.Reporter, configuration *audit.WebhookRecord) {
+	find := func(w *audit.Webhook, field, message string) {
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("webhook %q, if it is there to restrict Pods, must %s", w.Name, message),
+			Object:  &v1alpha1.ObjectReference{Kind: "ValidatingWebhookConfiguration", Name: configuration.Name},
+			Path:    fmt.Sprintf("webhooks[name=%s].%s", w.Name, field),
+		})
+	}
+	var asked []*audit.Webhook
+	for i := range configuration.Webhooks {
+		w := &configuration.Webhooks[i]
+		if !w.Pods {
+			continue
+		}
+		asked = append(asked, w)
+		if w.FailsOpen {
+			find(w, "failurePolicy", "set failurePolicy to Fail")
+		}
+		if w.OptOut {
+			find(w, "objectSelector", "not leave out Pods by labels that whoever creates them sets: its objectSelector does")
+		}
+	}
+	if left := leftOut(c, r, asked); left != "" {
+		find(asked[0], "namespaceSelector", fmt.Sprintf("not leave namespaces out: its namespaceSelector does namespace %q", left))
+	}
+}
+
+// leftOut returns the first namespace that all of some webhooks leave out and that runs none of them, or "".
+func leftOut(c *audit.Cluster, r *audit.Reporter, webhooks []*audit.Webhook) string {
+	if len(webhooks) == 0 {
+		return ""
+	}
+	for n := range judgedNamespaces(c, r) {
+		if !slices.ContainsFunc(webhooks, func(w *audit.Webhook) bool { return w.ServiceNamespace == n.Name || w.Covers(n) }) {
 			return n.Name
 		}
 	}
 	return ""
+}
+
+func policyFailsOpen(r *audit.Reporter, p *audit.DenyingPolicy) {
+	find := func(kind, name, path, message string) {
+		r.Find(audit.Finding{Message: message, Object: &v1alpha1.ObjectReference{Kind: kind, Name: name}, Path: path})
+	}
+	const policy, binding = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+	if p.FailsOpen {
+		find(policy, p.Name, "spec.failurePolicy", fmt.Sprintf("policy %q must set failurePolicy to Fail", p.Name))
+	}
+	if p.OptOut {
+		find(policy, p.Name, "spec.matchConstraints.objectSelector",
+			fmt.Sprintf("policy %q must not leave out Pods by labels that whoever creates them sets: its objectSelector does", p.Name))
+	}
+	for _, b := range p.Bindings {
+		if b.OptOut {
+			find(binding, b.Name, "spec.matchResources.objectSelector",
+				fmt.Sprintf("binding %q must not leave out Pods by labels that whoever creates them sets: its objectSelector does", b.Name))
+		}
+		if p.Parameters && b.Lenient {
+			find(binding, b.Name, "spec.paramRef.parameterNotFoundAction", fmt.Sprintf("binding %q must set parameterNotFoundAction to Deny", b.Name))
+		}
+	}
 }

@@ -4,6 +4,7 @@
 package checks
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,9 +12,9 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks for what restricts the images of Pods: a ValidatingAdmissionPolicy that denies and reads images, a webhook of one of the
-// imageEngines, or the admission plugin ImagePolicyWebhook. Other webhooks that are asked about Pods may do it, which cannot be
-// seen.
+// Looks for what restricts the images of all Pods in every namespace but those of the system: a ValidatingAdmissionPolicy that
+// denies and reads images, a webhook of one of the imageEngines, or the admission plugin ImagePolicyWebhook. Other webhooks that
+// are asked about Pods may do it, and so may policies that leave some Pods out: that cannot be seen.
 var _ = register(audit.Check{
 	ID:          "no-image-admission",
 	Title:       "Admission restricts which images run",
@@ -34,29 +35,29 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/",
 		"https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#imagepolicywebhook",
 	},
-	Needs:     []audit.Resource{audit.Pods, audit.ValidatingWebhooks, audit.MutatingWebhooks, audit.AdmissionPolicies, audit.AdmissionPolicyBindings},
+	Needs:     []audit.Resource{audit.Namespaces, audit.Pods, audit.ValidatingWebhooks, audit.MutatingWebhooks, audit.AdmissionPolicies, audit.AdmissionPolicyBindings},
 	Admission: noImageAdmission,
 })
 
 // imageEngines verify images and do nothing else. They are told by the names of their webhooks.
 var imageEngines = []string{"policy.sigstore.dev", "connaisseur", "securityenforcement.admission.cloud.ibm.com"}
 
+var imageRestriction = restriction{
+	what:   "images",
+	policy: func(p *audit.AdmissionPolicyRecord) bool { return p.Images },
+	webhook: func(w *audit.Webhook) bool {
+		return slices.ContainsFunc(imageEngines, func(name string) bool { return strings.Contains(w.Name, name) })
+	},
+}
+
 func noImageAdmission(c *audit.Cluster, r *audit.Reporter) {
-	if slices.ContainsFunc(c.Denying(), func(p *audit.AdmissionPolicyRecord) bool { return p.Images }) {
-		return
-	}
-	for _, configuration := range slices.Concat(c.Validating, c.Mutating) {
-		for _, w := range configuration.Webhooks {
-			if w.Pods && slices.ContainsFunc(imageEngines, func(name string) bool { return strings.Contains(w.Name, name) }) {
-				return
-			}
-		}
-	}
-	if mayRestrict(c, r, "ImagePolicyWebhook", "images") {
+	const plugin = "ImagePolicyWebhook"
+	left := imageRestriction.left(c, r, plugin)
+	if left == "" || allHave(c, plugin) {
 		return
 	}
 	r.Find(audit.Finding{
-		Message: "the cluster must restrict images at admission: no policy, webhook or plugin does",
+		Message: fmt.Sprintf("the cluster must restrict images at admission: no policy, webhook or plugin does in namespace %q", left),
 		Path:    string(audit.AdmissionPolicies),
 	})
 }

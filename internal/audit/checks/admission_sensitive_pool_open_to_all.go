@@ -4,6 +4,7 @@
 package checks
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -11,8 +12,8 @@ import (
 )
 
 // Looks for what restricts who may tolerate the taints of dedicated nodes: a ValidatingAdmissionPolicy that denies and reads
-// tolerations of Pods, or the admission plugin PodTolerationRestriction. Webhooks that are asked about Pods may do it, which
-// cannot be seen.
+// tolerations of Pods, in every namespace but those of the system. Webhooks that are asked about Pods may do it, and so may the
+// admission plugin PodTolerationRestriction, by annotations of namespaces: that cannot be seen.
 var _ = register(audit.Check{
 	ID:          "sensitive-pool-open-to-all",
 	Title:       "Not everybody may tolerate the taints of dedicated nodes",
@@ -31,20 +32,29 @@ var _ = register(audit.Check{
 	},
 	Setting:   "spec.sensitiveWorkloads.dedicatedNodeKeys is set",
 	Applies:   tellDedicated,
-	Needs:     []audit.Resource{audit.Nodes, audit.Pods, audit.ValidatingWebhooks, audit.AdmissionPolicies, audit.AdmissionPolicyBindings},
+	Needs:     []audit.Resource{audit.Nodes, audit.Namespaces, audit.Pods, audit.ValidatingWebhooks, audit.MutatingWebhooks, audit.AdmissionPolicies, audit.AdmissionPolicyBindings},
 	Admission: sensitivePoolOpenToAll,
 })
 
+var tolerationRestriction = restriction{
+	what:   "who may tolerate the taints of dedicated nodes",
+	policy: func(p *audit.AdmissionPolicyRecord) bool { return p.Tolerations },
+}
+
 func sensitivePoolOpenToAll(c *audit.Cluster, r *audit.Reporter) {
-	pool := slices.ContainsFunc(c.Nodes, func(n *audit.NodeRecord) bool { return dedicatedKey(n.TaintKeys, r.Settings()) != "" })
-	if !pool || slices.ContainsFunc(c.Denying(), func(p *audit.AdmissionPolicyRecord) bool { return p.Tolerations }) {
+	if !slices.ContainsFunc(c.Nodes, func(n *audit.NodeRecord) bool { return dedicatedKey(n.TaintKeys, r.Settings()) != "" }) {
 		return
 	}
-	if mayRestrict(c, r, "PodTolerationRestriction", "who may tolerate the taints of dedicated nodes") {
-		return
+	const plugin = "PodTolerationRestriction"
+	left := tolerationRestriction.left(c, r, plugin)
+	switch {
+	case left == "":
+	case allHave(c, plugin):
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the admission plugin %q restricts what annotations of namespaces say, which are not read", plugin))
+	default:
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("dedicated nodes must not be open to all: nothing restricts which Pods of namespace %q may tolerate their taints", left),
+			Path:    string(audit.AdmissionPolicies),
+		})
 	}
-	r.Find(audit.Finding{
-		Message: "dedicated nodes must not be open to all: nothing restricts which Pods may tolerate their taints",
-		Path:    string(audit.AdmissionPolicies),
-	})
 }

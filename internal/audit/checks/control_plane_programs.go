@@ -22,23 +22,30 @@ func eachProgram(c *audit.Cluster, r *audit.Reporter, program string, judge func
 		}
 		judge(&seen[i])
 	}
-	switch {
-	case len(seen) == 0:
+	if len(seen) == 0 {
 		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf(
 			"no static Pod of %q is seen in namespace %q: it runs elsewhere, as on managed clusters, or in another program, as in k3s", program, audit.SystemNamespace))
-	case unseen(c):
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the Service %q has more API servers than are seen as static Pods", "kubernetes"))
+	} else if u := unseen(c); u != nil {
+		r.SkipUnavailable(u)
 	}
 }
 
-// unseen says whether there are API servers that are not seen, and so nodes of the control plane.
-func unseen(c *audit.Cluster) bool {
+// unseen says why there may be API servers that are not seen, and so nodes of the control plane; nil if all are seen.
+func unseen(c *audit.Cluster) *audit.Unavailable {
+	if u := c.Missing(audit.EndpointSlices); u != nil {
+		return u
+	}
 	var addresses []string
 	for _, e := range c.Endpoints {
 		addresses = append(addresses, e.Addresses...)
 	}
 	slices.Sort(addresses)
-	return len(slices.Compact(addresses)) > len(c.Programs(audit.APIServer))
+	if len(slices.Compact(addresses)) <= len(c.Programs(audit.APIServer)) {
+		return nil
+	}
+	return &audit.Unavailable{
+		Reason: v1alpha1.SkipDataMissing, Message: fmt.Sprintf("the Service %q has more API servers than are seen as static Pods", "kubernetes"),
+	}
 }
 
 // judgeSwitch reports a flag that must be on or off and is not. otherwise is what it is where it is not set.
@@ -95,27 +102,4 @@ func judgeEtcd(r *audit.Reporter, etcd *audit.Component, prefix string) {
 	if !hidden(prefix + "auto-tls") {
 		judgeSwitch(r, etcd, prefix+"auto-tls", false, false)
 	}
-}
-
-// mayRestrict says whether something that is not seen may restrict what no policy does, and then skips the check; or whether
-// API servers are seen to have an admission plugin that does.
-func mayRestrict(c *audit.Cluster, r *audit.Reporter, plugin, what string) bool {
-	if c.FromManifests {
-		r.Skip(v1alpha1.SkipDataMissing, "manifests do not show what else the cluster has")
-		return true
-	}
-	for _, configuration := range c.Validating {
-		for _, w := range configuration.Webhooks {
-			if w.Pods && !configuration.OfProvider() {
-				r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("webhook %q is asked about Pods, and may restrict %s", w.Name, what))
-				return true
-			}
-		}
-	}
-	servers := c.Programs(audit.APIServer)
-	if len(servers) == 0 || unseen(c) || slices.ContainsFunc(servers, func(s audit.Component) bool { return s.Unknown != "" }) {
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the admission plugins of the API server are not seen, and %q may restrict %s", plugin, what))
-		return true
-	}
-	return !slices.ContainsFunc(servers, func(s audit.Component) bool { return !hasPlugin(&s, plugin, false) })
 }
