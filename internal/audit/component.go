@@ -33,8 +33,9 @@ type Component struct {
 	// Unknown says why its flags cannot be known; "" if they are.
 	Unknown string
 
-	// field of the container that has the flags.
-	field string
+	// field of the container that has the flags, and those that stand in its command although it has args.
+	field     string
+	inCommand Flags
 	// env are the names of its environment variables; anyEnv says that there may be others.
 	env    []string
 	anyEnv bool
@@ -56,14 +57,15 @@ func componentsOf(p *PodRecord) []Component {
 func componentOf(container *corev1.Container) (Component, bool) {
 	c := Component{Container: container.Name, field: "command", anyEnv: len(container.EnvFrom) > 0}
 	if len(container.Args) > 0 {
-		c.field = "args"
+		c.field, c.inCommand = "args", ParseFlags(container.Command)
 	}
 	for _, e := range container.Env {
 		c.env = append(c.env, e.Name)
 	}
 	words := slices.Concat(container.Command, container.Args)
 	if len(words) > 0 && slices.Contains(programs, path.Base(words[0])) {
-		c.Program, c.Flags = path.Base(words[0]), ParseFlags(words[1:])
+		c.Program = path.Base(words[0])
+		c.setFlags(words[1:])
 		return c, true
 	}
 	if !slices.Contains(programs, container.Name) {
@@ -72,7 +74,7 @@ func componentOf(container *corev1.Container) (Component, bool) {
 	c.Program = container.Name
 	switch {
 	case len(words) > 0 && strings.HasPrefix(words[0], "-"): // the image knows what to run
-		c.Flags = ParseFlags(words)
+		c.setFlags(words)
 	case len(words) == 0:
 		c.Unknown = fmt.Sprintf("the manifest of %q does not show its flags", c.Program)
 	default:
@@ -81,11 +83,28 @@ func componentOf(container *corev1.Container) (Component, bool) {
 	return c, true
 }
 
-// Finding returns a finding about a flag of the component.
+// setFlags reads the flags among words.
+func (c *Component) setFlags(words []string) {
+	if at := slices.IndexFunc(words, isExpanded); at >= 0 {
+		c.Unknown = fmt.Sprintf("%q takes %q from its environment, whose values are not read", c.Program, words[at])
+		return
+	}
+	c.Flags = ParseFlags(words)
+}
+
+// isExpanded says whether a kubelet puts the value of an environment variable into a word: $(NAME), and not $$(NAME).
+func isExpanded(word string) bool { return strings.Contains(strings.ReplaceAll(word, "$$", ""), "$(") }
+
+// Finding returns a finding about a flag of the component, or about an entry of its value, as in flag.entry.
 func (c *Component) Finding(flag, message string) Finding {
+	field := c.field
+	name, _, _ := strings.Cut(flag, ".")
+	if n := len(c.inCommand[name]); n > 0 && n == len(c.Flags[name]) {
+		field = "command"
+	}
 	return Finding{
 		Message: message, Container: c.Container, Object: &v1alpha1.ObjectReference{Kind: "Pod", Name: c.Pod},
-		Path: fmt.Sprintf("spec.containers[name=%s].%s[--%s]", c.Container, c.field, flag),
+		Path: fmt.Sprintf("spec.containers[name=%s].%s[--%s]", c.Container, field, flag),
 	}
 }
 
@@ -157,8 +176,8 @@ func (f Flags) List(name string) []string {
 	return list
 }
 
-// Bool returns the value of a switch, or what it is otherwise if it is not set. known is false if it is set to something that
-// only the running program knows, such as $(VARIABLE).
+// Bool returns the value of a switch, or what it is otherwise if it is not set. known is false if it is set to something else
+// than a truth value, with which the program does not run.
 func (f Flags) Bool(name string, otherwise bool) (value, known bool) {
 	text := f.Get(name)
 	if len(f[name]) == 0 {

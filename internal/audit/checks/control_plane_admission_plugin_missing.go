@@ -11,8 +11,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at --enable-admission-plugins and --disable-admission-plugins of API servers. Required are the requiredPlugins, and
-// AlwaysAdmit is forbidden.
+// Looks at --enable-admission-plugins and --disable-admission-plugins of API servers. Required are those of the requiredPlugins that
+// the version has, and AlwaysAdmit is forbidden.
 var _ = register(audit.Check{
 	ID:          "admission-plugin-missing",
 	Title:       "The admission plugins that security rests on are on",
@@ -39,9 +39,9 @@ var _ = register(audit.Check{
 
 func admissionPluginMissing(c *audit.Cluster, r *audit.Reporter) {
 	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
-		for _, name := range requiredPlugins {
-			if !hasPlugin(server, name, name != "NodeRestriction") {
-				r.Find(server.Finding("enable-admission-plugins."+name, fmt.Sprintf("%q must have the admission plugin %q on", server.Program, name)))
+		for _, plugin := range requiredPlugins {
+			if !olderThan(c, plugin.since) && !hasPlugin(server, plugin.name, plugin.name != "NodeRestriction") {
+				r.Find(server.Finding("enable-admission-plugins."+plugin.name, fmt.Sprintf("%q must have the admission plugin %q on", server.Program, plugin.name)))
 			}
 		}
 		if hasPlugin(server, "AlwaysAdmit", false) {
@@ -50,10 +50,13 @@ func admissionPluginMissing(c *audit.Cluster, r *audit.Reporter) {
 	})
 }
 
-// requiredPlugins are on unless somebody disables them, but for NodeRestriction.
-var requiredPlugins = []string{
-	"MutatingAdmissionWebhook", "NamespaceLifecycle", "NodeRestriction", "PodSecurity", "ServiceAccount", "ValidatingAdmissionPolicy",
-	"ValidatingAdmissionWebhook",
+// requiredPlugins are on unless somebody disables them, but for NodeRestriction, from a minor of Kubernetes on; 0: in all.
+var requiredPlugins = []struct {
+	name  string
+	since uint
+}{
+	{"MutatingAdmissionWebhook", 0}, {"NamespaceLifecycle", 0}, {"NodeRestriction", 0}, {"PodSecurity", 23}, {"ServiceAccount", 0},
+	{"ValidatingAdmissionPolicy", 30}, {"ValidatingAdmissionWebhook", 0},
 }
 
 // hasPlugin says whether an API server has an admission plugin on, which otherwise is on by default or not.

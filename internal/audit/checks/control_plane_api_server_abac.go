@@ -35,12 +35,7 @@ var _ = register(audit.Check{
 })
 
 func apiServerABAC(c *audit.Cluster, r *audit.Reporter) {
-	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
-		modes, known := authorizers(server)
-		if !known {
-			skipFile(r, server, "authorization-config")
-			return
-		}
+	eachAuthorizer(c, r, func(server *audit.Component, modes []string) {
 		if slices.Contains(modes, "ABAC") {
 			r.Find(server.Finding("authorization-mode", fmt.Sprintf("%q must not authorize with %q", server.Program, "ABAC")))
 		}

@@ -4,12 +4,14 @@
 package checks
 
 import (
+	"slices"
+
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at --anonymous-auth of API servers. Allowed: false. Where it is not set, a file of --authentication-config may say
-// otherwise, which cannot be seen.
+// Looks at --anonymous-auth of API servers. Allowed: false, and what authorizes with AlwaysAllow, which is for another check. Where it
+// is not set, a file of --authentication-config may say otherwise, which cannot be seen.
 var _ = register(audit.Check{
 	ID:          "api-server-anonymous-auth",
 	Title:       "The API server lets nobody in without a name",
@@ -38,6 +40,9 @@ func apiServerAnonymousAuth(c *audit.Cluster, r *audit.Reporter) {
 		if len(server.Flags["anonymous-auth"]) == 0 && server.Flags.Get("authentication-config") != "" {
 			skipFile(r, server, "authentication-config")
 			return
+		}
+		if modes, known := authorizers(server); known && slices.Contains(modes, "AlwaysAllow") {
+			return // the API server switches it off by itself
 		}
 		judgeSwitch(r, server, "anonymous-auth", false, true)
 	})

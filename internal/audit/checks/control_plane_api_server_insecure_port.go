@@ -10,8 +10,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at --insecure-port and --insecure-bind-address of API servers. Allowed: unset, and a port of 0. Kubernetes 1.20 took
-// the port away, and 1.24 the flag.
+// Looks at --insecure-port of API servers. Allowed: 0, and unset where that is 0, from Kubernetes 1.20 on, which took the port away.
+// Kubernetes 1.24 took the flag away too.
 var _ = register(audit.Check{
 	ID:          "api-server-insecure-port",
 	Title:       "The API server has no port without authentication",
@@ -34,10 +34,12 @@ var _ = register(audit.Check{
 
 func apiServerInsecurePort(c *audit.Cluster, r *audit.Reporter) {
 	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
-		for _, flag := range []string{"insecure-port", "insecure-bind-address"} {
-			if value := server.Flags.Get(flag); value != "" && value != "0" {
-				r.Find(server.Finding(flag, fmt.Sprintf("%q must not set flag %q: it is %q", server.Program, "--"+flag, value)))
-			}
+		const flag = "insecure-port"
+		switch port := server.Flags.Get(flag); {
+		case port == "" && olderThan(c, 20):
+			r.Find(server.Finding(flag, fmt.Sprintf("%q must set flag %q to 0: unless it is set, it is 8080", server.Program, "--"+flag)))
+		case port != "" && port != "0":
+			r.Find(server.Finding(flag, fmt.Sprintf("%q must not set flag %q: it is %q", server.Program, "--"+flag, port)))
 		}
 	})
 }

@@ -36,12 +36,7 @@ var _ = register(audit.Check{
 })
 
 func apiServerNoRBAC(c *audit.Cluster, r *audit.Reporter) {
-	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
-		modes, known := authorizers(server)
-		if !known {
-			skipFile(r, server, "authorization-config")
-			return
-		}
+	eachAuthorizer(c, r, func(server *audit.Component, modes []string) {
 		if !slices.Contains(modes, "RBAC") && !slices.Contains(modes, "AlwaysAllow") {
 			r.Find(server.Finding("authorization-mode", fmt.Sprintf("%q must authorize with %q: it does with %q", server.Program, "RBAC", modes)))
 		}

@@ -53,7 +53,7 @@ func judgeSwitch(r *audit.Reporter, k *audit.Component, flag string, must, other
 	value, known := k.Flags.Bool(flag, otherwise)
 	switch {
 	case !known:
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q sets flag %q to what is known only where it runs", k.Program, "--"+flag))
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q sets flag %q to %q, which says neither on nor off", k.Program, "--"+flag, k.Flags.Get(flag)))
 	case value != must:
 		r.Find(k.Finding(flag, fmt.Sprintf("%q must set flag %q to %t", k.Program, "--"+flag, must)))
 	}
@@ -62,6 +62,17 @@ func judgeSwitch(r *audit.Reporter, k *audit.Component, flag string, must, other
 // skipFile skips what a flag leaves to a file.
 func skipFile(r *audit.Reporter, k *audit.Component, flag string) {
 	r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%q takes that from the file of its flag %q, which the API does not show", k.Program, "--"+flag))
+}
+
+// eachAuthorizer judges how every API server that is seen authorizes. What is not seen, or stands in a file, is skipped.
+func eachAuthorizer(c *audit.Cluster, r *audit.Reporter, judge func(server *audit.Component, modes []string)) {
+	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
+		if modes, known := authorizers(server); known {
+			judge(server, modes)
+		} else {
+			skipFile(r, server, "authorization-config")
+		}
+	})
 }
 
 // authorizers returns how an API server authorizes. known is false if a file says so.

@@ -10,7 +10,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at --encryption-provider-config of API servers. Allowed: any file. Which providers it has cannot be seen.
+// Looks at --encryption-provider-config of API servers. Where it names a file, that may encrypt secrets or leave them as they are, which
+// cannot be seen.
 var _ = register(audit.Check{
 	ID:          "secrets-not-encrypted",
 	Title:       "Secrets are encrypted at rest",
@@ -36,8 +37,10 @@ var _ = register(audit.Check{
 
 func secretsNotEncrypted(c *audit.Cluster, r *audit.Reporter) {
 	eachProgram(c, r, audit.APIServer, func(server *audit.Component) {
-		if server.Flags.Get("encryption-provider-config") == "" {
-			r.Find(server.Finding("encryption-provider-config", fmt.Sprintf("%q must set flag %q", server.Program, "--encryption-provider-config")))
+		if server.Flags.Get("encryption-provider-config") != "" {
+			skipFile(r, server, "encryption-provider-config")
+			return
 		}
+		r.Find(server.Finding("encryption-provider-config", fmt.Sprintf("%q must set flag %q", server.Program, "--encryption-provider-config")))
 	})
 }

@@ -89,6 +89,12 @@ func serverVersion(c *audit.Cluster, r *audit.Reporter) (*version.Version, bool)
 	return v, true
 }
 
+// olderThan says whether the API server is known to be older than Kubernetes 1.minor.
+func olderThan(c *audit.Cluster, minor uint) bool {
+	v, err := version.ParseGeneric(c.ServerVersion)
+	return err == nil && v.LessThan(version.MajorMinor(1, minor))
+}
+
 // versionFinding returns a finding about the API server's version.
 func versionFinding(message string) audit.Finding {
 	return audit.Finding{Message: message, Path: "gitVersion"}
