@@ -26,7 +26,7 @@ apiVersion: v1
 kind: Node
 metadata: {name: one}
 status:
-  addresses: [{type: ExternalIP, address: 203.0.113.7}]
+  addresses: [{type: ExternalIP, address: 3.120.0.7}]
 ---
 apiVersion: v1
 kind: Node

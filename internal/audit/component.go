@@ -29,7 +29,9 @@ var programs = []string{APIServer, ControllerManager, Scheduler, Etcd}
 type Component struct {
 	Program        string
 	Pod, Container string
-	Flags          Flags
+	// Node that the Pod is on, or "".
+	Node  string
+	Flags Flags
 	// Unknown says why its flags cannot be known; "" if they are.
 	Unknown string
 
@@ -46,7 +48,7 @@ func componentsOf(p *PodRecord) []Component {
 	var found []Component
 	for _, container := range p.Shape.Pod().Spec.Containers {
 		if c, ok := componentOf(&container); ok {
-			c.Pod = p.Name
+			c.Pod, c.Node = p.Name, p.NodeName()
 			found = append(found, c)
 		}
 	}

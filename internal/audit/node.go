@@ -4,7 +4,10 @@
 package audit
 
 import (
+	"net/netip"
 	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/internal/netpol"
 )
@@ -41,11 +44,22 @@ type NodeDetails struct {
 	KubeletVersion string
 	// Runtime is the container runtime with its version, such as "containerd://2.3.7".
 	Runtime string
-	// Public is an address of the node that the internet can reach, and PublicType what the node calls it; "" if there is none.
-	Public, PublicType string
+	// Public is an address of the node that is public, and PublicType what the node calls it; "" if there is none. An internal one
+	// of version 6 is there only for want of others.
+	Public     string
+	PublicType corev1.NodeAddressType
+	// Provider is whom its providerID names, such as aws or kind; "" if there is none.
+	Provider string
 	// LabelKeys and TaintKeys are the keys of its labels, and of its taints that keep Pods off, as lines of text, sorted. Those
 	// of taints that come and go with the node's condition are left out.
 	LabelKeys, TaintKeys string
+}
+
+// MaybePublic says whether all that the node has of public addresses is an internal one of version 6. That says little: clouds give
+// them out behind gateways that let nobody in.
+func (n *NodeDetails) MaybePublic() bool {
+	ip, err := netip.ParseAddr(n.Public)
+	return err == nil && n.PublicType == corev1.NodeInternalIP && ip.Is6()
 }
 
 // Equal says whether nothing that is audited differs.

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"cmp"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/shard"
 )
 
@@ -274,6 +276,7 @@ func nodeDetails(n *corev1.Node) audit.NodeDetails {
 		Runtime:        unique.Make(n.Status.NodeInfo.ContainerRuntimeVersion).Value(),
 	}
 	d.Public, d.PublicType = publicAddress(n.Status.Addresses)
+	d.Provider = providerOf(n.Spec.ProviderID)
 	labelKeys := make([]string, 0, len(n.Labels))
 	for key := range n.Labels {
 		labelKeys = append(labelKeys, key)
@@ -288,20 +291,35 @@ func nodeDetails(n *corev1.Node) audit.NodeDetails {
 	return d
 }
 
-// publicAddress returns an address of a node that the internet can reach. That an internal address of version 6 is public
-// says nothing: clouds give them out behind gateways that let nobody in.
-func publicAddress(addresses []corev1.NodeAddress) (address, kind string) {
+// publicAddress returns the address of a node that tells most of whether the internet can reach it, if any is public: an external
+// one, or else an internal one of version 4, or else one of version 6.
+func publicAddress(addresses []corev1.NodeAddress) (address string, kind corev1.NodeAddressType) {
+	best := 0
 	for _, a := range addresses {
-		if a.Type == corev1.NodeExternalIP && audit.IsPublic(a.Address) {
-			return a.Address, string(a.Type)
+		ip, err := netip.ParseAddr(a.Address)
+		if err != nil || !audit.IsPublic(a.Address) {
+			continue
+		}
+		rank := 0
+		switch {
+		case a.Type == corev1.NodeExternalIP:
+			rank = 3
+		case a.Type == corev1.NodeInternalIP && ip.Is4():
+			rank = 2
+		case a.Type == corev1.NodeInternalIP:
+			rank = 1
+		}
+		if rank > best {
+			best, address, kind = rank, a.Address, a.Type
 		}
 	}
-	for _, a := range addresses {
-		if ip, err := netip.ParseAddr(a.Address); a.Type == corev1.NodeInternalIP && err == nil && ip.Is4() && audit.IsPublic(a.Address) {
-			return a.Address, string(a.Type)
-		}
-	}
-	return "", ""
+	return address, kind
+}
+
+// providerOf returns whom a providerID names, or "".
+func providerOf(id string) string {
+	scheme, _, _ := strings.Cut(id, "://")
+	return unique.Make(cmp.Or(netpol.CloudOf(id), scheme)).Value()
 }
 
 // isOfCondition says whether a taint comes and goes with the node's condition, or with its end.

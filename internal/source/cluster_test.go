@@ -54,7 +54,7 @@ func TestNodesAreToldOfWhereTheyAreJudged(t *testing.T) {
 		"the value of a label":    {func(n *corev1.Node) { n.Labels["pool"] = "db" }, false},
 		"a label":                 {func(n *corev1.Node) { n.Labels["team"] = "web" }, true},
 		"no taint":                {func(n *corev1.Node) { n.Spec.Taints = nil }, true},
-		"a public address":        {func(n *corev1.Node) { n.Status.Addresses[0].Address = "203.0.113.7" }, true},
+		"a public address":        {func(n *corev1.Node) { n.Status.Addresses[0].Address = "3.120.0.7" }, true},
 		"another private address": {func(n *corev1.Node) { n.Status.Addresses[0].Address = "10.0.0.8" }, false},
 		"an image": {func(n *corev1.Node) {
 			n.Status.Images = []corev1.ContainerImage{{Names: []string{"example.com/a:1"}, SizeBytes: 1 << 30}}

@@ -379,10 +379,10 @@ func TestOtherRecords(t *testing.T) {
 				Spec: corev1.ServiceSpec{Type: "LoadBalancer", Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{
 					{Port: 80, TargetPort: intstr.FromInt32(8080), NodePort: 30080}, {Port: 443, TargetPort: intstr.FromString("https")},
 				}},
-				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "10.0.0.1"}, {IP: "203.0.113.7"}, {IP: "203.0.113.8"}}}},
+				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "10.0.0.1"}, {IP: "3.120.0.7"}, {IP: "3.120.0.8"}}}},
 			},
 			&audit.ServiceRecord{Object: object, ServiceFacts: audit.ServiceFacts{
-				Type: "LoadBalancer", Selector: audit.NewLabels(map[string]string{"app": "web"}), PublicAddress: "203.0.113.7",
+				Type: "LoadBalancer", Selector: audit.NewLabels(map[string]string{"app": "web"}), PublicAddress: "3.120.0.7",
 				Ports: []audit.ServicePort{{Protocol: "TCP", Port: 80, TargetPort: 8080}, {Protocol: "TCP", Port: 443, TargetName: "https"}},
 			}},
 		},

@@ -167,7 +167,7 @@ func TestNodesWithFindingsHaveReports(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	setStatus(`{"addresses":[{"type":"ExternalIP","address":"203.0.113.7"}]}`)
+	setStatus(`{"addresses":[{"type":"ExternalIP","address":"3.120.0.7"}]}`)
 	const public = "High node-public-ip status.addresses[type=ExternalIP]"
 	r := waitForReportOf(t, "node-worker-one", has(public))
 	if len(r.OwnerReferences) != 1 || r.OwnerReferences[0].UID != node.UID || r.Subject.UID != string(node.UID) {

@@ -5,14 +5,16 @@ package checks
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at the addresses in the EndpointSlices of the Service kubernetes, which API servers write themselves. Allowed: private
-// ones, where the API servers' own Pods are seen. Elsewhere, as on managed clusters, private ones prove nothing.
+// Looks at the addresses in the EndpointSlices of the Service kubernetes, which API servers write themselves, and at those of the
+// nodes that their static Pods listen on. Allowed: private ones, where all of these are seen and no node is in a cloud. Elsewhere, as
+// on managed clusters and behind load balancers, private ones prove nothing.
 var _ = register(audit.Check{
 	ID:          "api-server-public",
 	Title:       "The API server has no public address",
@@ -35,11 +37,12 @@ var _ = register(audit.Check{
 })
 
 func apiServerPublic(c *audit.Cluster, r *audit.Reporter) {
-	known := false
+	known, public := false, false
 	for _, e := range c.Endpoints {
 		for _, address := range slices.Compact(slices.Clone(e.Addresses)) {
 			known = true
 			if audit.IsPublic(address) {
+				public = true
 				r.Find(audit.Finding{
 					Message: fmt.Sprintf("the API server must not have the public address %q", address),
 					Object:  &v1alpha1.ObjectReference{Kind: "EndpointSlice", Name: e.Name},
@@ -48,10 +51,40 @@ func apiServerPublic(c *audit.Cluster, r *audit.Reporter) {
 			}
 		}
 	}
-	switch {
+	switch u := c.Missing(audit.Nodes); {
+	case public:
 	case !known:
 		r.Skip(v1alpha1.SkipDataMissing, "the addresses of the API server are not known")
 	case len(c.Programs(audit.APIServer)) == 0:
 		r.Skip(v1alpha1.SkipDataMissing, "the API server is reached at private addresses from within, which does not tell whether it has public ones too")
+	case u != nil:
+		r.SkipUnavailable(u)
+	default:
+		eachProgram(c, r, audit.APIServer, func(server *audit.Component) { nodeOfAPIServerPublic(c, r, server) })
+		if slices.ContainsFunc(c.Nodes, func(n *audit.NodeRecord) bool { return !hasNoCloud[n.Provider] }) {
+			r.Skip(v1alpha1.SkipDataMissing, "nodes are in a cloud, which may have a public load balancer before the API server")
+		}
+	}
+}
+
+// hasNoCloud are the providers of nodes that have no load balancers.
+var hasNoCloud = map[string]bool{"": true, "k3s": true, "kind": true}
+
+// nodeOfAPIServerPublic judges the addresses of the node that an API server runs on and listens at.
+func nodeOfAPIServerPublic(c *audit.Cluster, r *audit.Reporter, server *audit.Component) {
+	if at, err := netip.ParseAddr(server.Flags.Get("bind-address")); err == nil && !at.IsUnspecified() && !audit.IsPublic(at.String()) {
+		return
+	}
+	at := slices.IndexFunc(c.Nodes, func(n *audit.NodeRecord) bool { return n.Name == server.Node })
+	switch {
+	case at < 0 || c.Nodes[at].MaybePublic():
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("whether the internet reaches the node of the API server %q is not seen", server.Pod))
+	case c.Nodes[at].Public != "":
+		n := c.Nodes[at]
+		r.Find(audit.Finding{
+			Message: fmt.Sprintf("the API server must not have the public address %q: it listens on node %q, which has it", n.Public, n.Name),
+			Object:  &v1alpha1.ObjectReference{Kind: audit.KindNode, Name: n.Name},
+			Path:    fmt.Sprintf("status.addresses[type=%s]", n.PublicType),
+		})
 	}
 }

@@ -6,12 +6,14 @@ package checks
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at status.addresses of nodes. Allowed: external addresses of private networks, and internal ones but public ones of
-// version 4.
+// Looks at status.addresses of nodes. Allowed: addresses of private networks. Whether the internet reaches an internal address that
+// is a public one of version 6 cannot be seen.
 var _ = register(audit.Check{
 	ID:          "node-public-ip",
 	Title:       "Nodes have no public address",
@@ -33,10 +35,19 @@ var _ = register(audit.Check{
 })
 
 func nodePublicIP(n *audit.Node, r *audit.Reporter) {
-	if n.Public != "" {
-		r.Find(audit.Finding{
-			Message: fmt.Sprintf("node %q must not have the public address %q", n.Name, n.Public),
-			Path:    fmt.Sprintf("status.addresses[type=%s]", n.PublicType),
-		})
+	f := audit.Finding{
+		Message: fmt.Sprintf("node %q must not have the public address %q", n.Name, n.Public),
+		Path:    fmt.Sprintf("status.addresses[type=%s]", n.PublicType),
 	}
+	switch {
+	case n.Public == "":
+		return
+	case n.MaybePublic():
+		r.Skip(v1alpha1.SkipDataMissing, "the node's internal address is a public one of version 6, and whether the internet reaches it is not seen")
+		return
+	case n.PublicType == corev1.NodeInternalIP:
+		f.Severity = v1alpha1.SeverityMedium // some use public addresses as if they were private
+		f.Message += " as its internal one"
+	}
+	r.Find(f)
 }
