@@ -58,15 +58,12 @@ type Cluster struct {
 	Components []Component
 	// Denying are the policies that may deny Pods.
 	Denying []DenyingPolicy
+	// OpenShift: nodes run builds of CRI-O that are made for it. InCloud: a node's provider may have load balancers.
+	OpenShift, InCloud bool
 	// Recheck is when the evaluation may come out differently without any event: the next day at the latest.
 	Recheck time.Time
 
 	inForce []*ExceptionRecord
-}
-
-// OpenShift says whether nodes tell that the cluster is one of OpenShift: they run a build of CRI-O that is made for it.
-func (c *Cluster) OpenShift() bool {
-	return slices.ContainsFunc(c.Nodes, func(n *NodeRecord) bool { return strings.Contains(n.Runtime, "rhaos") })
 }
 
 // Node is what checks see of a node.
@@ -96,6 +93,10 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 	c.Namespaces, c.Validating, c.Mutating = byName(c.Namespaces), byName(c.Validating), byName(c.Mutating)
 	c.Policies, c.Bindings = byName(c.Policies), byName(c.Bindings)
 	c.Denying = denying(c.Policies, c.Bindings)
+	for _, n := range c.Nodes {
+		c.OpenShift = c.OpenShift || strings.Contains(n.Runtime, "rhaos")
+		c.InCloud = c.InCloud || !hasNoCloud[n.Provider]
+	}
 	for _, p := range c.ControlPlane {
 		if !p.Finished && (c.FromManifests || p.Owner.isNode()) {
 			c.Components = append(c.Components, componentsOf(p)...)
@@ -111,6 +112,9 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 	})
 	return c
 }
+
+// hasNoCloud are the providers of nodes that have no load balancers.
+var hasNoCloud = map[string]bool{"": true, "k3s": true, "kind": true}
 
 func byName[R interface{ Identity() *Object }](records []R) []R {
 	records = slices.Clone(records)

@@ -54,7 +54,7 @@ func noPodAdmission(c *audit.Cluster, r *audit.Reporter) {
 		restricted, may := podRestriction.in(n, c.Denying, c.Validating)
 		switch {
 		case restricted:
-		case c.OpenShift():
+		case c.OpenShift:
 			r.Skip(v1alpha1.SkipDataMissing, "OpenShift restricts Pods by SecurityContextConstraints, which are not read")
 		case may != "":
 			r.Skip(v1alpha1.SkipDataMissing, may)

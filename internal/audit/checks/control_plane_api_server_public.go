@@ -61,14 +61,11 @@ func apiServerPublic(c *audit.Cluster, r *audit.Reporter) {
 		r.SkipUnavailable(u)
 	default:
 		eachProgram(c, r, audit.APIServer, func(server *audit.Component) { nodeOfAPIServerPublic(c, r, server) })
-		if slices.ContainsFunc(c.Nodes, func(n *audit.NodeRecord) bool { return !hasNoCloud[n.Provider] }) {
+		if c.InCloud {
 			r.Skip(v1alpha1.SkipDataMissing, "nodes are in a cloud, which may have a public load balancer before the API server")
 		}
 	}
 }
-
-// hasNoCloud are the providers of nodes that have no load balancers.
-var hasNoCloud = map[string]bool{"": true, "k3s": true, "kind": true}
 
 // nodeOfAPIServerPublic judges the addresses of the node that an API server runs on and listens at.
 func nodeOfAPIServerPublic(c *audit.Cluster, r *audit.Reporter, server *audit.Component) {

@@ -46,6 +46,8 @@ func kubernetesOutdated(c *audit.Cluster, r *audit.Reporter) {
 		newer = append(newer, fmt.Sprintf("1.%d.%d", newestMinor, kubernetesMinors[newestMinor].patch))
 	}
 	switch {
+	case len(newer) > 0 && provided(c):
+		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated as its provider has newer: the project has %s", c.ServerVersion, strings.Join(newer, " and "))))
 	case len(newer) > 0:
 		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: there is %s", c.ServerVersion, strings.Join(newer, " and "))))
 	case stale(c) || !ok || server.Patch() > known.patch:

@@ -11,7 +11,7 @@ import (
 )
 
 // Looks at the API server's version. Allowed: minors that the Kubernetes project supports on the day, by the table of
-// kubernetesMinors.
+// kubernetesMinors. Whether a provider supports others cannot be seen.
 var _ = register(audit.Check{
 	ID:          "kubernetes-unsupported",
 	Title:       "Kubernetes is supported",
@@ -37,16 +37,22 @@ func kubernetesUnsupported(c *audit.Cluster, r *audit.Reporter) {
 	if !ok {
 		return
 	}
-	minor := server.Minor()
-	if server.Major() == 1 && minor < oldestMinor {
-		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: the Kubernetes project does not support %d.%d any more", c.ServerVersion, server.Major(), minor)))
-		return
-	}
+	minor, why := server.Minor(), ""
 	known, ok := kubernetesMinors[minor]
 	switch {
+	case server.Major() == 1 && minor < oldestMinor:
+		why = fmt.Sprintf("the Kubernetes project does not support 1.%d any more", minor)
 	case server.Major() != 1 || !ok:
 		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("Kubernetes %q is newer than all that this version of kubersafe knows", c.ServerVersion))
+		return
 	case c.Today.After(day(known.end)):
-		r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: the Kubernetes project has not supported 1.%d since %s", c.ServerVersion, minor, known.end)))
+		why = fmt.Sprintf("the Kubernetes project has not supported 1.%d since %s", minor, known.end)
+	default:
+		return
 	}
+	if provided(c) {
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("%s, and whether the provider of %q does is not known", why, c.ServerVersion))
+		return
+	}
+	r.Find(versionFinding(fmt.Sprintf("Kubernetes %q must be updated: %s", c.ServerVersion, why)))
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // Looks at the container runtimes of nodes. Allowed: containerd and CRI-O in versions that are supported on the day, by the
-// tables of containerdMinors and, because CRI-O follows Kubernetes, kubernetesMinors. Of others nothing is known.
+// tables of containerdMinors and, because CRI-O follows Kubernetes, kubernetesMinors. Of others nothing is known, and nothing of
+// whether the providers of nodes support older ones.
 var _ = register(audit.Check{
 	ID:          "node-runtime-outdated",
 	Title:       "Container runtimes are supported",
@@ -53,9 +54,13 @@ func nodeRuntimeOutdated(n *audit.Node, r *audit.Reporter) {
 	switch {
 	case !known || end == "" && stale(n.Cluster):
 		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("this version of kubersafe does not know until when %s %d.%d is supported", name, v.Major(), v.Minor()))
-	case end != "" && n.Cluster.Today.After(day(end)):
+	case end == "" || !n.Cluster.Today.After(day(end)):
+	case isBuild(text) || isBuild(n.KubeletVersion) || provided(n.Cluster):
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf(
+			"the %s project does not support %d.%d any more, and whether the provider of %q does is not known", name, v.Major(), v.Minor(), n.Runtime))
+	default:
 		r.Find(audit.Finding{
-			Message: fmt.Sprintf("node %q must update its container runtime %q: %s %d.%d is not supported any more", n.Name, n.Runtime, name, v.Major(), v.Minor()),
+			Message: fmt.Sprintf("node %q must update its container runtime %q: the %s project does not support %d.%d any more", n.Name, n.Runtime, name, v.Major(), v.Minor()),
 			Path:    "status.nodeInfo.containerRuntimeVersion",
 		})
 	}

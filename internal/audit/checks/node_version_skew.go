@@ -5,6 +5,7 @@ package checks
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/version"
 
@@ -41,6 +42,10 @@ func nodeVersionSkew(n *audit.Node, r *audit.Reporter) {
 	kubelet, err := version.ParseGeneric(n.KubeletVersion)
 	if err != nil {
 		r.Skip(v1alpha1.SkipDataMissing, "the node does not tell its kubelet's version")
+		return
+	}
+	if strings.Contains(n.KubeletVersion, "-vk-") {
+		r.Skip(v1alpha1.SkipDataMissing, "the node is not run by a kubelet, but by a virtual one with versions of its own")
 		return
 	}
 	oldest := uint(3)

@@ -4,6 +4,7 @@
 package checks
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/version"
@@ -88,6 +89,16 @@ func serverVersion(c *audit.Cluster, r *audit.Reporter) (*version.Version, bool)
 	}
 	return v, true
 }
+
+// provided says whether a provider may support Kubernetes, and what nodes run it on, for longer than the projects do that make them,
+// or mends it without another version: the version names a build of its own, as those of EKS, GKE, k3s and RKE2 do, nodes are
+// OpenShift's, or the control plane is not seen and nodes are in a cloud, as those of AKS.
+func provided(c *audit.Cluster) bool {
+	return isBuild(c.ServerVersion) || c.OpenShift || len(c.Programs(audit.APIServer)) == 0 && (c.InCloud || c.Missing(audit.Nodes) != nil)
+}
+
+// isBuild says whether a version is not one of the project, but somebody's build of it.
+func isBuild(version string) bool { return strings.ContainsAny(version, "-+~") }
 
 // olderThan says whether the API server is known to be older than Kubernetes 1.minor.
 func olderThan(c *audit.Cluster, minor uint) bool {
