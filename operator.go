@@ -277,6 +277,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		Ledger: book, Checks: func() []audit.Check { return live.Current().Checks() }, Sources: sources.Status,
 		Complete: progress.Complete, LastComplete: progress.LastComplete, Workloads: o.workloadMetrics, Drop: o.dropLabels,
 	}
+	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 	if part.First() {
 		cluster := &controllers.ClusterReconciler{
 			Sources: sources, Stored: stored, Ledger: book, Configuration: live, Writer: writer, Audited: progress, Version: version,
@@ -286,6 +287,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 			return err
 		}
 		progress.Cluster, progress.Begin = true, cluster.Judge
+		progress.Idle = func() bool { return namespaces.Settled() && cluster.Settled() && sources.Current() }
 		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
 	}
 	if o.openReports {
@@ -296,7 +298,6 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 			return err
 		}
 	}
-	progress.Idle = func() bool { return namespaces.Settled() && sources.Current() }
 	return errors.Join(
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),

@@ -153,6 +153,9 @@ func (r *ClusterReconciler) Judge() {
 	}
 }
 
+// Settled says whether what belongs to no namespace does not wait to be judged, is not being judged, and could be written.
+func (r *ClusterReconciler) Settled() bool { return r.schedule.settledOf(subjectsKey) }
+
 // Compliance returns what was summed up last of published standards; nil if nothing was. It must not be changed.
 func (r *ClusterReconciler) Compliance() []v1alpha1.FrameworkCompliance {
 	r.mu.Lock()

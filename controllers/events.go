@@ -57,6 +57,7 @@ var reaches = map[audit.Resource]reach{
 	audit.AdmissionPolicies:       cluster,
 	audit.AdmissionPolicyBindings: cluster,
 	audit.ServerVersion:           cluster,
+	audit.StaticPods:              cluster,
 	// Every namespace with ServiceAccounts whose power changes by a role, a binding or what else decides over it, and where
 	// RoleBindings or what they bind change. It is told of them once that is known.
 	audit.RoleBindings:        several,
@@ -77,8 +78,6 @@ func reachesCluster(e source.Event) bool {
 	switch e.Resource { //nolint:exhaustive // of all others the table tells
 	case audit.Nodes, audit.Namespaces: // admission lets something into each
 		return true
-	case audit.Pods:
-		return e.Namespace == audit.SystemNamespace || e.StateChanged
 	}
 	reach := reachOf(e)
 	return reach == cluster || reach == everywhere

@@ -82,7 +82,7 @@ func TestReachesKnowsEveryResource(t *testing.T) {
 	for _, s := range sources.Status() {
 		read = append(read, audit.Resource(s.Resource))
 	}
-	read = append(read, audit.ServerVersion) // which is asked for, not listed and watched
+	read = append(read, audit.ServerVersion, audit.StaticPods) // which are not listed and watched on their own
 	slices.Sort(read)
 	if diff := cmp.Diff(got, read); diff != "" {
 		t.Errorf("resources (-in the table +with a source):\n%s", diff)
@@ -118,8 +118,8 @@ func TestReachesCluster(t *testing.T) {
 		want  bool
 	}{
 		"a node":                                 {source.Event{Resource: audit.Nodes}, true},
-		"a Pod of the control plane":             {source.Event{Resource: audit.Pods, Namespace: "kube-system"}, true},
-		"any other Pod":                          {source.Event{Resource: audit.Pods, Namespace: "shop"}, false},
+		"a static Pod of kube-system":            {source.Event{Resource: audit.StaticPods}, true},
+		"any other Pod there":                    {source.Event{Resource: audit.Pods, Namespace: "kube-system"}, false},
 		"Pods that can no longer be read":        {source.Event{Resource: audit.Pods, StateChanged: true}, true},
 		"a namespace":                            {source.Event{Resource: audit.Namespaces, Namespace: "shop"}, true},
 		"a policy of admission":                  {source.Event{Resource: audit.AdmissionPolicies}, true},

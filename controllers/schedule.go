@@ -170,6 +170,14 @@ func (s *schedule) settled() bool {
 	return s.unsettled == 0
 }
 
+// settledOf says whether a key does not wait or run and has not failed.
+func (s *schedule) settledOf(key reconcile.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[key]
+	return k == nil || !k.waiting && !k.running
+}
+
 // scheduleSource makes the schedule a source of a controller: begin is called once the controller runs.
 type scheduleSource struct {
 	schedule *schedule

@@ -149,6 +149,13 @@ func TestSchedule(t *testing.T) {
 			if s.settled() != tc.wantSettled {
 				t.Errorf("settled: %v, want %v", s.settled(), tc.wantSettled)
 			}
+			of := true
+			for key := range s.keys {
+				of = of && s.settledOf(key)
+			}
+			if of != tc.wantSettled {
+				t.Errorf("settled of each: %v, want %v", of, tc.wantSettled)
+			}
 			if len(s.keys) != tc.wantKeys {
 				t.Errorf("%d keys are kept, want %d", len(s.keys), tc.wantKeys)
 			}

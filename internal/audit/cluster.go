@@ -98,7 +98,7 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 		c.InCloud = c.InCloud || !hasNoCloud[n.Provider]
 	}
 	for _, p := range c.ControlPlane {
-		if !p.Finished && (c.FromManifests || p.Owner.isNode()) {
+		if !p.Finished && (c.FromManifests || p.Static()) {
 			c.Components = append(c.Components, componentsOf(p)...)
 		}
 	}

@@ -140,7 +140,7 @@ func (f *folder) foldPod(p *PodRecord) {
 		}
 	}
 	if own {
-		w.Static, w.Created = w.Static || p.Owner.isNode(), p.Created.Time()
+		w.Static, w.Created = w.Static || p.Static(), p.Created.Time()
 	}
 }
 

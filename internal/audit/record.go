@@ -132,6 +132,9 @@ func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 	}
 }
 
+// Static says whether the Pod mirrors a static one.
+func (p *PodRecord) Static() bool { return p.Owner.isNode() }
+
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
 	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Token == q.Token && p.Labels == q.Labels && p.Shape == q.Shape &&

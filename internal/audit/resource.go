@@ -41,8 +41,13 @@ const (
 	ClusterRoleBindings     Resource = "clusterrolebindings.rbac.authorization.k8s.io"
 )
 
-// ServerVersion stands for the API server's version among resources: it is read, but not listed and watched.
-const ServerVersion Resource = "/version"
+// What stands among resources without being listed and watched on its own.
+const (
+	// ServerVersion is the API server's version.
+	ServerVersion Resource = "/version"
+	// StaticPods are the static ones among the Pods of SystemNamespace.
+	StaticPods Resource = "pods/static"
+)
 
 // The resources that say how it is judged.
 const (

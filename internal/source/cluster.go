@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unique"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -27,8 +28,9 @@ import (
 
 // clusterStores are what belongs to no namespace and is judged once, by the first shard.
 type clusterStores struct {
-	// controlPlane are the static Pods of the control plane where the Pods of their namespace are another shard's; or else nil.
-	controlPlane         *Store[*audit.PodRecord]
+	// static are the static Pods of SystemNamespace, and staticChanged says that they have changed since anybody was told.
+	static               *Store[*audit.PodRecord]
+	staticChanged        atomic.Bool
 	endpoints            *Store[*audit.EndpointRecord]
 	validating, mutating *Store[*audit.WebhookRecord]
 	policies             *Store[*audit.AdmissionPolicyRecord]
@@ -40,32 +42,63 @@ type clusterStores struct {
 
 // addCluster adds the resources that only judgements of the cluster read.
 func (s *Sources) addCluster(client kubernetes.Interface, intern *interner) {
-	s.cluster = clusterStores{
-		endpoints: NewStore(endpointRecord), validating: NewStore(validatingRecord), mutating: NewStore(mutatingRecord),
-		policies: NewStore(admissionPolicyRecord), bindings: NewStore(admissionBindingRecord),
-	}
+	c := &s.cluster
+	c.static, c.endpoints = NewStore(intern.pod), NewStore(endpointRecord)
+	c.validating, c.mutating = NewStore(validatingRecord), NewStore(mutatingRecord)
+	c.policies, c.bindings = NewStore(admissionPolicyRecord), NewStore(admissionBindingRecord)
 	if !s.shard.First() {
 		return
 	}
 	all, admission := shard.Shard{}, client.AdmissionregistrationV1().RESTClient()
 	Add(s, all, audit.ValidatingWebhooks, admission, "validatingwebhookconfigurations",
-		&admissionregistrationv1.ValidatingWebhookConfiguration{}, s.cluster.validating)
+		&admissionregistrationv1.ValidatingWebhookConfiguration{}, c.validating)
 	Add(s, all, audit.MutatingWebhooks, admission, "mutatingwebhookconfigurations",
-		&admissionregistrationv1.MutatingWebhookConfiguration{}, s.cluster.mutating)
+		&admissionregistrationv1.MutatingWebhookConfiguration{}, c.mutating)
 	Add(s, all, audit.AdmissionPolicies, admission, "validatingadmissionpolicies",
-		&admissionregistrationv1.ValidatingAdmissionPolicy{}, s.cluster.policies)
+		&admissionregistrationv1.ValidatingAdmissionPolicy{}, c.policies)
 	Add(s, all, audit.AdmissionPolicyBindings, admission, "validatingadmissionpolicybindings",
-		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, s.cluster.bindings)
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}, c.bindings)
 	addFrom(s, audit.EndpointSlices, cache.NewFilteredListWatchFromClient(
 		client.DiscoveryV1().RESTClient(), "endpointslices", metav1.NamespaceDefault,
 		func(o *metav1.ListOptions) { o.LabelSelector = discoveryv1.LabelServiceName + "=" + apiServerService },
-	), &discoveryv1.EndpointSlice{}, s.cluster.endpoints)
-	if !s.shard.Owns(audit.SystemNamespace) {
-		s.cluster.controlPlane = NewStore(intern.pod)
-		addFrom(s, audit.Pods, &shardedListWatcher{
-			listWatcher: cache.NewFilteredListWatchFromClient(client.CoreV1().RESTClient(), "pods", audit.SystemNamespace, func(*metav1.ListOptions) {}),
-			keeps:       isStatic,
-		}, &corev1.Pod{}, s.cluster.controlPlane)
+	), &discoveryv1.EndpointSlice{}, c.endpoints)
+	if s.shard.Owns(audit.SystemNamespace) {
+		s.pickStatic()
+		return
+	}
+	addFrom(s, audit.Pods, &shardedListWatcher{
+		listWatcher: cache.NewFilteredListWatchFromClient(client.CoreV1().RESTClient(), "pods", audit.SystemNamespace, func(*metav1.ListOptions) {}),
+		keeps:       isStatic,
+	}, &corev1.Pod{}, c.static)
+	c.static.notify = func(string) { s.tell(Event{Resource: audit.StaticPods}) }
+}
+
+// pickStatic keeps the static Pods of SystemNamespace apart from all others there, which concern nothing but their own namespace.
+// It must be called after the Pods are added.
+func (s *Sources) pickStatic() {
+	c := &s.cluster
+	drop := func(p *audit.PodRecord) {
+		if _, ok := c.static.Get(p.Namespace, p.Name); ok {
+			c.static.Forget(p.Namespace, p.Name)
+			c.staticChanged.Store(true)
+		}
+	}
+	s.pods.removed = drop
+	s.pods.stored = func(p *audit.PodRecord) {
+		switch {
+		case p.Namespace != audit.SystemNamespace:
+		case !p.Static():
+			drop(p)
+		case c.static.put(p):
+			c.staticChanged.Store(true)
+		}
+	}
+	changed := s.pods.notify
+	s.pods.notify = func(namespace string) {
+		changed(namespace)
+		if c.staticChanged.Swap(false) {
+			s.tell(Event{Resource: audit.StaticPods})
+		}
 	}
 }
 
@@ -82,7 +115,7 @@ func isStatic(m metav1.Object) bool {
 func (s *Sources) Cluster() audit.ClusterInventory {
 	i := audit.ClusterInventory{ServerVersion: s.version.Full(), Unavailable: s.unavailable()}
 	i.Nodes = knownOf(&i, audit.Nodes, s.nodes, "")
-	i.ControlPlane = knownOf(&i, audit.Pods, s.controlPlane(), audit.SystemNamespace)
+	i.ControlPlane = knownOf(&i, audit.Pods, s.cluster.static, audit.SystemNamespace)
 	i.Endpoints = knownOf(&i, audit.EndpointSlices, s.cluster.endpoints, metav1.NamespaceDefault)
 	i.Validating = knownOf(&i, audit.ValidatingWebhooks, s.cluster.validating, "")
 	i.Mutating = knownOf(&i, audit.MutatingWebhooks, s.cluster.mutating, "")
@@ -92,15 +125,8 @@ func (s *Sources) Cluster() audit.ClusterInventory {
 	if i.Missing(audit.Namespaces) == nil {
 		i.Namespaces = s.namespaces.All()
 	}
+	forgetOptional(i.Unavailable)
 	return i
-}
-
-// controlPlane returns the store that has the control plane's Pods.
-func (s *Sources) controlPlane() *Store[*audit.PodRecord] {
-	if s.cluster.controlPlane != nil {
-		return s.cluster.controlPlane
-	}
-	return s.pods
 }
 
 // knownOf returns what there is of a resource in a namespace, as far as that is known.

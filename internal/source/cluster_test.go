@@ -92,10 +92,7 @@ func TestClusterOfShards(t *testing.T) {
 		n++
 	}
 	elsewhere := NewShard(client, shard.Shard{Count: n})
-	if elsewhere.controlPlane() == elsewhere.pods {
-		t.Error("the Pods of the control plane are not read")
-	}
-	if whole := New(client); whole.controlPlane() != whole.pods || len(whole.watchers)+1 != len(elsewhere.watchers) {
+	if whole := New(client); len(whole.watchers)+1 != len(elsewhere.watchers) {
 		t.Errorf("%d sources of a whole cluster, %d of its first shard", len(whole.watchers), len(elsewhere.watchers))
 	}
 	seen := make(map[string]bool)
@@ -213,5 +210,73 @@ func TestFieldsThatPoliciesRead(t *testing.T) {
 		if err != nil || r.Images != want[0] || r.Tolerations != want[1] {
 			t.Errorf("%s: images %v, tolerations %v, %v", expression, r.Images, r.Tolerations, err)
 		}
+	}
+}
+
+// TestStaticPodsAreToldOfApart: what else changes in kube-system concerns nothing that belongs to no namespace.
+func TestStaticPodsAreToldOfApart(t *testing.T) {
+	s := New(offline(t))
+	var events []Event
+	s.OnEvent(func(e Event) { events = append(events, e) })
+	static := func(uid, image string) *corev1.Pod {
+		p := livePod()
+		p.Namespace, p.Name, p.UID = audit.SystemNamespace, "kube-apiserver-a", types.UID(uid)
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "a", UID: "n", Controller: new(true)}}
+		p.Spec.Containers[0].Image = image
+		return p
+	}
+	plain := static("1", "example.com/a:4")
+	plain.OwnerReferences = nil
+	other := livePod()
+	other.Namespace = audit.SystemNamespace
+	elsewhere := static("1", "example.com/a:1")
+	elsewhere.Namespace = "shop"
+	for _, step := range []struct {
+		name string
+		do   func() error
+		told bool
+		want int
+	}{
+		{"a Pod that is not static", func() error { return s.pods.Add(other) }, false, 0},
+		{"a static one of another namespace", func() error { return s.pods.Add(elsewhere) }, false, 0},
+		{"a static one", func() error { return s.pods.Add(static("1", "example.com/a:1")) }, true, 1},
+		{"the same", func() error { return s.pods.Add(static("1", "example.com/a:1")) }, false, 1},
+		{"another image", func() error { return s.pods.Update(static("1", "example.com/a:2")) }, true, 1},
+		{"another of the same name", func() error { return s.pods.Update(static("2", "example.com/a:2")) }, true, 1},
+		{"no owner", func() error { return s.pods.Update(plain) }, true, 0},
+		{"an owner again", func() error { return s.pods.Update(static("2", "example.com/a:2")) }, true, 1},
+		{"a list without it", func() error { return s.pods.Replace([]any{other.DeepCopy()}, "9") }, true, 0},
+		{"a list with it", func() error { return s.pods.Replace([]any{static("3", "example.com/a:1")}, "9") }, true, 1},
+		{"its end", func() error { return s.pods.Delete(static("3", "example.com/a:1")) }, true, 0},
+	} {
+		events = nil
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if told := slices.Contains(events, Event{Resource: audit.StaticPods}); told != step.told {
+			t.Errorf("%s: told %v of static Pods", step.name, told)
+		}
+		if got := len(s.cluster.static.List(audit.SystemNamespace)); got != step.want {
+			t.Errorf("%s: %d static Pods, want %d", step.name, got, step.want)
+		}
+	}
+}
+
+// TestPoliciesNeedNotBeServed: before Kubernetes 1.30 there are none, and what was read of them before is not there any more.
+func TestPoliciesNeedNotBeServed(t *testing.T) {
+	s := New(offline(t))
+	for _, w := range s.watchers {
+		w.state = v1alpha1.SourceSynced
+	}
+	if err := s.cluster.policies.Add(&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	watcherOf(t, s, audit.AdmissionPolicies).state = v1alpha1.SourceNotServed
+	if i := s.Cluster(); i.Missing(audit.AdmissionPolicies) != nil || len(i.Policies) > 0 {
+		t.Errorf("missing %v, there %v", i.Missing(audit.AdmissionPolicies), i.Policies)
+	}
+	watcherOf(t, s, audit.ValidatingWebhooks).state = v1alpha1.SourceNotServed
+	if i := s.Cluster(); i.Missing(audit.ValidatingWebhooks) == nil {
+		t.Error("webhooks that are not served are not missing")
 	}
 }

@@ -222,8 +222,9 @@ func (s *Sources) tell(e Event) {
 	}
 }
 
-// tellOfNodes tells of nodes that are to be judged themselves, and of the namespaces with Pods on nodes that have changed, come or gone, or with images of which nodes tell
-// something else than before, or of all namespaces if it is what all nodes tell of the cluster.
+// tellOfNodes tells of nodes that are to be judged themselves, and of the namespaces with Pods on nodes that have changed, come
+// or gone, or with images of which nodes tell something else than before, or of all namespaces if it is what all nodes tell of
+// the cluster.
 func (s *Sources) tellOfNodes() {
 	nodes := s.nodes.List("")
 	changed, images, judged := make(map[string]bool), make(map[audit.ImageKey]bool), false
@@ -407,11 +408,7 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	if i.Missing(audit.ClusterNetworkPolicies) == nil {
 		policies = s.clusterPolicies.List("")
 	}
-	for r, u := range i.Unavailable {
-		if r.Optional() && u.Reason == v1alpha1.SkipSourceNotServed {
-			delete(i.Unavailable, r)
-		}
-	}
+	forgetOptional(i.Unavailable)
 	if u := i.Missing(audit.Namespaces); u != nil {
 		if len(policies) > 0 {
 			i.Unavailable[audit.ClusterNetworkPolicies] = u // whom they select cannot be known
@@ -482,6 +479,13 @@ func (s *Sources) unavailable() map[audit.Resource]*audit.Unavailable {
 		}
 	}
 	return missing
+}
+
+// forgetOptional takes out of what cannot be read what the cluster does not have, and need not have.
+func forgetOptional(missing map[audit.Resource]*audit.Unavailable) {
+	maps.DeleteFunc(missing, func(r audit.Resource, u *audit.Unavailable) bool {
+		return r.Optional() && u.Reason == v1alpha1.SkipSourceNotServed
+	})
 }
 
 // departures remembers controllers that were deleted lately: what they leave behind takes a while to go.
