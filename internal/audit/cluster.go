@@ -141,9 +141,35 @@ const (
 // EvaluateCluster judges what belongs to no namespace: the control plane, admission, and each node. The same cluster gives
 // the same results in the same order. Another sort of subjects is one more function here.
 func (s *Set) EvaluateCluster(c *Cluster) []Result {
-	results := make([]Result, 0, len(c.Nodes)+2)
-	results = append(results, s.evaluateControlPlane(c), s.evaluateAdmission(c))
-	return append(results, s.evaluateNodes(c)...)
+	plane, nodes := s.evaluateControlPlane(c), s.evaluateNodes(c)
+	plane.Skips = append(plane.Skips, s.takeSkips(c, nodes)...)
+	slices.SortFunc(plane.Skips, compareSkips)
+	results := make([]Result, 0, len(nodes)+2)
+	results = append(results, plane, s.evaluateAdmission(c))
+	return append(results, nodes...)
+}
+
+// takeSkips takes away why checks could not look at nodes that have no report, and returns one for each check and reason: nobody
+// would see them there, and how many nodes it are is nothing that a report says.
+func (s *Set) takeSkips(c *Cluster, nodes []Result) []Skip {
+	var skips []Skip
+	if u := c.Missing(Nodes); u != nil {
+		for _, check := range s.node {
+			skips = append(skips, Skip{Check: check.ID, Reason: u.Reason, Message: u.Message})
+		}
+	}
+	for i := range nodes {
+		if nodes[i].HasReport() {
+			continue
+		}
+		for _, skip := range nodes[i].Skips {
+			skip.Message = "on some nodes: " + skip.Message
+			skips = append(skips, skip)
+		}
+		nodes[i].Skips = nil
+	}
+	slices.SortFunc(skips, compareSkips)
+	return slices.CompactFunc(skips, func(a, b Skip) bool { return a.Check == b.Check && a.Reason == b.Reason })
 }
 
 func (s *Set) evaluateControlPlane(c *Cluster) Result {

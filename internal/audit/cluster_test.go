@@ -116,9 +116,40 @@ func TestEvaluateCluster(t *testing.T) {
 	unread.Unavailable = map[Resource]*Unavailable{
 		Nodes: {Nodes, v1alpha1.SkipSourceForbidden, "no nodes"}, ValidatingWebhooks: {ValidatingWebhooks, v1alpha1.SkipSourceNotServed, "no webhooks"},
 	}
-	want = []string{want[0], "admission audit.kubersafe.io/v1alpha1 Admission/admission report true passed 0 skipped webhooks SourceNotServed"}
+	want = []string{want[0] + " skipped node SourceForbidden", "admission audit.kubersafe.io/v1alpha1 Admission/admission report true passed 0 skipped webhooks SourceNotServed"}
 	if diff := cmp.Diff(want, said(set.EvaluateCluster(NewCluster(unread, clusterNow)))); diff != "" {
 		t.Errorf("without nodes and webhooks (-want +got):\n%s", diff)
+	}
+}
+
+// TestSkipsOfNodes: why a check could not look at a node that has no report is said in that of the control plane, once.
+func TestSkipsOfNodes(t *testing.T) {
+	check := func(id string, judge func(*Node, *Reporter)) Check {
+		return Check{
+			ID: id, Title: "T", Severity: v1alpha1.SeverityHigh, Category: CategoryInfrastructure, Rationale: "R.", Remediation: "R.", Before: "b", After: "a",
+			Node: judge,
+		}
+	}
+	set, err := NewSet([]Check{
+		check("found", func(n *Node, r *Reporter) {
+			if n.Name == "a" {
+				r.Find(Finding{Message: "m", Path: "p"})
+			}
+		}),
+		check("unknown", func(n *Node, r *Reporter) { r.Skip(v1alpha1.SkipDataMissing, "not told by "+n.Name) }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := set.EvaluateCluster(NewCluster(clusterInventory(), clusterNow))
+	want := []Skip{{Check: "unknown", Reason: v1alpha1.SkipDataMissing, Message: "on some nodes: not told by b"}}
+	if diff := cmp.Diff(want, results[0].Skips); diff != "" {
+		t.Errorf("skips of the control plane (-want +got):\n%s", diff)
+	}
+	for _, r := range results[2:] {
+		if got := len(r.Skips); got != map[string]int{"a": 1}[r.Name] || r.Passed != map[string]int{"b": 1, "clean": 1}[r.Name] {
+			t.Errorf("node %s: %d skips, %d passed", r.Name, got, r.Passed)
+		}
 	}
 }
 

@@ -257,9 +257,7 @@ func (v *verdict) result(subject Subject, report string, checks int) Result {
 	for _, f := range r.Findings {
 		done[f.Check] = true
 	}
-	slices.SortFunc(v.skips, func(a, b Skip) int {
-		return cmp.Or(cmp.Compare(a.Check, b.Check), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(v.skips, compareSkips)
 	for _, skip := range v.skips {
 		if !done[skip.Check] {
 			done[skip.Check] = true
@@ -271,6 +269,10 @@ func (v *verdict) result(subject Subject, report string, checks int) Result {
 	}
 	r.Passed -= len(done)
 	return r
+}
+
+func compareSkips(a, b Skip) int {
+	return cmp.Or(cmp.Compare(a.Check, b.Check), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 }
 
 // merger makes one verdict of those on a workload's template and Pods.
