@@ -114,7 +114,7 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 }
 
 // hasNoCloud are the providers of nodes that have no load balancers.
-var hasNoCloud = map[string]bool{"": true, "k3s": true, "kind": true}
+var hasNoCloud = map[string]bool{"": true, "k3s": true, "kind": true, "rke2": true}
 
 func byName[R interface{ Identity() *Object }](records []R) []R {
 	records = slices.Clone(records)

@@ -94,8 +94,18 @@ func (c *Component) setFlags(words []string) {
 	c.Flags = ParseFlags(words)
 }
 
-// isExpanded says whether a kubelet puts the value of an environment variable into a word: $(NAME), and not $$(NAME).
-func isExpanded(word string) bool { return strings.Contains(strings.ReplaceAll(word, "$$", ""), "$(") }
+// isExpanded says whether a kubelet puts the value of an environment variable into a word, $(NAME) and not $$(NAME), and that
+// matters.
+func isExpanded(word string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return strings.Contains(strings.ReplaceAll(word, "$$", ""), "$(") && !perNode[name]
+}
+
+// perNode are flags by which programs know their own node. No check needs them to be known.
+var perNode = map[string]bool{
+	"advertise-address": true, "bind-address": true, "advertise-client-urls": true, "initial-advertise-peer-urls": true,
+	"listen-client-urls": true, "listen-metrics-urls": true, "listen-peer-urls": true, "name": true,
+}
 
 // Finding returns a finding about a flag of the component, or about an entry of its value, as in flag.entry.
 func (c *Component) Finding(flag, message string) Finding {

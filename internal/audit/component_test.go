@@ -83,12 +83,12 @@ func TestComponentOf(t *testing.T) {
 			want:      Component{Program: Etcd, Container: "etcd", Unknown: `the manifest of "etcd" does not show its flags`, field: "command"},
 		},
 		"a word that a kubelet expands": {
-			container: corev1.Container{Name: "etcd", Command: []string{"etcd", "--a=$$(B)", "--name=$(NAME)"}},
-			want:      Component{Program: Etcd, Container: "etcd", Unknown: `"etcd" takes "--name=$(NAME)" from its environment, whose values are not read`, field: "command"},
+			container: corev1.Container{Name: "etcd", Command: []string{"etcd", "--a=$$(B)", "--client-cert-auth=$(AUTH)"}},
+			want:      Component{Program: Etcd, Container: "etcd", Unknown: `"etcd" takes "--client-cert-auth=$(AUTH)" from its environment, whose values are not read`, field: "command"},
 		},
 		"a word that it does not": {
-			container: corev1.Container{Name: "etcd", Command: []string{"etcd", "--a=$$(B)"}, Args: []string{"--b"}},
-			want:      Component{Program: Etcd, Container: "etcd", Flags: Flags{"a": {"$$(B)"}, "b": {"true"}}, field: "args", inCommand: Flags{"a": {"$$(B)"}}},
+			container: corev1.Container{Name: "etcd", Command: []string{"etcd", "--a=$$(B)"}, Args: []string{"--b", "--name=$(NAME)"}},
+			want:      Component{Program: Etcd, Container: "etcd", Flags: Flags{"a": {"$$(B)"}, "b": {"true"}, "name": {"$(NAME)"}}, field: "args", inCommand: Flags{"a": {"$$(B)"}}},
 		},
 		"any other":                         {container: corev1.Container{Name: "kube-proxy", Command: []string{"kube-proxy"}}, none: true},
 		"one that only has it among others": {container: corev1.Container{Name: "main", Command: []string{"watch", "etcd"}}, none: true},
