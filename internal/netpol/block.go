@@ -72,7 +72,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return last
 }
 
-// special are the addresses that are not on the internet: private, local, reserved, documentation, multicast.
+// special are the addresses that are not on the internet: private, local, reserved, documentation, benchmarks, multicast. Anycast
+// addresses of protocols are among them.
 var special = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
 	"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
@@ -92,8 +93,9 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// onInternet says whether an address is one of the internet's.
-func onInternet(a netip.Addr) bool {
+// OnInternet says whether an address is one that the internet routes to, by IANA's registries of special purposes. One of version 4
+// must not be mapped into version 6.
+func OnInternet(a netip.Addr) bool {
 	within := func(p netip.Prefix) bool { return p.Contains(a) }
 	if a.Is4() {
 		return !slices.ContainsFunc(special, within)
@@ -106,7 +108,7 @@ var internetEdges = func() []netip.Addr {
 	for _, p := range slices.Concat(special, special6) {
 		edges = append(edges, edgesOf(p)...)
 	}
-	return slices.DeleteFunc(edges, func(a netip.Addr) bool { return !onInternet(a) })
+	return slices.DeleteFunc(edges, func(a netip.Addr) bool { return !OnInternet(a) })
 }()
 
 // samples returns addresses of the internet of which one is in every part of it that those blocks tell apart.
@@ -114,7 +116,7 @@ func samples(blocks []*block) []netip.Addr {
 	addresses := slices.Clone(internetEdges)
 	for _, b := range blocks {
 		for _, a := range b.edges() {
-			if onInternet(a) {
+			if OnInternet(a) {
 				addresses = append(addresses, a)
 			}
 		}
