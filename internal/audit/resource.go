@@ -59,7 +59,8 @@ const (
 // Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
 func (r Resource) Optional() bool {
 	switch r { //nolint:exhaustive // all others must be
-	case Gateways, HTTPRoutes, ClusterNetworkPolicies, AuditConfigurations, SecurityExceptions, ClusterSecurityExceptions:
+	case Gateways, HTTPRoutes, ClusterNetworkPolicies, AuditConfigurations, SecurityExceptions, ClusterSecurityExceptions,
+		AdmissionPolicies, AdmissionPolicyBindings: // since Kubernetes 1.30
 		return true
 	}
 	return false
