@@ -24,7 +24,7 @@ import (
 )
 
 // powerChecks are those that take roles and bindings.
-var powerChecks = []string{"service-account-token-mounted", "workload-can-escalate", "workload-reads-secrets"}
+var powerChecks = []string{"exposed-privilege-path", "service-account-token-mounted", "workload-can-escalate", "workload-reads-secrets"}
 
 var sampleNamespaces = []string{"legacy", "shop"}
 

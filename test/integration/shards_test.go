@@ -273,6 +273,12 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 			return err == nil, fmt.Sprint(err)
 		})
 	}
+	for _, name := range []string{ofFirst, ofSecond} {
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "all"}}
+		if _, err := client.CoreV1().ResourceQuotas(name).Create(t.Context(), quota, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	part := shard.Shard{Index: 1, Count: 2}
 	list, err := client.CoreV1().ServiceAccounts("").List(t.Context(), metav1.ListOptions{ShardSelector: part.Selector()})
 	if err != nil {
@@ -300,18 +306,18 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 	if names := sources.Namespaces(); !slices.Contains(names, ofSecond) || slices.Contains(names, ofFirst) {
 		t.Errorf("namespaces of the shard: %v", names)
 	}
-	if i, _ := sources.Inventory(ofFirst); len(i.ServiceAccounts) > 0 {
+	if i, _ := sources.Inventory(ofFirst); len(i.Quotas) > 0 {
 		t.Errorf("what is in %s is read, which is of the other shard", ofFirst)
 	}
-	if i, exists := sources.Inventory(ofSecond); !exists || len(i.ServiceAccounts) != 1 {
-		t.Errorf("of %s, there is %v with %d ServiceAccounts", ofSecond, exists, len(i.ServiceAccounts))
+	if i, exists := sources.Inventory(ofSecond); !exists || len(i.Quotas) != 1 {
+		t.Errorf("of %s, there is %v with %d ResourceQuotas", ofSecond, exists, len(i.Quotas))
 	}
 	// Which it was not because of our own filter alone.
 	raw, err := client.RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, resource := range []string{"pods", "serviceaccounts", "networkpolicies", "deployments"} {
+	for _, resource := range []string{"pods", "resourcequotas", "networkpolicies", "deployments"} {
 		if !slices.ContainsFunc(strings.Split(string(raw), "\n"), func(l string) bool {
 			return strings.HasPrefix(l, "apiserver_watch_shards_total{") && strings.Contains(l, `resource="`+resource+`"`) && strings.HasSuffix(l, " 1")
 		}) {
