@@ -28,6 +28,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&SecurityReport{}, &SecurityReportList{},
 		&ClusterSecurityReport{}, &ClusterSecurityReportList{},
+		&ImageReport{}, &ImageReportList{},
 		&AuditConfiguration{}, &AuditConfigurationList{},
 		&SecurityException{}, &SecurityExceptionList{},
 		&ClusterSecurityException{}, &ClusterSecurityExceptionList{},

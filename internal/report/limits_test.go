@@ -138,7 +138,49 @@ func TestLimitsAreThoseOfTheSchema(t *testing.T) {
 		got[kind] = make(map[string]string)
 		s.bounds("", got[kind])
 	}
-	want := map[string]map[string]string{"SecurityReport": namespaced, "ClusterSecurityReport": cluster}
+	image := map[string]string{
+		".apiVersion":                         "without maxLength",
+		".kind":                               "without maxLength",
+		".image.name":                         length(v1alpha1.MaxImageName),
+		".image.digest":                       length(v1alpha1.MaxDigest),
+		".image.indexDigests[]":               items(v1alpha1.MaxImageReferences) + ", " + length(v1alpha1.MaxDigest),
+		".image.configDigest":                 length(v1alpha1.MaxDigest),
+		".image.platform":                     length(v1alpha1.MaxName),
+		".image.created":                      "date-time",
+		".image.user":                         length(v1alpha1.MaxName),
+		".image.distribution.id":              length(v1alpha1.MaxKind),
+		".image.distribution.version":         length(v1alpha1.MaxKind),
+		".image.distribution.name":            length(v1alpha1.MaxName),
+		".image.distribution.endOfLife":       "date-time",
+		".image.shells[]":                     items(v1alpha1.MaxShells) + ", " + length(v1alpha1.MaxName),
+		".image.packages[]":                   items(v1alpha1.MaxEcosystems),
+		".image.packages[].ecosystem":         length(v1alpha1.MaxName),
+		".state":                              "enum",
+		".reason":                             "enum",
+		".message":                            length(v1alpha1.MaxMessage),
+		".vulnerabilities[]":                  items(v1alpha1.MaxVulnerabilities),
+		".vulnerabilities[].id":               length(v1alpha1.MaxKind),
+		".vulnerabilities[].aliases[]":        items(v1alpha1.MaxAliases) + ", " + length(v1alpha1.MaxKind),
+		".vulnerabilities[].severity":         "enum",
+		".vulnerabilities[].package":          length(v1alpha1.MaxName),
+		".vulnerabilities[].ecosystem":        length(v1alpha1.MaxName),
+		".vulnerabilities[].installedVersion": length(v1alpha1.MaxName),
+		".vulnerabilities[].fixedVersion":     length(v1alpha1.MaxName),
+		".vulnerabilities[].cvss.score":       length(v1alpha1.MaxScore),
+		".vulnerabilities[].cvss.vector":      length(v1alpha1.MaxImageName),
+		".vulnerabilities[].path":             length(v1alpha1.MaxPath),
+		".unmatchedEcosystems[]":              items(v1alpha1.MaxEcosystems) + ", " + length(v1alpha1.MaxName),
+		".database.version":                   length(v1alpha1.MaxDigest),
+		".database.modified":                  "date-time",
+		".signature.state":                    "enum",
+		".signature.signer":                   length(v1alpha1.MaxImageName),
+		".signature.message":                  length(v1alpha1.MaxMessage),
+		".references[]":                       items(v1alpha1.MaxImageReferences),
+		".references[].name":                  length(v1alpha1.MaxImageName),
+		".references[].currentDigest":         length(v1alpha1.MaxDigest),
+		".references[].newestTag":             length(v1alpha1.MaxTag),
+	}
+	want := map[string]map[string]string{"SecurityReport": namespaced, "ClusterSecurityReport": cluster, "ImageReport": image}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bounds (-constants +schema):\n%s", diff)
 	}
