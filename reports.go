@@ -32,7 +32,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/output"
-	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/plain"
 )
 
 // reader reads reports.
@@ -264,7 +264,7 @@ func readReport(text []byte) (*v1alpha1.SecurityReport, error) {
 func cleaned(reports []*v1alpha1.SecurityReport) []*v1alpha1.SecurityReport {
 	clean := func(texts ...*string) {
 		for _, text := range texts {
-			*text = report.Printable(*text)
+			*text = plain.Printable(*text)
 		}
 	}
 	object := func(o *v1alpha1.ObjectReference) {
@@ -279,7 +279,7 @@ func cleaned(reports []*v1alpha1.SecurityReport) []*v1alpha1.SecurityReport {
 			clean(&f.Check, &f.Message, &f.Container, &f.Path)
 			object(f.Object)
 			if f.SuggestedValue != nil {
-				f.SuggestedValue.Raw = []byte(report.Printable(string(f.SuggestedValue.Raw)))
+				f.SuggestedValue.Raw = []byte(plain.Printable(string(f.SuggestedValue.Raw)))
 			}
 		}
 		for i := range r.Exemptions {

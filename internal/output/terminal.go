@@ -14,7 +14,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
-	"github.com/kubersafe/kubersafe/internal/report"
+	"github.com/kubersafe/kubersafe/internal/plain"
 )
 
 // Terminal is what is printed to.
@@ -32,7 +32,7 @@ var sgr = map[v1alpha1.Severity]string{
 
 // severity paints a text in the colour of a severity. As from bold and wrap, what comes of it is no command to a terminal.
 func (t Terminal) severity(s v1alpha1.Severity, text string) string {
-	text = report.Printable(text)
+	text = plain.Printable(text)
 	if color := sgr[s]; t.Color && color != "" {
 		return "\x1b[" + color + "m" + text + "\x1b[0m"
 	}
@@ -40,7 +40,7 @@ func (t Terminal) severity(s v1alpha1.Severity, text string) string {
 }
 
 func (t Terminal) bold(text string) string {
-	text = report.Printable(text)
+	text = plain.Printable(text)
 	if t.Color {
 		return "\x1b[1m" + text + "\x1b[0m"
 	}
@@ -194,7 +194,7 @@ func (t Terminal) wrap(out io.Writer, lead, text string) {
 	indent := strings.Repeat(" ", columns(lead))
 	room := t.Width - len(indent)
 	line, length := lead, 0
-	for word := range strings.FieldsSeq(report.Printable(text)) {
+	for word := range strings.FieldsSeq(plain.Printable(text)) {
 		n := columns(word)
 		if length > 0 && t.Width > 0 && length+1+n > room {
 			fmt.Fprintln(out, line)

@@ -12,6 +12,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/compliance"
+	"github.com/kubersafe/kubersafe/internal/plain"
 )
 
 // Budgets of a report's lists in bytes of JSON. Together they stay far below etcd's request limit of 1.5 MiB; a report
@@ -115,12 +116,12 @@ func (c *Cluster) Build() *v1alpha1.ClusterSecurityReport {
 		Summary:                 summaryOf(c.Tally, c.Passed, 0, c.Skipped),
 		ConfigurationGeneration: c.Generation,
 		NamespacesExcluded:      c.Excludes,
-		Version:                 clean(c.Version, v1alpha1.MaxKind),
+		Version:                 plain.Clean(c.Version, v1alpha1.MaxKind),
 	}
 	r.Summary.Exempted = c.Exempted
 	for _, s := range c.Sources {
 		r.Sources = append(r.Sources, v1alpha1.SourceStatus{
-			Resource: s.Resource, State: s.State, Message: clean(s.Message, v1alpha1.MaxMessage),
+			Resource: s.Resource, State: s.State, Message: plain.Clean(s.Message, v1alpha1.MaxMessage),
 		})
 	}
 	r.Sources = r.Sources[:fit(r.Sources, v1alpha1.MaxSources, skipsBudget)]
@@ -129,7 +130,7 @@ func (c *Cluster) Build() *v1alpha1.ClusterSecurityReport {
 	for i := range r.Compliance {
 		for j := range r.Compliance[i].NotAssessed {
 			n := &r.Compliance[i].NotAssessed[j]
-			n.Reason = clean(n.Reason, v1alpha1.MaxMessage)
+			n.Reason = plain.Clean(n.Reason, v1alpha1.MaxMessage)
 		}
 	}
 	return r
@@ -153,15 +154,15 @@ func ownersOf(s audit.Subject) []metav1.OwnerReference {
 }
 
 func subjectOf(r *audit.Result) v1alpha1.Subject {
-	apiVersion := clean(r.APIVersion, v1alpha1.MaxAPIVersion)
+	apiVersion := plain.Clean(r.APIVersion, v1alpha1.MaxAPIVersion)
 	if apiVersion == v1alpha1.GroupVersion.String() {
 		apiVersion = "" // no object of ours is a subject: these stand for what the API has no object for
 	}
 	return v1alpha1.Subject{
 		APIVersion:   apiVersion,
-		Kind:         clean(r.Kind, v1alpha1.MaxKind),
+		Kind:         plain.Clean(r.Kind, v1alpha1.MaxKind),
 		Name:         CleanName(r.Name),
-		UID:          clean(string(r.UID.Text()), v1alpha1.MaxKind),
+		UID:          plain.Clean(string(r.UID.Text()), v1alpha1.MaxKind),
 		TemplateHash: r.TemplateHash,
 	}
 }
@@ -189,8 +190,8 @@ func findingsOf(findings []audit.Finding, previous Remembered, now time.Time) []
 		v := v1alpha1.Finding{
 			Check:     f.Check,
 			Severity:  f.Severity,
-			Message:   clean(f.Message, v1alpha1.MaxMessage),
-			Container: clean(f.Container, v1alpha1.MaxName),
+			Message:   plain.Clean(f.Message, v1alpha1.MaxMessage),
+			Container: plain.Clean(f.Container, v1alpha1.MaxName),
 			Object:    objectOf(&f),
 			Path:      cleanUnique(f.Path, v1alpha1.MaxPath),
 			SeenIn:    f.SeenIn,
@@ -212,7 +213,7 @@ func objectOf(f *audit.Finding) *v1alpha1.ObjectReference {
 	if f.Object == nil {
 		return nil
 	}
-	return &v1alpha1.ObjectReference{Kind: clean(f.Object.Kind, v1alpha1.MaxKind), Name: clean(f.Object.Name, v1alpha1.MaxName)}
+	return &v1alpha1.ObjectReference{Kind: plain.Clean(f.Object.Kind, v1alpha1.MaxKind), Name: plain.Clean(f.Object.Name, v1alpha1.MaxName)}
 }
 
 // atMost returns a number of bytes that the JSON of findings does not exceed, without encoding them: nearly all reports are
@@ -243,13 +244,13 @@ func exemptionsOf(exempted []audit.Exempted) []v1alpha1.Exemption {
 		x := v1alpha1.Exemption{
 			Check:         e.Check,
 			Severity:      e.Severity,
-			Message:       clean(e.Message, v1alpha1.MaxMessage),
-			Container:     clean(e.Container, v1alpha1.MaxName),
+			Message:       plain.Clean(e.Message, v1alpha1.MaxMessage),
+			Container:     plain.Clean(e.Container, v1alpha1.MaxName),
 			Object:        objectOf(&e.Finding),
 			Path:          cleanUnique(e.Path, v1alpha1.MaxPath),
 			ExceptionKind: v1alpha1.KindSecurityException,
-			Exception:     clean(e.By.Name, v1alpha1.MaxName),
-			Reason:        clean(e.By.Reason, v1alpha1.MaxMessage),
+			Exception:     plain.Clean(e.By.Name, v1alpha1.MaxName),
+			Reason:        plain.Clean(e.By.Reason, v1alpha1.MaxMessage),
 		}
 		if e.By.Cluster() {
 			x.ExceptionKind = v1alpha1.KindClusterSecurityException
@@ -265,7 +266,7 @@ func exemptionsOf(exempted []audit.Exempted) []v1alpha1.Exemption {
 func skipsOf(skips []audit.Skip) []v1alpha1.Skip {
 	out := make([]v1alpha1.Skip, 0, len(skips))
 	for _, s := range skips {
-		out = append(out, v1alpha1.Skip{Check: s.Check, Reason: s.Reason, Message: clean(s.Message, v1alpha1.MaxMessage)})
+		out = append(out, v1alpha1.Skip{Check: s.Check, Reason: s.Reason, Message: plain.Clean(s.Message, v1alpha1.MaxMessage)})
 	}
 	return out[:fit(out, v1alpha1.MaxSkips, skipsBudget)]
 }
