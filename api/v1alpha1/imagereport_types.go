@@ -217,7 +217,7 @@ const (
 
 // ImageReason says why an image is not scanned.
 //
-// +kubebuilder:validation:Enum=Queued;DatabaseMissing;Unauthorized;NotFound;RegistryUnavailable;ManifestInvalid;LayerCorrupt;LayerInvalid;LimitExceeded;TimedOut;DiskFull;ExtractionFailed;PlatformUnsupported;DistributionUnsupported;EcosystemUnsupported;MediaTypeUnsupported;DatabaseOutdated
+// +kubebuilder:validation:Enum=Queued;DatabaseMissing;Unauthorized;NotFound;RegistryUnavailable;ManifestInvalid;LayerCorrupt;LayerInvalid;LimitExceeded;TimedOut;DiskFull;ExtractionFailed;PlatformUnsupported;DistributionUnsupported;EcosystemUnsupported;MediaTypeUnsupported;FilesUnreadable;VersionInvalid;DatabaseInvalid;DatabaseOutdated
 type ImageReason string
 
 // The reasons for which an image is not scanned.
@@ -244,8 +244,10 @@ const (
 	ReasonTimedOut ImageReason = "TimedOut"
 	// ReasonDiskFull (Failed): the scanner's disk is full.
 	ReasonDiskFull ImageReason = "DiskFull"
-	// ReasonExtractionFailed (Failed): a file that lists packages could not be read.
+	// ReasonExtractionFailed (Failed): the packages of its distribution could not be read.
 	ReasonExtractionFailed ImageReason = "ExtractionFailed"
+	// ReasonDatabaseInvalid (Failed): the database cannot be read.
+	ReasonDatabaseInvalid ImageReason = "DatabaseInvalid"
 	// ReasonPlatformUnsupported (Unsupported): it is not for Linux, or not for the platform wanted.
 	ReasonPlatformUnsupported ImageReason = "PlatformUnsupported"
 	// ReasonDistributionUnsupported (Unsupported): the database does not cover its distribution.
@@ -254,6 +256,10 @@ const (
 	ReasonEcosystemUnsupported ImageReason = "EcosystemUnsupported"
 	// ReasonMediaTypeUnsupported (Unsupported): it is no container image, or of a kind that is not known.
 	ReasonMediaTypeUnsupported ImageReason = "MediaTypeUnsupported"
+	// ReasonFilesUnreadable (Unsupported): files that show packages could not be read; those of its distribution could.
+	ReasonFilesUnreadable ImageReason = "FilesUnreadable"
+	// ReasonVersionInvalid (Unsupported): the version of a package cannot be compared.
+	ReasonVersionInvalid ImageReason = "VersionInvalid"
 	// ReasonDatabaseOutdated (Stale): the database has not been updated for longer than allowed.
 	ReasonDatabaseOutdated ImageReason = "DatabaseOutdated"
 )
