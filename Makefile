@@ -6,9 +6,12 @@ IMAGE := ghcr.io/kubersafe/kubersafe
 # build-installer sets an image only where one is given; the released one stands in config/manager.
 INSTALLER_IMG := $(IMG)
 IMG ?= $(IMAGE):$(VERSION)
+SCANNER_IMG ?= $(IMAGE)-scanner:$(VERSION)
 PLATFORMS ?= linux/amd64,linux/arm64
 
 BIN := $(CURDIR)/bin
+# A module of its own: go's ./... does not reach into it.
+SCANNER := cmd/scanner
 KUBECTL ?= kubectl
 CONTAINER_TOOL ?= docker
 
@@ -71,14 +74,17 @@ fmt: bin/golangci-lint ## Format the code and sort its imports.
 .PHONY: vet
 vet: ## Run go vet.
 	go vet ./...
+	go -C $(SCANNER) vet ./...
 
 .PHONY: lint
 lint: bin/golangci-lint ## Run golangci-lint.
 	$(GOLANGCI_LINT) run --allow-parallel-runners
+	cd $(SCANNER) && $(GOLANGCI_LINT) run --allow-parallel-runners
 
 .PHONY: test
 test: controlplane ## Run all tests, those with a real API server too. TEST_ARGS is passed on to go test.
 	$(WITH_ASSETS) go test -timeout 20m $(TEST_ARGS) ./...
+	go -C $(SCANNER) test -timeout 20m $(TEST_ARGS) ./...
 
 .PHONY: check
 check: bin/golangci-lint ## Regenerate, format, vet, lint; fail on any difference from what is committed or staged.
@@ -87,10 +93,8 @@ check: bin/golangci-lint ## Regenerate, format, vet, lint; fail on any differenc
 	@echo "$(GOLANGCI_LINT) fmt --diff"; \
 		$(GOLANGCI_LINT) fmt --diff || { echo "error: the code is not formatted: run 'make fmt'" >&2; exit 1; }
 	$(MAKE) --no-print-directory vet lint
-	@echo "go mod tidy -diff"; \
-		go mod tidy -diff || { echo "error: go.mod or go.sum is not tidy: run 'go mod tidy'" >&2; exit 1; }
-	@echo "go -C hack/pictures mod tidy -diff"; \
-		go -C hack/pictures mod tidy -diff || { echo "error: it is not tidy: run 'go -C hack/pictures mod tidy'" >&2; exit 1; }
+	@for module in . hack/pictures $(SCANNER); do echo "go -C $$module mod tidy -diff"; \
+		go -C $$module mod tidy -diff || { echo "error: go.mod or go.sum is not tidy: run 'go -C $$module mod tidy'" >&2; exit 1; }; done
 	$(MAKE) --no-print-directory check-tree
 
 .PHONY: check-tree
@@ -128,17 +132,26 @@ bench-network: ## Measure network policies alone at that size, on one core, for 
 build: ## Build bin/kubersafe.
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/kubersafe .
 
+.PHONY: build-scanner
+build-scanner: ## Build bin/kubersafe-scanner.
+	CGO_ENABLED=0 go -C $(SCANNER) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN)/kubersafe-scanner .
+
 .PHONY: run
 run: build ## Run the operator here, against the cluster of the current kubeconfig. RUN_ARGS is passed on.
 	bin/kubersafe operator --leader-elect=false $(RUN_ARGS)
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG.
-	$(CONTAINER_TOOL) build --build-arg VERSION="$(VERSION)" -t "$(IMG)" .
+	$(CONTAINER_TOOL) build --build-arg VERSION="$(VERSION)" --target kubersafe -t "$(IMG)" .
+
+.PHONY: docker-build-scanner
+docker-build-scanner: ## Build the scanner's image SCANNER_IMG.
+	$(CONTAINER_TOOL) build --build-arg VERSION="$(VERSION)" --target scanner -t "$(SCANNER_IMG)" .
 
 .PHONY: docker-buildx
-docker-buildx: ## Build the image IMG for all PLATFORMS and push it.
-	$(CONTAINER_TOOL) buildx build --push --platform="$(PLATFORMS)" --build-arg VERSION="$(VERSION)" -t "$(IMG)" .
+docker-buildx: ## Build the images IMG and SCANNER_IMG for all PLATFORMS and push them.
+	$(CONTAINER_TOOL) buildx build --push --platform="$(PLATFORMS)" --build-arg VERSION="$(VERSION)" --target kubersafe -t "$(IMG)" .
+	$(CONTAINER_TOOL) buildx build --push --platform="$(PLATFORMS)" --build-arg VERSION="$(VERSION)" --target scanner -t "$(SCANNER_IMG)" .
 
 .PHONY: build-installer
 build-installer: bin/kustomize ## Write dist/install.yaml: the released image, or IMG where it is given.
