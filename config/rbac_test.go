@@ -250,7 +250,7 @@ func TestRolesForPeople(t *testing.T) {
 		"kubersafe-report-viewer": {nil, sorted(
 			product([]string{
 				"securityreports.audit.kubersafe.io", "clustersecurityreports.audit.kubersafe.io", "auditconfigurations.audit.kubersafe.io",
-				"securityexceptions.audit.kubersafe.io", "clustersecurityexceptions.audit.kubersafe.io", "imagereports.audit.kubersafe.io",
+				"securityexceptions.audit.kubersafe.io", "clustersecurityexceptions.audit.kubersafe.io",
 			}, read...))},
 		"kubersafe-report-viewer-aggregate": {[]string{"admin=true"}, sorted(
 			product([]string{"securityreports.audit.kubersafe.io", "securityexceptions.audit.kubersafe.io"}, read...))},
