@@ -86,6 +86,27 @@ test: controlplane ## Run all tests, those with a real API server too. TEST_ARGS
 	$(WITH_ASSETS) go test -timeout 20m $(TEST_ARGS) ./...
 	go -C $(SCANNER) test -timeout 20m $(TEST_ARGS) ./...
 
+# The image that the node of test-e2e starts with. A reference of its own: it must not pass for a release.
+E2E_IMG := $(IMAGE):e2e
+
+.PHONY: test-e2e
+test-e2e: ## Install, use and remove the operator in the cluster of KUBECONFIG, which can pull IMG; without KUBECONFIG on a node of its own.
+	@if [ -n "$${KUBECONFIG:-}" ]; then KUBERSAFE_E2E_IMAGE="$(IMG)" go test -count=1 -timeout 30m -v ./test/e2e; \
+		else $(MAKE) --no-print-directory node test-e2e-node; fi
+
+.PHONY: node
+node: # What a node of its own needs. First it is looked at whether this machine can run one.
+	@bash hack/node/run.sh --check
+	@bash hack/node/packages.sh
+	@bash hack/controlplane/build.sh bin/controlplane node
+	@bash hack/node/images.sh "$(E2E_IMG)"
+
+.PHONY: test-e2e-node
+test-e2e-node: # The node has no network, so that go test could not download modules there.
+	go test -c -o bin/node/e2e.test ./test/e2e
+	bash hack/node/run.sh bin/node/operator.tar bin/node/pause.tar -- \
+		env KUBERSAFE_E2E_IMAGE="$(E2E_IMG)" bin/node/e2e.test -test.timeout=30m -test.v
+
 .PHONY: check
 check: bin/golangci-lint ## Regenerate, format, vet, lint; fail on any difference from what is committed or staged.
 	$(MAKE) --no-print-directory manifests generate

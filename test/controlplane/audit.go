@@ -89,7 +89,7 @@ func (c *ControlPlane) AuditEvents() ([]AuditEvent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}
-	return parseAuditLog(content)
+	return ParseAuditLog(content)
 }
 
 // flushedAuditLog makes a request that can be recognised and reads the log until it is in there.
@@ -113,8 +113,9 @@ func (c *ControlPlane) flushedAuditLog() ([]byte, error) {
 	return content, err
 }
 
-// parseAuditLog returns one event per request, although watches are logged twice, and leaves the markers out.
-func parseAuditLog(content []byte) ([]AuditEvent, error) {
+// ParseAuditLog returns the events of an audit log, which has one as JSON in each line: one per request, although watches are logged
+// twice, and without the markers of AuditEvents.
+func ParseAuditLog(content []byte) ([]AuditEvent, error) {
 	var events []AuditEvent
 	index := map[string]int{} // by request
 	lines := bufio.NewScanner(bytes.NewReader(content))
