@@ -120,9 +120,13 @@ func getReports(ctx context.Context) (reports, error) {
 	return reports{namespaced: namespaced.Items, cluster: cluster.Items}, errors.Join(err, clusterErr)
 }
 
-// versions tells which writing of each report there is: one entry for each, by namespace and name.
+// versions tells which writing of each report there is: by namespace and name, with no namespace for those of the cluster.
 func (r reports) versions() map[string]string {
 	versions := make(map[string]string)
+	for i := range r.cluster {
+		o := &r.cluster[i]
+		versions["/"+o.Name] = string(o.UID) + " " + o.ResourceVersion
+	}
 	for i := range r.namespaced {
 		o := &r.namespaced[i]
 		versions[o.Namespace+"/"+o.Name] = string(o.UID) + " " + o.ResourceVersion
