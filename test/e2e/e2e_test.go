@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -357,6 +358,7 @@ func (i *installation) takeover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	written := len(i.written(t))
 	i.kill(t, pod)
 	began := time.Now()
 	apply(t, i.workload("shop", true), "apply")
@@ -380,25 +382,9 @@ func (i *installation) takeover(t *testing.T) {
 	i.awaitRollout(t, "late")
 	checkMetrics(t)
 
-	after, err := getReports(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := before.versions(), after.versions()
 	// Those that had to change, and those of their namespace and of the cluster, which sum them up.
-	for _, name := range []string{
-		testNamespace + "/deployment-shop", testNamespace + "/deployment-late", testNamespace + "/namespace-" + testNamespace,
-		"/" + v1alpha1.ClusterReportName,
-	} {
-		if got[name] == want[name] {
-			t.Errorf("report %s is as it was", name)
-		}
-		delete(want, name)
-		delete(got, name)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reports of what did not change (-before +after):\n%s", diff)
-	}
+	i.checkWrites(t, before, written, testNamespace+"/deployment-shop", testNamespace+"/deployment-late",
+		testNamespace+"/namespace-"+testNamespace, "/"+v1alpha1.ClusterReportName)
 }
 
 // kill ends the process of a Pod at once. Where that is on another machine, the Pod is deleted without the time to end in order.
@@ -420,6 +406,7 @@ func (i *installation) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	written := len(i.written(t))
 	kubectl(t, "rollout", "restart", "deployment/kubersafe", "-n", operatorNamespace)
 	kubectl(t, "rollout", "status", "deployment/kubersafe", "-n", operatorNamespace, "--timeout", timeout.String())
 	eventually(t, "two replicas, one of which leads", func(ctx context.Context) error {
@@ -437,17 +424,8 @@ func (i *installation) restart(t *testing.T) {
 		return nil
 	})
 	checkMetrics(t) // by those that there are now, so everything has been judged again
-	after, err := getReports(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := before.versions(), after.versions()
 	// The operator's own report says which template it has seen, and the restart has changed that.
-	delete(want, operatorNamespace+"/deployment-kubersafe")
-	delete(got, operatorNamespace+"/deployment-kubersafe")
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reports (-before +after):\n%s", diff)
-	}
+	i.checkWrites(t, before, written, operatorNamespace+"/deployment-kubersafe")
 	d := mustGet[appsv1.Deployment](t, "deployment", "kubersafe", "-n", operatorNamespace)
 	if d.Status.ReadyReplicas != 2 {
 		t.Errorf("%d replicas are ready, want 2", d.Status.ReadyReplicas)
@@ -467,27 +445,71 @@ var writable = map[string][]string{
 	"subjectaccessreviews":             {"create"},
 }
 
-// requests looks at everything that the operator has asked the API server for.
-func (i *installation) requests(t *testing.T) {
+// events are everything that the operator has asked the API server for; none where that is not known.
+func (i *installation) events(t *testing.T) []controlplane.AuditEvent {
+	t.Helper()
 	if i.auditLog == "" {
-		t.Skip("the audit log of this cluster's API server is not known")
+		return nil
 	}
 	log, err := os.ReadFile(i.auditLog)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The API server may be writing a line.
-	events, err := controlplane.ParseAuditLog(log[:strings.LastIndexByte(string(log), '\n')+1])
+	events, err := controlplane.ParseAuditLog(log[:bytes.LastIndexByte(log, '\n')+1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	created := make(map[string]int)
-	total := 0
-	for _, e := range events {
-		if e.User != operatorUser {
-			continue
+	return slices.DeleteFunc(events, func(e controlplane.AuditEvent) bool { return e.User != operatorUser })
+}
+
+// written are the reports that the operator has asked to write, by namespace and name, once for each request.
+func (i *installation) written(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, e := range i.events(t) {
+		if strings.HasSuffix(e.Resource, "securityreports") && slices.Contains([]string{"create", "update", "delete"}, e.Verb) {
+			names = append(names, e.Namespace+"/"+e.Name)
 		}
-		total++
+	}
+	return names
+}
+
+// checkWrites compares the reports with those before: the ones that are named have changed, and no other has been written since, when
+// there had been so many requests to write.
+func (i *installation) checkWrites(t *testing.T, before reports, written int, changed ...string) {
+	t.Helper()
+	after, err := getReports(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := before.versions(), after.versions()
+	for _, name := range changed {
+		if got[name] == want[name] {
+			t.Errorf("report %s is as it was", name)
+		}
+		delete(want, name)
+		delete(got, name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reports of what did not change (-before +after):\n%s", diff)
+	}
+	// An update that changes nothing leaves no trace but in the log.
+	for _, name := range i.written(t)[written:] {
+		if !slices.Contains(changed, name) {
+			t.Errorf("report %s was written again", name)
+		}
+	}
+}
+
+// requests looks at everything that the operator has asked the API server for.
+func (i *installation) requests(t *testing.T) {
+	if i.auditLog == "" {
+		t.Skip("the audit log of this cluster's API server is not known")
+	}
+	created := make(map[string]int)
+	events := i.events(t)
+	for _, e := range events {
 		resource := e.Resource
 		if e.Subresource != "" {
 			resource += "/" + e.Subresource
@@ -510,10 +532,10 @@ func (i *installation) requests(t *testing.T) {
 			t.Errorf("report %s was created %d times", name, n)
 		}
 	}
-	if total == 0 || len(created) == 0 {
-		t.Errorf("the log has %d requests of the operator, and %d reports that it created", total, len(created))
+	if len(created) == 0 {
+		t.Errorf("the log has %d requests of the operator, and no report that it created", len(events))
 	}
-	t.Logf("%d requests of the operator; %d reports created, each once", total, len(created))
+	t.Logf("%d requests of the operator; %d reports created, each once", len(events), len(created))
 }
 
 // uninstall removes everything the way that it came, and what the test made.
