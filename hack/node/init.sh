@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The first process of a node, in namespaces of its own: see run.sh. When it ends, so does everything else in them.
 # Whatever the node writes goes into memory, except for logs.
-set -euo pipefail
+set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 images=()
@@ -42,6 +42,8 @@ give_up() {
 
 mount_cgroups() {
   if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
+    # The hierarchy from our own cgroup on, and it cannot be mounted over itself.
+    umount --lazy /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     # Only leaves may have processes.
     mkdir /sys/fs/cgroup/init

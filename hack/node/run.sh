@@ -29,8 +29,8 @@ make_cgroup() {
       fail "the cgroup controller $controller cannot be enabled: $root has processes, as in a container, or another user of it"
     enabled+=("$controller")
   done
+  mkdir "$root/kubersafe-node-$$"
   cgroups=("$root/kubersafe-node-$$")
-  mkdir "${cgroups[@]}"
 }
 
 # With v1 the node's cgroups are below our own, in each hierarchy.
@@ -43,8 +43,8 @@ make_cgroups() {
     # In a container the hierarchy is mounted from our own cgroup on.
     if [ -d "$parent$path" ]; then parent=$parent${path%/}; fi
     [ -d "$parent" ] || fail "the cgroup hierarchy of $controllers is not mounted at $parent"
-    cgroups+=("$parent/kubersafe-node-$$")
     mkdir "$parent/kubersafe-node-$$"
+    cgroups+=("$parent/kubersafe-node-$$")
     if [ -e "$parent/cpuset.cpus" ]; then
       cat "$parent/cpuset.cpus" >"$parent/kubersafe-node-$$/cpuset.cpus"
       cat "$parent/cpuset.mems" >"$parent/kubersafe-node-$$/cpuset.mems"
@@ -55,16 +55,19 @@ make_cgroups() {
 # remove_cgroups kills what is in them, containers too.
 remove_cgroups() {
   local pids controller
-  if [ ${#cgroups[@]} = 0 ]; then return; fi
-  for _ in $(seq 100); do
-    pids=$(find "${cgroups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
-    [ -n "$pids" ] || break
-    # shellcheck disable=SC2086 # a word each
-    kill -s KILL $pids 2>/dev/null || true
-    sleep 0.1
+  if [ ${#cgroups[@]} -gt 0 ]; then
+    for _ in $(seq 100); do
+      pids=$(find "${cgroups[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
+      [ -n "$pids" ] || break
+      # shellcheck disable=SC2086 # a word each
+      kill -s KILL $pids 2>/dev/null || true
+      sleep 0.1
+    done
+    find "${cgroups[@]}" -depth -type d -exec rmdir {} +
+  fi
+  for controller in "${enabled[@]}"; do
+    echo "-$controller" 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control || true # another needs it by now
   done
-  find "${cgroups[@]}" -depth -type d -exec rmdir {} +
-  for controller in "${enabled[@]}"; do echo "-$controller" >/sys/fs/cgroup/cgroup.subtree_control; done
 }
 
 # guard cleans up when this script has ended, in whatever way: then nobody holds the other end of its pipe.

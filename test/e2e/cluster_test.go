@@ -38,8 +38,8 @@ func kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
-// apply gives manifests to a command of kubectl, such as apply or delete.
-func apply(t *testing.T, manifests string, args ...string) {
+// feed gives manifests to a command of kubectl, such as apply or delete.
+func feed(t *testing.T, manifests string, args ...string) {
 	t.Helper()
 	if _, err := tryKubectl(t.Context(), manifests, append(args, "-f", "-")...); err != nil {
 		t.Fatal(err)

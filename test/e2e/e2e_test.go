@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -130,7 +128,7 @@ func (i *installation) cleanUp(t *testing.T) {
 }
 
 func (i *installation) install(t *testing.T) {
-	apply(t, i.manifest, "apply")
+	feed(t, i.manifest, "apply")
 	took := eventually(t, "two replicas that are ready", func(ctx context.Context) error {
 		pods, err := operatorPods(ctx)
 		if err == nil && (len(pods) != 2 || !ready(&pods[0]) || !ready(&pods[1])) {
@@ -140,12 +138,12 @@ func (i *installation) install(t *testing.T) {
 	})
 	t.Logf("two replicas are ready after %s", took)
 	eventually(t, "a report on every namespace and on the operator", func(ctx context.Context) error {
-		return i.reported(ctx, "deployment-kubersafe")
+		return reported(ctx, "deployment-kubersafe")
 	})
 }
 
 // reported returns an error if a namespace has no report, or if there is none with one of the names.
-func (i *installation) reported(ctx context.Context, names ...string) error {
+func reported(ctx context.Context, names ...string) error {
 	stored, err := getReports(ctx)
 	if err != nil {
 		return err
@@ -256,14 +254,14 @@ spec:
 func (i *installation) broken(t *testing.T) {
 	kubectl(t, "create", "namespace", testNamespace)
 	began := time.Now()
-	apply(t, i.workload("shop", true), "apply")
-	i.awaitVerdict(t, "shop", true)
+	feed(t, i.workload("shop", true), "apply")
+	awaitVerdict(t, "shop", true)
 	t.Logf("the report is there %.2f s after the workload", time.Since(began).Seconds())
-	i.awaitRollout(t, "shop")
+	awaitRollout(t, "shop")
 }
 
 // awaitVerdict waits for the report on a workload to say whether it is privileged, both in the count and in the findings.
-func (i *installation) awaitVerdict(t *testing.T, name string, privileged bool) {
+func awaitVerdict(t *testing.T, name string, privileged bool) {
 	t.Helper()
 	eventually(t, "the report on "+name, func(ctx context.Context) error {
 		r, err := get[v1alpha1.SecurityReport](ctx, "securityreport", "deployment-"+name, "-n", testNamespace)
@@ -281,7 +279,7 @@ func (i *installation) awaitVerdict(t *testing.T, name string, privileged bool) 
 }
 
 // awaitRollout waits until the Pods of a workload run and those of its older revisions are gone.
-func (i *installation) awaitRollout(t *testing.T, name string) {
+func awaitRollout(t *testing.T, name string) {
 	t.Helper()
 	kubectl(t, "rollout", "status", "deployment/"+name, "-n", testNamespace, "--timeout", timeout.String())
 	eventually(t, "one Pod of "+name, func(ctx context.Context) error {
@@ -294,7 +292,7 @@ func (i *installation) awaitRollout(t *testing.T, name string) {
 }
 
 func (i *installation) scraped(t *testing.T) {
-	apply(t, scrapers, "apply")
+	feed(t, scrapers, "apply")
 	pods, err := operatorPods(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -321,14 +319,14 @@ func (i *installation) scraped(t *testing.T) {
 
 func (i *installation) mended(t *testing.T) {
 	began := time.Now()
-	apply(t, i.workload("shop", false), "apply")
-	i.awaitVerdict(t, "shop", false)
+	feed(t, i.workload("shop", false), "apply")
+	awaitVerdict(t, "shop", false)
 	took := time.Since(began)
 	t.Logf("the report tells of the mended workload, its Pods replaced, %.2f s after it was applied", took.Seconds())
 	if took > fixed {
 		t.Errorf("that is more than %s", fixed)
 	}
-	i.awaitRollout(t, "shop")
+	awaitRollout(t, "shop")
 }
 
 // leader returns the process that holds the Lease, and its Pod.
@@ -346,9 +344,9 @@ func leader(ctx context.Context) (holder, pod string, err error) {
 
 // takeover kills the leader, so that it gives nothing back and writes nothing more, and changes workloads while there is none.
 func (i *installation) takeover(t *testing.T) {
-	apply(t, i.workload("steady", true), "apply")
-	i.awaitVerdict(t, "steady", true)
-	i.awaitRollout(t, "steady")
+	feed(t, i.workload("steady", true), "apply")
+	awaitVerdict(t, "steady", true)
+	awaitRollout(t, "steady")
 	checkMetrics(t) // all that is to be written has been
 	killed, pod, err := leader(t.Context())
 	if err != nil {
@@ -361,8 +359,8 @@ func (i *installation) takeover(t *testing.T) {
 	written := len(i.written(t))
 	i.kill(t, pod)
 	began := time.Now()
-	apply(t, i.workload("shop", true), "apply")
-	apply(t, i.workload("late", true), "apply")
+	feed(t, i.workload("shop", true), "apply")
+	feed(t, i.workload("late", true), "apply")
 
 	// The standby, or the one that has been started in place of the killed one.
 	var successor string
@@ -375,11 +373,11 @@ func (i *installation) takeover(t *testing.T) {
 		return err
 	})
 	t.Logf("%s holds the Lease %.1f s after the leader, in %s, was killed", successor, time.Since(began).Seconds(), pod)
-	i.awaitVerdict(t, "shop", true)
-	i.awaitVerdict(t, "late", true)
+	awaitVerdict(t, "shop", true)
+	awaitVerdict(t, "late", true)
 	t.Logf("reports tell of what changed meanwhile %.1f s after it", time.Since(began).Seconds())
-	i.awaitRollout(t, "shop")
-	i.awaitRollout(t, "late")
+	awaitRollout(t, "shop")
+	awaitRollout(t, "late")
 	checkMetrics(t)
 
 	// Those that had to change, and those of their namespace and of the cluster, which sum them up.
@@ -432,116 +430,10 @@ func (i *installation) restart(t *testing.T) {
 	}
 }
 
-// writable is what the operator may write, and how. Everything else it reads.
-var writable = map[string][]string{
-	"securityreports":                  {"create", "update", "delete"},
-	"clustersecurityreports":           {"create", "update", "delete"},
-	"auditconfigurations/status":       {"patch"},
-	"clustersecurityexceptions/status": {"patch"},
-	"securityexceptions/status":        {"patch"},
-	"leases":                           {"create", "update"},
-	"events":                           {"create", "patch"},
-	"tokenreviews":                     {"create"},
-	"subjectaccessreviews":             {"create"},
-}
-
-// events are everything that the operator has asked the API server for; none where that is not known.
-func (i *installation) events(t *testing.T) []controlplane.AuditEvent {
-	t.Helper()
-	if i.auditLog == "" {
-		return nil
-	}
-	log, err := os.ReadFile(i.auditLog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The API server may be writing a line.
-	events, err := controlplane.ParseAuditLog(log[:bytes.LastIndexByte(log, '\n')+1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(events, func(e controlplane.AuditEvent) bool { return e.User != operatorUser })
-}
-
-// written are the reports that the operator has asked to write, by namespace and name, once for each request.
-func (i *installation) written(t *testing.T) []string {
-	t.Helper()
-	var names []string
-	for _, e := range i.events(t) {
-		if strings.HasSuffix(e.Resource, "securityreports") && slices.Contains([]string{"create", "update", "delete"}, e.Verb) {
-			names = append(names, e.Namespace+"/"+e.Name)
-		}
-	}
-	return names
-}
-
-// checkWrites compares the reports with those before: the ones that are named have changed, and no other has been written since, when
-// there had been so many requests to write.
-func (i *installation) checkWrites(t *testing.T, before reports, written int, changed ...string) {
-	t.Helper()
-	after, err := getReports(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, got := before.versions(), after.versions()
-	for _, name := range changed {
-		if got[name] == want[name] {
-			t.Errorf("report %s is as it was", name)
-		}
-		delete(want, name)
-		delete(got, name)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reports of what did not change (-before +after):\n%s", diff)
-	}
-	// An update that changes nothing leaves no trace but in the log.
-	for _, name := range i.written(t)[written:] {
-		if !slices.Contains(changed, name) {
-			t.Errorf("report %s was written again", name)
-		}
-	}
-}
-
-// requests looks at everything that the operator has asked the API server for.
-func (i *installation) requests(t *testing.T) {
-	if i.auditLog == "" {
-		t.Skip("the audit log of this cluster's API server is not known")
-	}
-	created := make(map[string]int)
-	events := i.events(t)
-	for _, e := range events {
-		resource := e.Resource
-		if e.Subresource != "" {
-			resource += "/" + e.Subresource
-		}
-		if e.Code == 401 || e.Code == 403 {
-			t.Errorf("%s %s %s/%s is answered %d", e.Verb, resource, e.Namespace, e.Name, e.Code)
-		}
-		if !slices.Contains([]string{"get", "list", "watch"}, e.Verb) && !slices.Contains(writable[resource], e.Verb) {
-			t.Errorf("%s %s %s/%s is not for the operator to do", e.Verb, resource, e.Namespace, e.Name)
-		}
-		if slices.Contains([]string{"leases", "events", "pods/log", "secrets", "configmaps"}, resource) && e.Namespace != operatorNamespace {
-			t.Errorf("%s %s %s/%s is outside of its namespace", e.Verb, resource, e.Namespace, e.Name)
-		}
-		if strings.HasSuffix(resource, "securityreports") && e.Verb == "create" && e.Code == 201 {
-			created[e.Namespace+"/"+e.Name]++
-		}
-	}
-	for name, n := range created {
-		if n != 1 {
-			t.Errorf("report %s was created %d times", name, n)
-		}
-	}
-	if len(created) == 0 {
-		t.Errorf("the log has %d requests of the operator, and no report that it created", len(events))
-	}
-	t.Logf("%d requests of the operator; %d reports created, each once", len(events), len(created))
-}
-
 // uninstall removes everything the way that it came, and what the test made.
 func (i *installation) uninstall(t *testing.T) {
-	apply(t, i.manifest, "delete", "--timeout", timeout.String())
-	apply(t, scrapers, "delete")
+	feed(t, i.manifest, "delete", "--timeout", timeout.String())
+	feed(t, scrapers, "delete")
 	kubectl(t, "delete", "namespace", testNamespace, "--timeout", timeout.String())
 	eventually(t, "nothing to be left", func(context.Context) error {
 		left := inventory(t)

@@ -1,4 +1,4 @@
-// The Kubernetes binaries of the test control plane, built from source: see ../build.sh.
+// The Kubernetes binaries of the test control plane and of the node of test-e2e, built from source: see ../build.sh.
 // Kubernetes is no library: its own go.mod replaces the staging modules by folders, so the same versions are named here.
 module github.com/kubersafe/kubersafe/hack/controlplane/kubernetes
 
