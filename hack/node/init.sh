@@ -45,9 +45,6 @@ mount_cgroups() {
     # The hierarchy from our own cgroup on, and it cannot be mounted over itself.
     umount --lazy /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    # Only leaves may have processes.
-    mkdir /sys/fs/cgroup/init
-    echo $$ >/sys/fs/cgroup/init/cgroup.procs
     sed 's/[^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
     return
   fi

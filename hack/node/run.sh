@@ -18,6 +18,7 @@ done
 
 # Everything that runs for the node is in these cgroups: one, or with cgroup v1 one in each hierarchy.
 cgroups=()
+leaf=      # with v2, where the first processes are: only leaves may have any
 enabled=() # controllers that have been enabled for the node
 
 # Kubelets need these controllers of cgroup v2. Only the root cgroup may have processes and give controllers to others.
@@ -31,6 +32,8 @@ make_cgroup() {
   done
   mkdir "$root/kubersafe-node-$$"
   cgroups=("$root/kubersafe-node-$$")
+  leaf=$root/kubersafe-node-$$/init
+  mkdir "$leaf"
 }
 
 # With v1 the node's cgroups are below our own, in each hierarchy.
@@ -89,7 +92,12 @@ code=0
 (
   exec {alive}>&-
   for cgroup in "${cgroups[@]}"; do echo "$BASHPID" >"$cgroup/cgroup.procs"; done
-  exec unshare --mount --pid --fork --kill-child --mount-proc --net --ipc --uts --cgroup "${command[@]}"
+  # The namespace of cgroups begins where it is made; so whoever waits for the node goes to the leaf after that.
+  # shellcheck disable=SC2016 # the inner shell's
+  exec unshare --cgroup bash -c '
+    if [ -n "$1" ]; then echo $$ >"$1/cgroup.procs"; fi
+    exec unshare --mount --pid --fork --kill-child --mount-proc --net --ipc --uts "${@:2}"
+  ' bash "$leaf" "${command[@]}"
 ) || code=$?
 exec {alive}>&-
 wait "$guard" || fail "the node's cgroups could not be removed: ${cgroups[*]}"
