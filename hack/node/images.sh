@@ -13,7 +13,7 @@ pause=docker.io/kubersafe/pause:1
 CGO_ENABLED=0 go -C "$root" build -trimpath -ldflags '-s -w' -o "$out/pause/pause" ./hack/node/pause
 
 if docker info >/dev/null 2>&1; then
-  docker build --build-arg VERSION=e2e -t "$reference" "$root"
+  docker build --target kubersafe --build-arg VERSION=e2e -t "$reference" "$root"
   docker build -f "$here/pause/Dockerfile" -t "$pause" "$out/pause"
   docker save -o "$out/operator.tar" "$reference"
   docker save -o "$out/pause.tar" "$pause"
@@ -39,13 +39,13 @@ container=$(run from scratch)
 buildah --root "$scratch/storage" --runroot "$scratch/run" config \
   --env PATH="$(go env GOROOT)/bin:/usr/bin:/bin" --env GOPROXY="$(go env GOPROXY)" --env GOTOOLCHAIN=local \
   --env GOCACHE=/cache/build --env GOMODCACHE=/cache/mod --env TMPDIR=/cache "$container"
-golang=$(sed -n 's/^FROM .*\(golang:[^ ]*\) AS builder$/\1/p' "$root/Dockerfile")
+golang=$(sed -n 's/^FROM .*\(golang:[^ ]*\) AS source$/\1/p' "$root/Dockerfile")
 run commit --quiet --rm "$container" "docker.io/library/$golang" >/dev/null
 volumes=(--volume "$(go env GOCACHE):/cache/build" --volume "$(go env GOMODCACHE):/cache/mod")
 for dir in /usr /bin /lib /lib64 /etc/ssl "$(go env GOROOT)"; do
   [ ! -d "$dir" ] || volumes+=(--volume "$dir:$dir:ro")
 done
-run build --quiet --pull-never --layers=false --network host "${volumes[@]}" \
+run build --quiet --pull-never --layers=false --network host --target kubersafe "${volumes[@]}" \
   --build-arg BASE=scratch --build-arg VERSION=e2e --build-arg TARGETOS=linux --build-arg TARGETARCH="$(go env GOARCH)" \
   -t "$reference" "$root" >"$out/build.log" 2>&1 || { cat "$out/build.log" >&2; exit 1; }
 run build --quiet --pull-never --layers=false -f "$here/pause/Dockerfile" -t "$pause" "$out/pause" >/dev/null
