@@ -12,13 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -103,7 +101,7 @@ func (b *bench) stored(ctx context.Context) (map[string]string, int, error) {
 	})
 }
 
-// fresh evaluates the cluster as it is, one namespace after the other, and returns the reports and the number of Pods.
+// fresh reads the cluster anew and evaluates it, one namespace after the other, and returns the reports and the number of Pods.
 func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	set, err := checks.Default()
 	if err != nil {
@@ -113,26 +111,17 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	static, pods := source.NewStatic(), 0
-	for _, list := range []client.ObjectList{
-		&corev1.NamespaceList{}, &corev1.NodeList{}, &corev1.PodList{}, &corev1.ReplicationControllerList{}, &corev1.ResourceQuotaList{},
-		&corev1.LimitRangeList{}, &corev1.ServiceAccountList{}, &corev1.ServiceList{}, &appsv1.DeploymentList{}, &appsv1.ReplicaSetList{},
-		&appsv1.StatefulSetList{}, &appsv1.DaemonSetList{}, &batchv1.JobList{}, &batchv1.CronJobList{}, &networkingv1.NetworkPolicyList{},
-	} {
-		err := b.each(ctx, list, func(o client.Object) error {
-			if _, ok := o.(*corev1.Pod); ok {
-				pods++
-			}
-			return static.Add(o)
-		})
-		if err != nil {
-			return nil, 0, err
-		}
+	sources, stop, err := b.read(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	reports, book, now := make(map[string]string), ledger.New(), time.Now()
-	for name, inventory := range static.Inventories() {
-		set := current.SetFor(name, inventory.Namespace.Labels)
-		verdicts := ledger.Judge(set, audit.Fold(*inventory, now), ledger.Previous{}, now)
+	defer stop()
+	reports, book, pods, now := make(map[string]string), ledger.New(), 0, time.Now()
+	for _, name := range sources.Namespaces() {
+		inventory, _ := sources.Inventory(name)
+		pods += len(inventory.Pods)
+		set := current.SetFor(name, inventory.Namespace.GetLabels())
+		verdicts := ledger.Judge(set, audit.Fold(inventory, now), ledger.Previous{}, now)
 		entries := make(ledger.Entries, len(verdicts))
 		for _, v := range verdicts {
 			entries[v.Report] = v.Entry
@@ -140,6 +129,14 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 		}
 		book.Put(name, set, entries)
 	}
+	set, entries := current.SetForCluster(), make(ledger.Entries)
+	for _, v := range ledger.JudgeCluster(set, audit.NewCluster(sources.Cluster(), now), ledger.Previous{}, now) {
+		entries[v.Report] = v.Entry
+		if v.Build != nil {
+			reports[v.Report] = canonical(v.Build())
+		}
+	}
+	book.Put("", set, entries)
 	// What the operator alone knows, its sources and its version, is taken from its own report.
 	own := &v1alpha1.ClusterSecurityReport{}
 	if err := b.client.Get(ctx, client.ObjectKey{Name: v1alpha1.ClusterReportName}, own); err != nil {
@@ -150,6 +147,40 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 	}
 	reports[own.Name] = canonical(whole.Build())
 	return reports, pods, nil
+}
+
+// read reads the cluster once more, as the operator does when it starts.
+func (b *bench) read(ctx context.Context) (sources *source.Sources, stop func(), err error) {
+	config := rest.CopyConfig(b.plane.Config)
+	config.QPS = -1
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	clients, err := kubernetes.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources = source.New(clients)
+	if err := source.AddOptional(sources, config, httpClient); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = sources.Start(ctx) // it ends with the context and has no error to return
+	}()
+	stop = func() { cancel(); <-done }
+	for !sources.Current() {
+		select {
+		case <-ctx.Done():
+			stop()
+			return nil, nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return sources, stop, nil
 }
 
 // configuration returns the one in force.

@@ -108,8 +108,13 @@ func quiet(t *testing.T) {
 	eventually(t, "namespaces to go", func(ctx context.Context) (bool, string) {
 		list := &corev1.NamespaceList{}
 		err := admin.List(ctx, list)
-		going := slices.ContainsFunc(list.Items, func(n corev1.Namespace) bool { return n.DeletionTimestamp != nil })
-		return err == nil && !going, fmt.Sprint(len(list.Items), err)
+		var going []string
+		for _, n := range list.Items {
+			if n.DeletionTimestamp != nil {
+				going = append(going, fmt.Sprintf("%s: %+v", n.Name, n.Status.Conditions))
+			}
+		}
+		return err == nil && len(going) == 0, fmt.Sprint(strings.Join(going, "\n"), err)
 	})
 	waitForClusterReport(t, func(r *v1alpha1.ClusterSecurityReport) bool {
 		counts := make(map[v1alpha1.Severity]int32)

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -45,7 +46,7 @@ type Tree struct {
 // Namespace is a namespace with everything in it.
 type Namespace struct {
 	Namespace *corev1.Namespace
-	// Accounts that Pods name.
+	// Accounts that Pods name, and what they may do: nothing that leads anywhere.
 	Accounts []client.Object
 	// Workloads with their Pods.
 	Workloads []Tree
@@ -124,6 +125,7 @@ func (g *generator) namespace(pods, policies int) Namespace {
 	for _, name := range []string{defaultAccount, appAccount} {
 		ns.Accounts = append(ns.Accounts, &corev1.ServiceAccount{ObjectMeta: g.meta(name, nil)})
 	}
+	ns.Accounts = append(ns.Accounts, g.role(), g.binding())
 	for left := pods; left > 0; {
 		tree, used := g.workload(left)
 		ns.Workloads = append(ns.Workloads, tree)
@@ -190,6 +192,23 @@ func (g *generator) policy(i int) *networkingv1.NetworkPolicy {
 			}}},
 		},
 	}
+}
+
+// role lets Pods read their configuration again when it changes.
+func (g *generator) role() *rbacv1.Role {
+	return &rbacv1.Role{ObjectMeta: g.meta(appAccount, nil), Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
+	}}
+}
+
+func (g *generator) binding() *rbacv1.RoleBinding {
+	b := &rbacv1.RoleBinding{
+		ObjectMeta: g.meta(appAccount, nil), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: appAccount},
+	}
+	for _, account := range []string{defaultAccount, appAccount} {
+		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.name, Name: account})
+	}
+	return b
 }
 
 func (g *generator) limitRange() *corev1.LimitRange {

@@ -24,6 +24,7 @@ import (
 var folders = map[string]string{
 	"Namespace": "namespaces", "ServiceAccount": "serviceaccounts", "Pod": "pods", "Service": "services/specs",
 	"ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "NetworkPolicy": "networkpolicies",
+	"Role": "roles", "RoleBinding": "rolebindings",
 	"Deployment": "deployments", "ReplicaSet": "replicasets", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets",
 	"Job": "jobs", "CronJob": "cronjobs", "Node": "minions",
 }
