@@ -50,6 +50,45 @@ const (
 	EntryHostPort
 )
 
+// door is a way into the Pods that a Service selects.
+type door struct {
+	Way
+	selector labels.Selector
+}
+
+// findDoors finds what lets in from outside of the cluster, the widest first.
+func (n *Namespace) findDoors() {
+	behind := make(map[string][]Way) // proxies, by the Service that they lead to
+	lead := func(w Way, backends []string) {
+		for _, service := range backends {
+			behind[service] = append(behind[service], w)
+		}
+	}
+	for _, i := range n.Ingresses {
+		lead(Way{Entry: EntryIngress, Name: i.Name}, i.Backends)
+	}
+	for _, h := range n.HTTPRoutes {
+		lead(Way{Entry: EntryHTTPRoute, Name: h.Name}, h.Backends)
+	}
+	for _, s := range n.Services {
+		ways := behind[s.Name]
+		switch {
+		case s.Type == corev1.ServiceTypeLoadBalancer && !s.Internal && OpenRanges(s.SourceRanges):
+			ways = append(ways, Way{EntryLoadBalancer, s.Name, s.Ports})
+		case s.Type == corev1.ServiceTypeNodePort:
+			ways = append(ways, Way{EntryNodePort, s.Name, s.Ports})
+		}
+		if len(ways) == 0 || s.Selector == nil {
+			continue
+		}
+		selector := s.Selector.Selector()
+		for _, w := range ways {
+			n.doors = append(n.doors, door{w, selector})
+		}
+	}
+	slices.SortStableFunc(n.doors, func(a, b door) int { return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Name, b.Name)) })
+}
+
 // waysInto returns the ways into a workload through Services. They matter only if something is granted to it: for any other none
 // are looked for.
 func (n *Namespace) waysInto(w *Workload) (ways []Way, matter bool) {
@@ -57,8 +96,8 @@ func (n *Namespace) waysInto(w *Workload) (ways []Way, matter bool) {
 	for _, s := range w.Shapes() {
 		matter = matter || n.powerOf(s).Granted
 	}
-	if !matter {
-		return nil, false
+	if !matter || len(n.doors) == 0 {
+		return nil, matter
 	}
 	var all []*Labels
 	for l := range w.podLabels() {
@@ -66,33 +105,12 @@ func (n *Namespace) waysInto(w *Workload) (ways []Way, matter bool) {
 			all = append(all, l)
 		}
 	}
-	behind := make(map[string]bool) // Services that lead to the workload
-	for _, s := range n.Services {
-		if s.Selector == nil || !selectsAny(s.Selector.Selector(), all) {
-			continue
-		}
-		behind[s.Name] = true
-		switch {
-		case s.Type == corev1.ServiceTypeLoadBalancer && !s.Internal && OpenRanges(s.SourceRanges):
-			ways = append(ways, Way{EntryLoadBalancer, s.Name, s.Ports})
-		case s.Type == corev1.ServiceTypeNodePort:
-			ways = append(ways, Way{EntryNodePort, s.Name, s.Ports})
+	for _, d := range n.doors {
+		same := func(w Way) bool { return w.Entry == d.Entry && w.Name == d.Name } // one may lead to several Services
+		if !slices.ContainsFunc(ways, same) && selectsAny(d.selector, all) {
+			ways = append(ways, d.Way)
 		}
 	}
-	leads := func(backends []string) bool {
-		return slices.ContainsFunc(backends, func(name string) bool { return behind[name] })
-	}
-	for _, i := range n.Ingresses {
-		if leads(i.Backends) {
-			ways = append(ways, Way{Entry: EntryIngress, Name: i.Name})
-		}
-	}
-	for _, h := range n.HTTPRoutes {
-		if leads(h.Backends) {
-			ways = append(ways, Way{Entry: EntryHTTPRoute, Name: h.Name})
-		}
-	}
-	slices.SortFunc(ways, func(a, b Way) int { return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Name, b.Name)) })
 	return ways, true
 }
 

@@ -77,6 +77,8 @@ type Namespace struct {
 
 	// inForce are the exceptions that hold here at the time of the evaluation, as far as the settings let them.
 	inForce []*ExceptionRecord
+	// doors are the ways into its Pods from outside of the cluster, the widest first.
+	doors []door
 	// around stands for the Surroundings and for what is Unavailable.
 	around uint64
 	// now is when it is evaluated.

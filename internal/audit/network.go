@@ -73,8 +73,9 @@ func (n *Network) Summary() *v1alpha1.Network {
 // hostNetwork is asked of every Pod of a namespace.
 var hostNetwork = NewFact(func(p *Pod) bool { return p.Spec.HostNetwork })
 
-// look fills in the namespace's network, once its workloads are known.
+// look fills in the namespace's network and the ways into it, once its workloads are known.
 func (n *Namespace) look() {
+	n.findDoors()
 	labels := n.Namespace.GetLabels()
 	n.Policies = make([]netpol.Named, 0, len(n.NetworkPolicies))
 	for _, p := range n.NetworkPolicies {
