@@ -120,9 +120,10 @@ func (n *network) withoutMetadata(namespace string, spec *networkingv1.NetworkPo
 }
 
 func (n *network) reachesMetadata(namespace string, rule networkingv1.NetworkPolicyEgressRule) bool {
-	v := netpol.NewView(namespace, nil, []netpol.Named{{Spec: &networkingv1.NetworkPolicySpec{
+	p := netpol.Compile(namespace, netpol.Named{Spec: &networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{netpol.Egress}, Egress: []networkingv1.NetworkPolicyEgressRule{rule},
-	}}}, nil)
+	}})
+	v := netpol.NewView(namespace, nil, []*netpol.Policy{p}, nil)
 	return len(v.Reached(&netpol.Pod{Namespace: namespace}, n.endpoints)) > 0
 }
 

@@ -72,6 +72,7 @@ func Fold(inventory Inventory, now time.Time) *Namespace {
 		now:         now,
 		controllers: make(map[UID]*ControllerRecord, len(inventory.Controllers)),
 		workloads:   make(map[string]*Workload, len(inventory.Controllers)),
+		byOwner:     make(map[*Owner]*Workload),
 	}
 	for _, c := range inventory.Controllers {
 		f.controllers[c.UID] = c
@@ -97,6 +98,8 @@ type folder struct {
 	now         time.Time
 	controllers map[UID]*ControllerRecord
 	workloads   map[string]*Workload
+	// byOwner are the workloads that Pods have been found to belong to, by their owners: replicas share one.
+	byOwner map[*Owner]*Workload
 }
 
 func (f *folder) foldController(c *ControllerRecord) {
@@ -122,17 +125,10 @@ func (f *folder) foldController(c *ControllerRecord) {
 }
 
 func (f *folder) foldPod(p *PodRecord) {
-	subject, own, settled := f.resolve("Pod", p.Owner, p.Created.Time())
-	if p.Finished && (own || !f.ownedByJob(p)) {
+	w, own := f.workloadOf(p)
+	if w == nil {
 		return
 	}
-	if !settled {
-		return
-	}
-	if own {
-		subject = ownSubject("Pod", &p.Object)
-	}
-	w := f.workload(subject)
 	w.Pods = append(w.Pods, p)
 	for _, at := range recoveries(p.Running) {
 		if at.After(f.now) {
@@ -142,6 +138,23 @@ func (f *folder) foldPod(p *PodRecord) {
 	if own {
 		w.Static, w.Created = w.Static || p.Static(), p.Created.Time()
 	}
+}
+
+// workloadOf returns the workload that a Pod belongs to, and whether it is the Pod's own; nil if none is to be judged for it.
+func (f *folder) workloadOf(p *PodRecord) (w *Workload, own bool) {
+	if w := f.byOwner[p.Owner]; w != nil && !p.Finished {
+		return w, false
+	}
+	subject, own, settled := f.resolve("Pod", p.Owner, p.Created.Time())
+	if !settled || p.Finished && (own || !f.ownedByJob(p)) {
+		return nil, false
+	}
+	if own {
+		return f.workload(ownSubject("Pod", &p.Object)), true
+	}
+	w = f.workload(subject)
+	f.byOwner[p.Owner] = w
+	return w, false
 }
 
 // ownedByJob says whether what the Pod did is still to be judged although it has ended.

@@ -71,7 +71,7 @@ type Namespace struct {
 	// that must not flap use it. It may be nil.
 	Standing func(Key) v1alpha1.Severity
 	// Policies are the NetworkPolicies, decoded.
-	Policies []netpol.Named
+	Policies []*netpol.Policy
 	// Recheck is when the evaluation would come out differently without any event, or zero.
 	Recheck time.Time
 

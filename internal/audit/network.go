@@ -77,9 +77,9 @@ var hostNetwork = NewFact(func(p *Pod) bool { return p.Spec.HostNetwork })
 func (n *Namespace) look() {
 	n.findDoors()
 	labels := n.Namespace.GetLabels()
-	n.Policies = make([]netpol.Named, 0, len(n.NetworkPolicies))
+	n.Policies = make([]*netpol.Policy, 0, len(n.NetworkPolicies))
 	for _, p := range n.NetworkPolicies {
-		n.Policies = append(n.Policies, netpol.Named{Name: p.Name, Spec: p.Spec()})
+		n.Policies = append(n.Policies, netpol.Compile(n.Name, netpol.Named{Name: p.Name, Spec: p.Spec()}))
 	}
 	clusterPolicies := make([]*netpol.ClusterPolicy, 0, len(n.ClusterPolicies))
 	for _, p := range n.ClusterPolicies {
@@ -225,7 +225,10 @@ func (w *Workload) sides(l lens) []variant {
 func (w *Workload) variants(l lens) []variant {
 	var variants []variant
 	withheld := make(map[*Shape]bool)
-	for _, p := range w.Pods {
+	for i, p := range w.Pods {
+		if i > 0 && p.Shape == w.Pods[i-1].Shape && p.Labels == w.Pods[i-1].Labels && p.Token == w.Pods[i-1].Token {
+			continue // replicas share them
+		}
 		if _, known := withheld[p.Shape]; !known {
 			withheld[p.Shape] = l.accounts != nil && l.withholdsToken(p.Shape)
 		}

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash/maphash"
 	"iter"
 	"maps"
@@ -179,16 +178,35 @@ func (n *Namespace) runs(w *Workload) []Run {
 		}
 	}
 	if len(runs) > 1 {
-		slices.SortFunc(runs, func(a, b Run) int { return strings.Compare(a.key(), b.key()) })
+		slices.SortFunc(runs, func(a, b Run) int { return a.key().compare(b.key()) })
 		runs = slices.CompactFunc(runs, func(a, b Run) bool { return a.key() == b.key() })
 	}
 	return runs
 }
 
-// key tells runs apart.
-func (r *Run) key() string {
-	return fmt.Sprintf("%d %q %q %t %t %d %q",
-		r.shape.id, r.Revision, r.Platform, r.ControlPlane, r.NodeUnknown, r.Unlisted, r.facts.Encoded())
+// runKey tells runs apart.
+type runKey struct {
+	shape                     uint64
+	revision, platform, facts string
+	// node is what is known of it besides.
+	node uint64
+}
+
+func (r *Run) key() runKey {
+	k := runKey{shape: r.shape.id, revision: r.Revision, platform: r.Platform, facts: r.facts.Encoded(), node: uint64(r.Unlisted) << 2}
+	if r.ControlPlane {
+		k.node |= 1
+	}
+	if r.NodeUnknown {
+		k.node |= 2
+	}
+	return k
+}
+
+func (k runKey) compare(l runKey) int {
+	return cmp.Or(
+		cmp.Compare(k.shape, l.shape), strings.Compare(k.revision, l.revision), strings.Compare(k.platform, l.platform),
+		strings.Compare(k.facts, l.facts), cmp.Compare(k.node, l.node))
 }
 
 // hashOfRunning stands for all that the running of a workload is judged by.

@@ -158,8 +158,7 @@ func (c *Cluster) DeleteNamespace(name string) []string {
 
 // SetPolicy adds or replaces a NetworkPolicy.
 func (c *Cluster) SetPolicy(namespace, name string, spec *networkingv1.NetworkPolicySpec) []string {
-	var compiler compiler
-	p := compiler.policy(namespace, name, spec)
+	p := compile(namespace, name, spec)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	changed := make(dirty)

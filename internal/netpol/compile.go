@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -45,7 +46,9 @@ type policy struct {
 	namespace, name string
 	// subject is nil if it is invalid: then no Pod is selected.
 	subject *selector
-	covers  [2]bool
+	// problems are what is wrong with it, in the order of its fields.
+	problems []Problem
+	covers   [2]bool
 	// deniesAll: it selects all Pods and allows nothing.
 	deniesAll [2]bool
 	rules     [2][]rule
@@ -96,14 +99,35 @@ func (c *compiler) unjudged(path, why string) {
 	c.problems = append(c.problems, Problem{Path: path, Message: why, Unjudged: true})
 }
 
-// Problems returns what is wrong with a NetworkPolicy, in the order of its fields.
-func Problems(spec *networkingv1.NetworkPolicySpec) []Problem {
-	var c compiler
-	c.policy("", "", spec)
-	return c.problems
+// Policy is a NetworkPolicy that has been compiled once for all who ask about it. It never changes.
+type Policy struct {
+	Named
+	compiled *policy
 }
 
-func (c *compiler) policy(namespace, name string, spec *networkingv1.NetworkPolicySpec) *policy {
+// Compile compiles a NetworkPolicy of a namespace.
+func Compile(namespace string, n Named) *Policy {
+	return &Policy{Named: n, compiled: compile(namespace, n.Name, n.Spec)}
+}
+
+// Problems are what is wrong with the policy, in the order of its fields.
+func (p *Policy) Problems() []Problem { return p.compiled.problems }
+
+// Selector returns what selects the Pods that the policy is about, or nil if that is invalid.
+func (p *Policy) Selector() labels.Selector {
+	if p.compiled.subject == nil {
+		return nil
+	}
+	return p.compiled.subject.compiled
+}
+
+// Problems returns what is wrong with a NetworkPolicy, in the order of its fields.
+func Problems(spec *networkingv1.NetworkPolicySpec) []Problem {
+	return compile("", "", spec).problems
+}
+
+func compile(namespace, name string, spec *networkingv1.NetworkPolicySpec) *policy {
+	var c compiler
 	p := &policy{namespace: namespace, name: name, subject: c.selector("spec.podSelector", &spec.PodSelector)}
 	for i, t := range spec.PolicyTypes {
 		if t != Ingress && t != Egress {
@@ -117,6 +141,7 @@ func (c *compiler) policy(namespace, name string, spec *networkingv1.NetworkPoli
 			p.rules[i] = append(p.rules[i], c.rule(r))
 		}
 	}
+	p.problems = c.problems
 	return p
 }
 
@@ -143,7 +168,7 @@ func (c *compiler) selector(path string, s *metav1.LabelSelector) *selector {
 		c.problem(path, "must be a valid selector: %v", err)
 		return nil
 	}
-	if why := Unsatisfiable(s); why != "" {
+	if why := compiled.contradiction(); why != "" {
 		c.problem(path, "must be a selector that can match: %s", why)
 	}
 	return compiled

@@ -73,20 +73,16 @@ func (s *selector) everyNamespace(own string) bool {
 	return true
 }
 
-// Unsatisfiable says why a valid selector can match nothing, whatever labels there are, or returns "".
-func Unsatisfiable(s *metav1.LabelSelector) string {
-	compiled, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil {
-		return ""
-	}
-	requirements, _ := compiled.Requirements() // sorted by key
+// contradiction says why it can match nothing, whatever labels there are, or returns "".
+func (s *selector) contradiction() string {
+	requirements, _ := s.compiled.Requirements() // sorted by key
 	for len(requirements) > 0 {
 		key := requirements[0].Key()
 		n := slices.IndexFunc(requirements, func(r labels.Requirement) bool { return r.Key() != key })
 		if n < 0 {
 			n = len(requirements)
 		}
-		if contradicts(requirements[:n]) {
+		if n > 1 && contradicts(requirements[:n]) { // by itself each can be met
 			texts := make([]string, 0, n)
 			for _, r := range requirements[:n] {
 				texts = append(texts, r.String())

@@ -32,14 +32,13 @@ type Named struct {
 	Spec *networkingv1.NetworkPolicySpec
 }
 
-// NewView returns the view of one namespace from its labels, its own policies and those of the cluster. None of them is nil.
-func NewView(namespace string, labels map[string]string, policies []Named, cluster []*ClusterPolicy) *View {
+// NewView returns the view of one namespace from its labels, its own policies, compiled for it, and those of the cluster. None
+// of them is nil.
+func NewView(namespace string, labels map[string]string, policies []*Policy, cluster []*ClusterPolicy) *View {
 	v := &View{namespace: namespace, labels: named(labels, namespace)}
 	for _, p := range policies {
-		var c compiler
-		compiled := c.policy(namespace, p.Name, p.Spec)
-		v.policies = append(v.policies, compiled)
-		v.note(compiled.subject)
+		v.policies = append(v.policies, p.compiled)
+		v.note(p.compiled.subject)
 	}
 	slices.SortFunc(v.policies, func(a, b *policy) int { return strings.Compare(a.name, b.name) })
 	for _, p := range cluster {

@@ -451,7 +451,7 @@ func TestDisagreementIsNotIsolation(t *testing.T) {
 	}
 }
 
-func TestUnsatisfiable(t *testing.T) {
+func TestSelectorThatMatchesNothing(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}":                          "",
 		"{matchLabels: {a: b, c: d}}": "",
@@ -460,9 +460,12 @@ func TestUnsatisfiable(t *testing.T) {
 		"{matchExpressions: [{key: a, operator: DoesNotExist}, {key: a, operator: Exists}]}":                   "nothing is !a and a",
 		"{matchExpressions: [{key: a, operator: In, values: [b]}, {key: a, operator: In, values: [c]}]}":       "nothing is a in (b) and a in (c)",
 		"{matchLabels: {x: z, a: b}, matchExpressions: [{key: a, operator: DoesNotExist}]}":                    "nothing is !a and a=b",
-		"{matchExpressions: [{key: a, operator: Near}, {key: a, operator: Exists}]}":                           "",
 	} {
-		if got := netpol.Unsatisfiable(parse[metav1.LabelSelector](t, text)); got != want {
+		var got string
+		for _, p := range netpol.Problems(&networkingv1.NetworkPolicySpec{PodSelector: *parse[metav1.LabelSelector](t, text)}) {
+			got = strings.TrimPrefix(p.Message, "must be a selector that can match: ")
+		}
+		if got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}

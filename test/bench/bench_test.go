@@ -4,6 +4,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,12 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/ledger"
+	"github.com/kubersafe/kubersafe/internal/source"
+	"github.com/kubersafe/kubersafe/test/bench/load"
 )
 
 func TestQuantile(t *testing.T) {
@@ -97,5 +104,46 @@ func TestDifferenceShowsWhatDiffers(t *testing.T) {
 	}
 	if strings.Contains(text, "ns/same") {
 		t.Errorf("the difference shows what is the same:\n%s", text)
+	}
+}
+
+// BenchmarkChange judges a namespace of a hundred Pods as after a change to nothing that its verdicts depend on: what every event
+// costs.
+func BenchmarkChange(b *testing.B) {
+	static, nodes := source.NewStatic(), load.NewNodes()
+	for namespace := range load.Generate(load.Options{Namespaces: 50, Pods: 5000, Policies: 500, Seed: 1}) {
+		for _, o := range namespace.Objects() {
+			nodes.Add(o)
+			if err := static.Add(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for n := range nodes.All() {
+		if err := static.Add(n); err != nil {
+			b.Fatal(err)
+		}
+	}
+	set, err := checks.Default()
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := time.Now()
+	judge := func(i *audit.Inventory, before ledger.Entries) ledger.Entries {
+		entries := make(ledger.Entries, len(before))
+		for _, v := range ledger.Judge(set, audit.Fold(*i, now), ledger.Previous{Entries: before}, now) {
+			entries[v.Report] = v.Entry
+		}
+		return entries
+	}
+	inventories := static.Inventories()
+	names, entries := slices.Sorted(maps.Keys(inventories)), make(map[string]ledger.Entries)
+	for _, name := range names {
+		entries[name] = judge(inventories[name], nil)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		name := names[n%len(names)]
+		entries[name] = judge(inventories[name], entries[name])
 	}
 }

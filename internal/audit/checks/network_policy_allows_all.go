@@ -43,7 +43,7 @@ func networkPolicyAllowsAll(ns *audit.Namespace, r *audit.Reporter) {
 	}
 }
 
-func findOpen(p netpol.Named, rule netpol.Rule, r *audit.Reporter) {
+func findOpen(p *netpol.Policy, rule netpol.Rule, r *audit.Reporter) {
 	if len(rule.Ports) > 0 {
 		return
 	}

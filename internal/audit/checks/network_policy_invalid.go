@@ -45,7 +45,7 @@ func networkPolicyInvalid(ns *audit.Namespace, r *audit.Reporter) {
 		}
 	}
 	for _, p := range ns.Policies {
-		find("network policy", "NetworkPolicy", p.Name, netpol.Problems(p.Spec))
+		find("network policy", "NetworkPolicy", p.Name, p.Problems())
 	}
 	for _, p := range ns.ClusterPolicies {
 		find("cluster network policy", "ClusterNetworkPolicy", p.Name, p.Problems)

@@ -5,8 +5,7 @@ package checks
 
 import (
 	"fmt"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"slices"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -32,12 +31,9 @@ var _ = register(audit.Check{
 
 func networkPolicySelectsNothing(ns *audit.Namespace, r *audit.Reporter) {
 	for _, p := range ns.Policies {
-		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
-		if err != nil {
-			continue // another check says so
-		}
-		if netpol.Unsatisfiable(&p.Spec.PodSelector) != "" || selector.Empty() || selectsAny(ns, selector) {
-			continue
+		wrong := slices.ContainsFunc(p.Problems(), func(problem netpol.Problem) bool { return problem.Path == "spec.podSelector" })
+		if wrong || p.Selector().Empty() || selectsAny(ns, p.Selector()) {
+			continue // what is wrong with it another check says
 		}
 		if u := ns.MissingWorkloads(); u != nil {
 			r.SkipUnavailable(u)
