@@ -80,32 +80,45 @@ func (l *Labels) Encoded() string {
 // All returns the labels, sorted by key. A nil set has none.
 func (l *Labels) All() iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {
-		if l == nil {
-			return
-		}
-		rest := l.encoded
-		cut := func(n int) string {
-			text := rest[:n]
-			rest = rest[n:]
-			return text
-		}
-		number := func() int {
-			n, length := uvarint(rest)
-			rest = rest[length:]
-			return n
-		}
-		for rest != "" {
-			var key string
-			if n := number(); n < len(usualKeys) {
-				key = usualKeys[n]
-			} else {
-				key = cut(n - len(usualKeys))
-			}
-			if !yield(key, cut(number())) {
+		for rest := l.Encoded(); rest != ""; {
+			var key, value string
+			if key, value, rest = cutLabel(rest); !yield(key, value) {
 				return
 			}
 		}
 	}
+}
+
+// cutLabel decodes the first of encoded labels.
+func cutLabel(encoded string) (key, value, rest string) {
+	n, length := uvarint(encoded)
+	encoded = encoded[length:]
+	if n < len(usualKeys) {
+		key = usualKeys[n]
+	} else {
+		n -= len(usualKeys)
+		key, encoded = encoded[:n], encoded[n:]
+	}
+	n, length = uvarint(encoded)
+	encoded = encoded[length:]
+	return key, encoded[:n], encoded[n:]
+}
+
+// only returns the labels with some of the keys, encoded.
+func (l *Labels) only(keep func(key string) bool) string {
+	all := l.Encoded()
+	kept := make([]byte, 0, len(all))
+	for rest := all; rest != ""; {
+		key, _, after := cutLabel(rest)
+		if keep(key) {
+			kept = append(kept, rest[:len(rest)-len(after)]...)
+		}
+		rest = after
+	}
+	if len(kept) == len(all) {
+		return all
+	}
+	return string(kept)
 }
 
 // uvarint is binary.Uvarint of a string.
@@ -172,21 +185,7 @@ var replicaLabels = map[string]bool{
 
 // common returns the labels without ReplicaLabels, encoded.
 func (l *Labels) common() string {
-	set, left := make(map[string]string), false
-	for key, value := range l.All() {
-		if replicaLabels[key] {
-			left = true
-		} else {
-			set[key] = value
-		}
-	}
-	switch {
-	case left:
-		return EncodeLabels(set)
-	case l == nil:
-		return ""
-	}
-	return l.encoded
+	return l.only(func(key string) bool { return !replicaLabels[key] })
 }
 
 // Selector returns the selector that matches what has all the labels.

@@ -194,20 +194,13 @@ func (s *Set) lens(ns *Namespace) lens {
 
 // variantOf returns the variant of a Pod or template.
 func (l lens) variantOf(shape *Shape, labels *Labels) variant {
-	v, view := variant{shape: shape}, l.view
+	v := variant{shape: shape}
 	if l.labelled {
 		v.own = labels.common()
 	}
-	if !view.Selects() {
-		return v
+	if l.view.Selects() {
+		v.labels = labels.only(l.view.SelectsBy)
 	}
-	told := make(map[string]string)
-	for key, value := range labels.All() {
-		if view.SelectsBy(key) {
-			told[key] = value
-		}
-	}
-	v.labels = EncodeLabels(told)
 	return v
 }
 
