@@ -12,9 +12,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -26,7 +29,9 @@ type follower struct {
 
 	mu   sync.Mutex
 	seen map[client.ObjectKey][]sighting
-	// news is closed when anything is added to seen.
+	// ended says why there will be no news; nil while there may be.
+	ended error
+	// news is closed when anything is added to seen, or it has ended.
 	news chan struct{}
 }
 
@@ -43,31 +48,37 @@ func (b *bench) follow(ctx context.Context, gvk schema.GroupVersionKind, namespa
 	if err := b.client.List(ctx, list, &client.ListOptions{Namespace: namespace, Raw: now}); err != nil {
 		return nil, err
 	}
-	from := &metav1.ListOptions{ResourceVersion: list.ResourceVersion}
-	list = &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(gvk)
-	events, err := b.client.Watch(ctx, list, &client.ListOptions{Namespace: namespace, Raw: from})
+	// An API server that has much to do ends watches of those that do not read fast enough.
+	events, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, from metav1.ListOptions) (watch.Interface, error) {
+			list := &metav1.PartialObjectMetadataList{}
+			list.SetGroupVersionKind(gvk)
+			return b.client.Watch(ctx, list, &client.ListOptions{Namespace: namespace, Raw: &from})
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
 	f := &follower{stop: events.Stop, seen: make(map[client.ObjectKey][]sighting), news: make(chan struct{})}
-	go f.run(events.ResultChan())
+	go func() {
+		for e := range events.ResultChan() {
+			f.note(e)
+		}
+	}()
 	return f, nil
 }
 
-func (f *follower) run(events <-chan watch.Event) {
-	for e := range events {
-		o, ok := e.Object.(*metav1.PartialObjectMetadata)
-		if !ok {
-			continue // the end, which those who wait notice
-		}
+func (f *follower) note(e watch.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o, ok := e.Object.(*metav1.PartialObjectMetadata); ok {
 		key := client.ObjectKeyFromObject(o)
-		f.mu.Lock()
 		f.seen[key] = append(f.seen[key], sighting{versionOf(o), time.Now()})
-		close(f.news)
-		f.news = make(chan struct{})
-		f.mu.Unlock()
+	} else {
+		f.ended = apierrors.FromObject(e.Object)
 	}
+	close(f.news)
+	f.news = make(chan struct{})
 }
 
 // awaitTimeout bounds the wait for one report. Measured: milliseconds.
@@ -79,7 +90,7 @@ func (f *follower) await(ctx context.Context, key client.ObjectKey, after uint64
 	defer timeout.Stop()
 	for {
 		f.mu.Lock()
-		news := f.news
+		news, ended := f.news, f.ended
 		for _, s := range f.seen[key] {
 			if s.version > after {
 				f.mu.Unlock()
@@ -87,6 +98,9 @@ func (f *follower) await(ctx context.Context, key client.ObjectKey, after uint64
 			}
 		}
 		f.mu.Unlock()
+		if ended != nil {
+			return time.Time{}, fmt.Errorf("watch for %s: %w", key, ended)
+		}
 		select {
 		case <-ctx.Done():
 			return time.Time{}, ctx.Err()
