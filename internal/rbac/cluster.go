@@ -54,18 +54,45 @@ type Cluster struct {
 	// touched are whom changes since may concern, and touchedIn is where they were: see Changes.
 	touched   map[Subject]bool
 	touchedIn map[string]bool
+
+	// roleWays are those from roles that are bound, in their scopes.
+	roleWays map[place]roleWay
+	// unreviewed are bindings, and ClusterRoles by name, that are to be looked at before they are judged: see review.
+	unreviewed      map[BindingKey]bool
+	unreviewedRoles map[string]bool
+	// gone says that some ClusterRole or ClusterRoleBinding is not there any more.
+	gone bool
+	// aggregating are the aggregated ClusterRoles, in no order.
+	aggregating []*role
+	// admins is how many may do everything, and adminRole of which ClusterRole that is told.
+	admins    int
+	adminRole string
 }
 
 type role struct {
 	RoleKey
-	// labels and stored are only kept where roles are aggregated here.
-	labels      map[string]string
+	// labels of a ClusterRole.
+	labels map[string]string
+	// stored rules are only kept where roles are aggregated here.
 	stored      *ruleSet
 	aggregation []metav1.LabelSelector
+	// selectors are those of the aggregation; nil if it has none, or one that is not valid.
+	selectors []labels.Selector
 	// rules that count.
 	rules *ruleSet
 	// standard says that it is one of Kubernetes' own, as it was made.
 	standard bool
+	// view of a ClusterRole, as it was reviewed last.
+	view *RoleView
+}
+
+// roleWay is where one gets with a role in a scope.
+type roleWay struct {
+	// steps are those that one can take first.
+	steps []step
+	// told tells the steps to cluster-admin, as they were in a graph.
+	told []string
+	in   *graph
 }
 
 type binding struct {
@@ -73,6 +100,9 @@ type binding struct {
 	role     RoleKey
 	subjects []Subject
 	standard bool
+	// steps are how many its role is from cluster-admin, and view is that of a ClusterRoleBinding, as they were reviewed last.
+	steps int
+	view  *BindingView
 }
 
 // ruleSet is a list of rules, which several roles may have.
@@ -102,6 +132,7 @@ func NewCluster(aggregate bool) *Cluster {
 		bySubject: make(map[Subject][]*binding), byRole: make(map[RoleKey][]*binding), sets: make(map[string]*ruleSet),
 		namespaces: make(map[string]bool), accounts: make(map[string]map[string]*Account), reaches: make(map[Subject][]step),
 		changed: make(map[Subject]bool), touched: make(map[Subject]bool), touchedIn: make(map[string]bool),
+		roleWays: make(map[place]roleWay), unreviewed: make(map[BindingKey]bool), unreviewedRoles: make(map[string]bool),
 	}
 }
 
@@ -114,20 +145,24 @@ func (c *Cluster) SetRole(r *Role) {
 	key, rules := r.key(), c.intern(r.Rules)
 	r.Rules = rules.list // whoever keeps the role shares them
 	old := c.role(key)
-	fresh := &role{RoleKey: key, rules: rules, aggregation: r.Aggregation, standard: isDefaultRole(r)}
-	if c.aggregates && key.Namespace == "" {
-		fresh.labels, fresh.stored = r.Labels, rules
-		rules.uses++
-		c.stale = true
+	fresh := &role{RoleKey: key, rules: rules, aggregation: r.Aggregation, selectors: selectorsOf(r.Aggregation), standard: isDefaultRole(r)}
+	if key.Namespace == "" {
+		fresh.labels = r.Labels
+		if c.aggregates {
+			fresh.stored, c.stale = rules, true
+			rules.uses++
+		}
 	}
 	if old == nil {
 		if c.roles[key.Namespace] == nil {
 			c.roles[key.Namespace] = make(map[string]*role)
 		}
 	} else {
+		fresh.view = old.view
 		c.drop(old)
 	}
 	c.roles[key.Namespace][key.Name] = fresh
+	c.aggregationChanged(old, fresh)
 	if old == nil {
 		c.roleChanged(key, powers{}, fresh.rules.powers)
 	} else if old.rules != fresh.rules || old.standard != fresh.standard {
@@ -149,7 +184,34 @@ func (c *Cluster) DeleteRole(key RoleKey) {
 		delete(c.roles, key.Namespace)
 	}
 	c.stale = c.stale || c.aggregates && key.Namespace == ""
+	c.aggregationChanged(old, nil)
+	c.gone = c.gone || key.Namespace == ""
 	c.roleChanged(key, old.rules.powers, powers{})
+}
+
+// aggregationChanged notes whom it concerns that a ClusterRole is another one than before, or is not there, in what aggregated
+// ones collect.
+func (c *Cluster) aggregationChanged(old, fresh *role) {
+	for _, r := range []*role{old, fresh} {
+		if r == nil || r.Namespace != "" {
+			continue
+		}
+		c.unreviewedRoles[r.Name] = true
+		for _, a := range c.aggregating {
+			if a.collects(r) {
+				c.unreviewedRoles[a.Name] = true
+			}
+		}
+		if r.selectors != nil {
+			c.eachCollected(r, func(piece *role) { c.unreviewedRoles[piece.Name] = true })
+		}
+	}
+	if old != nil && old.selectors != nil {
+		c.aggregating = slices.DeleteFunc(c.aggregating, func(r *role) bool { return r == old })
+	}
+	if fresh != nil && fresh.selectors != nil {
+		c.aggregating = append(c.aggregating, fresh)
+	}
 }
 
 func (c *Cluster) role(key RoleKey) *role { return c.roles[key.Namespace][key.Name] }
@@ -197,6 +259,7 @@ func (c *Cluster) SetBinding(b *Binding) {
 		if old.role == fresh.role && old.standard == fresh.standard && slices.Equal(old.subjects, fresh.subjects) {
 			return
 		}
+		fresh.steps, fresh.view = old.steps, old.view
 		c.deleteBinding(old)
 	}
 	c.bindings[b.Namespace] = insert(c.bindings[b.Namespace], fresh)
@@ -215,6 +278,7 @@ func (c *Cluster) DeleteBinding(key BindingKey) {
 	defer c.mu.Unlock()
 	if old := find(c.bindings[key.Namespace], key); old != nil {
 		c.deleteBinding(old)
+		c.gone = c.gone || key.Namespace == ""
 	}
 }
 
@@ -277,7 +341,8 @@ func (c *Cluster) DeleteNamespace(name string) {
 func (c *Cluster) SetAccount(namespace, name string, a Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && old.Unseen == a.Unseen && slices.Equal(old.TokenSecrets, a.TokenSecrets) {
+	if old := c.accounts[namespace][name]; old != nil && old.Mounted == a.Mounted && old.Unseen == a.Unseen && old.Assumed == a.Assumed &&
+		slices.Equal(old.TokenSecrets, a.TokenSecrets) {
 		return
 	}
 	c.accountChanged(ServiceAccount(namespace, name), func() {
@@ -310,10 +375,15 @@ func (c *Cluster) Accounts(namespace string) []string {
 // accountChanged changes a ServiceAccount. One that leads nowhere only matters where somebody may change templates of Pods, as
 // far as it tells that there are any.
 func (c *Cluster) accountChanged(s Subject, change func()) {
-	ran, known := c.runs(s.Namespace), c.isKnown(s.Namespace)
+	ran, known, before := c.runs(s.Namespace), c.isKnown(s.Namespace), c.accounts[s.Namespace][s.Name]
 	change()
 	if c.isKnown(s.Namespace) != known {
 		c.touched[Others(s.Namespace)] = true
+	}
+	if now := c.accounts[s.Namespace][s.Name]; before == nil || now == nil || before.Assumed != now.Assumed {
+		for _, b := range c.bySubject[s] {
+			c.unreviewed[b.BindingKey] = true
+		}
 	}
 	if c.graph != nil && (c.leads(s) || c.runs(s.Namespace) != ran && c.graph.leadsToTemplates(s.Namespace)) {
 		c.graph = nil
@@ -331,6 +401,11 @@ func (c *Cluster) SetControlPlaneOnNodes(is bool) {
 
 // bindingChanged forgets what depended on a binding. The graph does not, as long as nobody gets elsewhere by it: see paths.
 func (c *Cluster) bindingChanged(b *binding) {
+	c.unreviewed[b.BindingKey] = true
+	delete(c.roleWays, roleAt(b.role, b.Namespace)) // the same powers can be by other permissions
+	if b.role.Namespace == "" {
+		c.unreviewedRoles[b.role.Name] = true
+	}
 	if b.Namespace != "" {
 		c.touchedIn[b.Namespace] = true
 	}
@@ -346,6 +421,8 @@ func (c *Cluster) roleChanged(key RoleKey, before, now powers) {
 	}
 	if key.Namespace != "" {
 		c.touchedIn[key.Namespace] = true
+	} else {
+		c.unreviewedRoles[key.Name] = true
 	}
 	for _, b := range c.byRole[key] {
 		c.bindingChanged(b)
@@ -382,12 +459,11 @@ func (c *Cluster) aggregated(r *role, names []string) []rbacv1.PolicyRule {
 	var collect func(r *role)
 	collect = func(r *role) {
 		seen[r] = true
-		selectors, ok := r.selectors()
-		if !ok {
+		if r.selectors == nil {
 			rules = add(rules, r.stored.list)
 			return
 		}
-		for _, selector := range selectors {
+		for _, selector := range r.selectors {
 			for _, name := range names {
 				if other := c.roles[""][name]; !seen[other] && selector.Matches(labels.Set(other.labels)) {
 					collect(other)
@@ -399,17 +475,20 @@ func (c *Cluster) aggregated(r *role, names []string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// selectors returns false if the role's rules are its own, or one of its selectors is not valid.
-func (r *role) selectors() ([]labels.Selector, bool) {
-	selectors := make([]labels.Selector, 0, len(r.aggregation))
-	for i := range r.aggregation {
-		s, err := metav1.LabelSelectorAsSelector(&r.aggregation[i])
+// selectorsOf returns nil if a ClusterRole's rules are its own, or one of its selectors is not valid.
+func selectorsOf(aggregation []metav1.LabelSelector) []labels.Selector {
+	if aggregation == nil {
+		return nil
+	}
+	selectors := make([]labels.Selector, 0, len(aggregation))
+	for i := range aggregation {
+		s, err := metav1.LabelSelectorAsSelector(&aggregation[i])
 		if err != nil {
-			return nil, false
+			return nil
 		}
 		selectors = append(selectors, s)
 	}
-	return selectors, r.aggregation != nil
+	return selectors
 }
 
 // add adds rules that are not there yet.

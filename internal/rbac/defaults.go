@@ -113,6 +113,28 @@ func isDefaultBinding(b *Binding) bool {
 	return false
 }
 
+// discovery has the rules of what everybody may: find out what an API server is and what oneself may do, and nothing of what is
+// in it.
+var discovery = sync.OnceValue(func() []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, name := range []string{"system:discovery", "system:public-info-viewer", "system:basic-user"} {
+		rules = append(rules, slices.Concat(defaults()[knownKey{kind: KindClusterRole, name: name}].Rules...)...)
+	}
+	return rules
+})
+
+// BeyondDiscovery says whether rules allow more than what everybody may do who has logged in: find out what an API server is, and
+// what oneself may do.
+func BeyondDiscovery(rules []rbacv1.PolicyRule) bool {
+	covers, _ := validation.Covers(discovery(), rules)
+	return !covers
+}
+
+// UserFacing says whether a ClusterRole is one that Kubernetes makes to be bound to people in namespaces.
+func UserFacing(role RoleKey) bool {
+	return role.Namespace == "" && (role.Name == "admin" || role.Name == "edit" || role.Name == "view")
+}
+
 // binding returns a binding with the i-th list of subjects.
 func (k *known) binding(i int) *Binding {
 	return BindingFrom(&metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name, Labels: k.Labels}, k.RoleRef, k.Subjects[i])

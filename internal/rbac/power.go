@@ -104,6 +104,8 @@ type Changes struct {
 	Gone []Subject
 	// Namespaces with Roles or RoleBindings that have changed, or where ClusterRoles are bound that have.
 	Namespaces map[string]bool
+	// Views says that ClusterRoles or ClusterRoleBindings are to be judged again: see Cluster.Views.
+	Views bool
 }
 
 // Others stands for the ServiceAccounts of a namespace that no binding names: no name is empty.
@@ -114,7 +116,8 @@ func (c *Cluster) TakeChanges() Changes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.paths()
-	taken := Changes{Powers: make(map[Subject]Power, len(c.touched)), Namespaces: c.touchedIn}
+	views := c.review(g != c.told)
+	taken := Changes{Powers: make(map[Subject]Power, len(c.touched)), Namespaces: c.touchedIn, Views: views}
 	again := c.touched
 	if g != c.told {
 		c.noteWays(g, again)

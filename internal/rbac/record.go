@@ -118,6 +118,8 @@ type Account struct {
 	Unseen bool
 	// TokenSecrets are the Secrets known to hold a token of it, by name.
 	TokenSecrets []string
+	// Assumed says that it is taken to exist, without having been seen.
+	Assumed bool
 }
 
 // HostPathAllowed says whether Pod Security lets Pods of a namespace with these labels mount folders of their node. Where no

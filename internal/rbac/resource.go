@@ -65,3 +65,9 @@ func (r *Request) namespaced() bool {
 		return known.Group == r.Group && known.Name == r.Resource && !known.Namespaced
 	})
 }
+
+// knownNamespaced says whether a resource, or a subresource of it, as rules name it, is known to be in namespaces.
+func knownNamespaced(group, resource string) bool {
+	name, _, _ := strings.Cut(resource, "/")
+	return slices.ContainsFunc(resources(), func(known Resource) bool { return known.Group == group && known.Name == name && known.Namespaced })
+}

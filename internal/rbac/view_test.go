@@ -1,0 +1,259 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func ruleFor(verb, group, resource string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{Verbs: []string{verb}, APIGroups: []string{group}, Resources: []string{resource}}}
+}
+
+// TestViewsFollow changes one thing after the other. What is known of everything then must be what is known of a cluster that has
+// come about at once, views of which nothing has changed must be the very same ones, and namespaces must be told of whose bindings
+// lead elsewhere.
+func TestViewsFollow(t *testing.T) {
+	c := NewCluster(false)
+	type seen struct {
+		roles    map[string]*RoleView
+		bindings map[string]*BindingView
+	}
+	look := func() seen {
+		s := seen{make(map[string]*RoleView), make(map[string]*BindingView)}
+		roles, bindings := c.Views()
+		for _, r := range roles {
+			s.roles[r.Name] = r
+		}
+		for _, b := range bindings {
+			s.bindings[b.Name] = b
+		}
+		return s
+	}
+	group := Group("dev")
+	for _, step := range []struct {
+		what   string
+		change func()
+		// replaced are the views that are other ones than before, or gone.
+		replaced   string
+		namespaces string
+	}{
+		{
+			what: "a role of nobody", change: func() { c.SetRole(&Role{Name: "exec", Rules: ruleFor("create", "", "pods/exec")}) },
+			replaced: "exec",
+		},
+		{what: "nothing", change: func() {}},
+		{
+			what: "the same again", change: func() { c.SetRole(&Role{Name: "exec", Rules: ruleFor("create", "", "pods/exec")}) },
+		},
+		{
+			what: "somebody in a namespace has it", change: func() {
+				c.SetBinding(&Binding{Namespace: "shop", Name: "exec", Role: RoleKey{Name: "exec"}, Subjects: []Subject{group}})
+			},
+			replaced: "exec", namespaces: "shop",
+		},
+		{
+			what: "one more", change: func() {
+				c.SetBinding(&Binding{Namespace: "shop", Name: "more", Role: RoleKey{Name: "exec"}, Subjects: []Subject{group}})
+			},
+			namespaces: "shop",
+		},
+		{
+			what: "an administrator, who is not there yet", change: func() {
+				c.SetRole(&Role{Name: "cluster-admin", Rules: ruleFor("*", "*", "*")})
+				c.SetBinding(&Binding{Name: "admin", Role: RoleKey{Name: "cluster-admin"}, Subjects: []Subject{ServiceAccount("shop", "admin")}})
+			},
+			replaced: "admin cluster-admin",
+		},
+		{
+			what: "is there", change: func() { c.SetAccount("shop", "admin", Account{}) },
+			replaced: "admin",
+		},
+		{
+			what: "has a Pod, so the bindings in its namespace lead to it", change: func() { c.SetAccount("shop", "admin", Account{Mounted: true}) },
+			namespaces: "shop",
+		},
+		{
+			what: "the role is a part of another one", change: func() {
+				c.SetRole(&Role{Name: "all", Rules: ruleFor("create", "", "pods/exec"), Aggregation: []metav1.LabelSelector{{MatchLabels: map[string]string{"a": "b"}}}})
+				c.SetRole(&Role{Name: "exec", Labels: map[string]string{"a": "b"}, Rules: ruleFor("create", "", "pods/exec")})
+			},
+			replaced: "all exec",
+		},
+		{
+			what: "which is bound in the cluster", change: func() { c.SetBinding(&Binding{Name: "all", Role: RoleKey{Name: "all"}, Subjects: []Subject{group}}) },
+			replaced: "all all exec", namespaces: "shop",
+		},
+		{
+			what: "and is gone", change: func() { c.DeleteRole(RoleKey{Name: "all"}) },
+			replaced: "all all exec", namespaces: "shop",
+		},
+		{
+			what: "the administrator's binding is gone", change: func() { c.DeleteBinding(BindingKey{Name: "admin"}) },
+			replaced: "admin cluster-admin", namespaces: "shop",
+		},
+	} {
+		before := look()
+		step.change()
+		changes := c.TakeChanges()
+		after := look()
+		var replaced []string
+		for name, view := range before.roles {
+			if after.roles[name] != view {
+				replaced = append(replaced, name)
+			}
+		}
+		for name, view := range before.bindings {
+			if after.bindings[name] != view {
+				replaced = append(replaced, name)
+			}
+		}
+		for name := range after.roles {
+			if before.roles[name] == nil {
+				replaced = append(replaced, name)
+			}
+		}
+		for name := range after.bindings {
+			if before.bindings[name] == nil {
+				replaced = append(replaced, name)
+			}
+		}
+		slices.Sort(replaced)
+		var namespaces []string
+		for name := range changes.Namespaces {
+			namespaces = append(namespaces, name)
+		}
+		if got := strings.Join(replaced, " "); got != step.replaced {
+			t.Errorf("%s: replaced %q, want %q", step.what, got, step.replaced)
+		}
+		if changes.Views != (len(replaced) > 0) {
+			t.Errorf("%s: told that views differ: %v", step.what, changes.Views)
+		}
+		if got := strings.Join(namespaces, " "); got != step.namespaces {
+			t.Errorf("%s: namespaces %q, want %q", step.what, got, step.namespaces)
+		}
+	}
+}
+
+// TestViewsAgreeWithAFreshCluster changes a world at random, and compares what is known of it with what is known of one that is made at
+// once.
+func TestViewsAgreeWithAFreshCluster(t *testing.T) {
+	for seed := range uint64(40) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		pick := func(of ...string) string { return of[random.IntN(len(of))] }
+		c := NewCluster(false)
+		roles, bindings, accounts := make(map[RoleKey]*Role), make(map[BindingKey]*Binding), make(map[Subject]Account)
+		for range 60 {
+			namespace := pick("", "", "a", "b")
+			switch random.IntN(5) {
+			case 0, 1:
+				r := &Role{Namespace: namespace, Name: pick("one", "two", "three"), Rules: slices.Concat(
+					ruleFor(pick("get", "create", "*"), "", pick("secrets", "pods", "pods/exec", "configmaps", "*")),
+					ruleFor(pick("get", "*"), pick("", "*"), pick("pods", "*")))[:1+random.IntN(2)]}
+				if namespace == "" && random.IntN(3) == 0 {
+					r.Aggregation = []metav1.LabelSelector{{MatchLabels: map[string]string{"a": pick("b", "c")}}}
+				} else if namespace == "" {
+					r.Labels = map[string]string{"a": pick("b", "c")}
+				}
+				if random.IntN(4) == 0 {
+					delete(roles, r.key())
+					c.DeleteRole(r.key())
+					break
+				}
+				roles[r.key()] = r
+				c.SetRole(r)
+			case 2, 3:
+				b := &Binding{Namespace: namespace, Name: pick("one", "two", "three"), Role: RoleKey{pick("", namespace), pick("one", "two", "three")}}
+				for range random.IntN(3) {
+					if s := (Subject{"ServiceAccount", pick("a", "b"), pick("x", "y")}); !slices.Contains(b.Subjects, s) {
+						b.Subjects = append(b.Subjects, s)
+					}
+				}
+				if random.IntN(4) == 0 {
+					delete(bindings, b.key())
+					c.DeleteBinding(b.key())
+					break
+				}
+				bindings[b.key()] = b
+				c.SetBinding(b)
+			case 4:
+				s, a := ServiceAccount(pick("a", "b"), pick("x", "y")), Account{Mounted: random.IntN(2) == 0, Assumed: random.IntN(2) == 0}
+				if random.IntN(3) == 0 {
+					delete(accounts, s)
+					c.DeleteAccount(s.Namespace, s.Name)
+					break
+				}
+				accounts[s] = a
+				c.SetAccount(s.Namespace, s.Name, a)
+			}
+			if random.IntN(3) == 0 {
+				c.TakeChanges()
+			}
+		}
+		c.TakeChanges()
+		fresh := NewCluster(false)
+		for _, r := range roles {
+			fresh.SetRole(r)
+		}
+		for _, b := range bindings {
+			fresh.SetBinding(b)
+		}
+		for s, a := range accounts {
+			fresh.SetAccount(s.Namespace, s.Name, a)
+		}
+		fresh.TakeChanges()
+		if diff := gocmp.Diff(shown(fresh), shown(c)); diff != "" {
+			t.Fatalf("seed %d (-at once +step by step):\n%s", seed, diff)
+		}
+	}
+}
+
+// shown returns a line for each view.
+func shown(c *Cluster) []string {
+	var lines []string
+	add := func(roles []*RoleView, bindings []*BindingView) {
+		for _, v := range roles {
+			lines = append(lines, fmt.Sprint(v.RoleKey, v.Default, v.Rules, v.Aggregated, v.Collected, v.Bound, v.Admins))
+		}
+		for _, v := range bindings {
+			lines = append(lines, fmt.Sprint(
+				v.BindingKey, v.Default, v.Role, v.Exists, v.RoleDefault, v.Rules, v.Subjects, v.Missing, v.Assumed, v.Everything, v.Leads, v.Steps, v.Way))
+		}
+	}
+	add(c.Views())
+	for _, namespace := range []string{"a", "b"} {
+		add(c.ViewsIn(namespace))
+	}
+	slices.SortFunc(lines, cmp.Compare[string])
+	return lines
+}
+
+func TestNamespacedOnly(t *testing.T) {
+	for what, tc := range map[string]struct {
+		rules []rbacv1.PolicyRule
+		want  bool
+	}{
+		"nothing":                           {},
+		"what is in namespaces":             {ruleFor("get", "", "pods/log"), true},
+		"a namespace":                       {ruleFor("get", "", "namespaces"), false},
+		"a kind that nobody knows":          {ruleFor("get", "shop.example.com", "carts"), false},
+		"a wildcard":                        {ruleFor("get", "", "*"), false},
+		"a path":                            {[]rbacv1.PolicyRule{{Verbs: []string{"get"}, NonResourceURLs: []string{"/metrics"}}}, false},
+		"one of several in no namespace":    {slices.Concat(ruleFor("get", "", "pods"), ruleFor("get", "", "nodes")), false},
+		"what is in namespaces, of a group": {ruleFor("get", "apps", "deployments"), true},
+	} {
+		if got := NamespacedOnly(tc.rules); got != tc.want {
+			t.Errorf("%s: %v, want %v", what, got, tc.want)
+		}
+	}
+}
