@@ -129,7 +129,7 @@ func (j *judge) judgeCluster(inventory audit.ClusterInventory) {
 		audit.KindAdmission:    c.FromManifests && len(c.Validating)+len(c.Mutating)+len(c.Policies)+len(c.Bindings) == 0,
 	}
 	entries := make(ledger.Entries)
-	for _, v := range ledger.JudgeCluster(set, c, ledger.Previous{}, j.now) {
+	for _, v := range ledger.JudgeCluster(set, c, ledger.Previous{}, nil, j.now) {
 		if absent[v.Kind] {
 			continue
 		}

@@ -43,6 +43,8 @@ type ClusterReconciler struct {
 	Now func() time.Time
 
 	schedule *schedule
+	// kept is of the last time that what belongs to no namespace was judged.
+	kept ledger.Kept
 
 	mu sync.Mutex
 	// compliance is what the report says of it, or should; nil before the first.
@@ -190,7 +192,7 @@ func (r *ClusterReconciler) judge(ctx context.Context) (wait, cost time.Duration
 		return n.Terminating || current.Excludes(n.Name, n.Labels)
 	})
 	set, c := current.SetForCluster(), audit.NewCluster(inventory, now)
-	verdicts := ledger.JudgeCluster(set, c, ledger.Previous{Entries: r.Ledger.Get(""), Remembered: r.remembered}, now)
+	verdicts := ledger.JudgeCluster(set, c, ledger.Previous{Entries: r.Ledger.Get(""), Remembered: r.remembered}, &r.kept, now)
 	entries := make(ledger.Entries, len(verdicts))
 	for _, v := range verdicts {
 		entries[v.Report] = v.Entry
@@ -202,7 +204,13 @@ func (r *ClusterReconciler) judge(ctx context.Context) (wait, cost time.Duration
 		return 0, cost, nil // it is judged again when they can be read
 	}
 	err = r.Writer.WriteCluster(ctx, verdicts, func(kind string) bool {
-		return kind == audit.KindNode && c.Missing(audit.Nodes) != nil
+		switch audit.SortOf(kind) { //nolint:exhaustive // the others are always there
+		case audit.SortNode:
+			return c.Missing(audit.Nodes) != nil
+		case audit.SortClusterRole, audit.SortClusterRoleBinding:
+			return c.Missing(audit.PowerResources...) != nil
+		}
+		return false
 	})
 	return max(time.Millisecond, c.Recheck.Sub(now)), cost, err
 }

@@ -59,7 +59,8 @@ var reaches = map[audit.Resource]reach{
 	audit.ServerVersion:           cluster,
 	audit.StaticPods:              cluster,
 	// Every namespace with ServiceAccounts whose power changes by a role, a binding or what else decides over it, and where
-	// RoleBindings or what they bind change. It is told of them once that is known.
+	// RoleBindings or what they bind change; and the cluster, where ClusterRoles or ClusterRoleBindings do. It is told of them once
+	// that is known.
 	audit.RoleBindings:        several,
 	audit.Roles:               several,
 	audit.ClusterRoles:        several,
@@ -77,6 +78,8 @@ var reaches = map[audit.Resource]reach{
 func reachesCluster(e source.Event) bool {
 	switch e.Resource { //nolint:exhaustive // of all others the table tells
 	case audit.Nodes, audit.Namespaces: // admission lets something into each
+		return true
+	case audit.ClusterRoleBindings: // of those in namespaces these events do not tell
 		return true
 	}
 	reach := reachOf(e)

@@ -127,6 +127,8 @@ func TestReachesCluster(t *testing.T) {
 		"an exception of a namespace":            {source.Event{Resource: audit.SecurityExceptions, Namespace: "shop"}, false},
 		"a report of a node":                     {source.Event{Resource: ledger.ClusterSecurityReports}, true},
 		"a report of a namespace":                {source.Event{Resource: ledger.SecurityReports, Namespace: "shop"}, false},
+		"ClusterRoles or their bindings":         {source.Event{Resource: audit.ClusterRoleBindings}, true},
+		"RoleBindings that lead elsewhere":       {source.Event{Resource: audit.RoleBindings, Namespace: "shop"}, false},
 		"another version of the API server":      {source.Event{Resource: audit.ServerVersion}, true},
 		"a Service, even of the control plane's": {source.Event{Resource: audit.Services, Namespace: "kube-system"}, false},
 	} {

@@ -68,6 +68,10 @@ type AuditConfigurationSpec struct {
 	// +optional
 	Quotas QuotaSettings `json:"quotas,omitzero"`
 
+	// Whom roles may be bound to.
+	// +optional
+	RBAC RBACSettings `json:"rbac,omitzero"`
+
 	// Which exceptions hold.
 	// +optional
 	Exceptions ExceptionSettings `json:"exceptions,omitzero"`
@@ -222,6 +226,16 @@ type QuotaSettings struct {
 	// +kubebuilder:validation:Maximum=95
 	// +kubebuilder:validation:MultipleOf=5
 	NearlyExhaustedPercent *int32 `json:"nearlyExhaustedPercent,omitempty"`
+}
+
+// RBACSettings say whom roles may be bound to.
+type RBACSettings struct {
+	// Users, groups and ServiceAccounts that may be bound to cluster-admin, or to roles that allow as much, in the whole cluster,
+	// besides system:masters in the binding that Kubernetes makes. Once it is set, rbac-too-many-admins counts them.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxAdmins *int32 `json:"maxAdmins,omitempty"`
 }
 
 // ExceptionSettings say which exceptions hold.

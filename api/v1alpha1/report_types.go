@@ -11,8 +11,8 @@ import (
 
 // Labels of every report.
 const (
-	// LabelSubjectKind is the kind of the subject: one of the eight kinds that make Pods, Namespace, Node, Cluster,
-	// ControlPlane, Admission, or Other.
+	// LabelSubjectKind is the kind of the subject: one of the eight kinds that make Pods, Namespace, Node, ClusterRole,
+	// ClusterRoleBinding, Cluster, ControlPlane, Admission, or Other.
 	LabelSubjectKind = "audit.kubersafe.io/subject-kind"
 	// LabelWorst is the severity of the worst finding, or None.
 	LabelWorst = "audit.kubersafe.io/worst"

@@ -63,17 +63,20 @@ func run(file, id string) error {
 	return nil
 }
 
-var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress|node|control_plane|admission)_[a-z0-9]+(_[a-z0-9]+)*$`)
+var validFile = regexp.MustCompile(`^(pod|image|namespace|quota|network|service|ingress|rbac|node|control_plane|admission)_[a-z0-9]+(_[a-z0-9]+)*$`)
 
 // newCheck writes a check that finds nothing and a fixture without cases: they compile, and the tests fail until both are
 // filled in. It writes both or, if anything is wrong, nothing.
 func newCheck(file, id string) error {
 	if !validFile.MatchString(file) {
-		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress, node, control_plane, admission", file)
+		return fmt.Errorf("%q is not <subject>_<property> with a subject of pod, image, namespace, quota, network, service, ingress, rbac, node, control_plane, admission", file)
 	}
 	subject, property, _ := strings.Cut(file, "_")
 	if rest, ok := strings.CutPrefix(file, "control_plane_"); ok {
 		subject, property = "control_plane", rest
+	}
+	if subject == "rbac" {
+		property = file // its ids say what they are about
 	}
 	if id == "" {
 		id = strings.ReplaceAll(property, "_", "-")
@@ -87,6 +90,8 @@ func newCheck(file, id string) error {
 		values["Kind"], values["Argument"] = "Pod", "pod *audit.Pod"
 	case "image":
 		values["Kind"], values["Argument"] = "Image", "image audit.Image"
+	case "rbac":
+		values["Kind"], values["Argument"] = "Role", "role *audit.Role"
 	case "node":
 		values["Kind"], values["Argument"] = "Node", "n *audit.Node"
 	case "control_plane":

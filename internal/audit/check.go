@@ -73,7 +73,12 @@ type Check struct {
 	// Namespace judges what belongs to a namespace as a whole.
 	Namespace func(*Namespace, *Reporter)
 
-	// Node judges a node. Of what belongs to no namespace one function is set, and no other.
+	// Role judges a Role or ClusterRole, and Binding a RoleBinding or ClusterRoleBinding. One or both are set, and no other. Those of
+	// a namespace are judged with it; findings in them need no Object.
+	Role    func(*Role, *Reporter)
+	Binding func(*Binding, *Reporter)
+
+	// Node judges a node. Of this and the next two one function is set, and no other.
 	Node func(*Node, *Reporter)
 	// ControlPlane judges the control plane as a whole: its version, its programs and their flags.
 	ControlPlane func(*Cluster, *Reporter)
@@ -87,7 +92,10 @@ func (c *Check) JudgesWorkloads() bool {
 }
 
 // JudgesNamespaces says whether namespaces are subjects of the check.
-func (c *Check) JudgesNamespaces() bool { return c.Namespace != nil }
+func (c *Check) JudgesNamespaces() bool { return c.Namespace != nil || c.judgesAccess() }
+
+// judgesAccess says whether roles or bindings are subjects of the check, or parts of its subjects.
+func (c *Check) judgesAccess() bool { return c.Role != nil || c.Binding != nil }
 
 // Judges says whether subjects of that sort are subjects of the check.
 func (c *Check) Judges(s Sort) bool {
@@ -102,13 +110,17 @@ func (c *Check) Judges(s Sort) bool {
 		return c.ControlPlane != nil
 	case SortAdmission:
 		return c.Admission != nil
+	case SortClusterRole:
+		return c.Role != nil
+	case SortClusterRoleBinding:
+		return c.Binding != nil
 	}
 	return false
 }
 
 // JudgesCluster says whether subjects that belong to no namespace are subjects of the check.
 func (c *Check) JudgesCluster() bool {
-	return c.Node != nil || c.ControlPlane != nil || c.Admission != nil
+	return c.Node != nil || c.ControlPlane != nil || c.Admission != nil || c.judgesAccess()
 }
 
 // Subjects returns the resources without which the check does not see all of its subjects. They must not be changed.
@@ -116,6 +128,8 @@ func (c *Check) Subjects() []Resource {
 	switch {
 	case c.Node != nil:
 		return []Resource{Nodes}
+	case c.judgesAccess():
+		return append([]Resource{Namespaces}, PowerResources...)
 	case c.JudgesCluster():
 		return nil // they are always there
 	case !c.JudgesNamespaces():
@@ -170,6 +184,10 @@ type Set struct {
 	namespace []*Check
 	// node, controlPlane and admission are run on what belongs to no namespace.
 	node, controlPlane, admission []*Check
+	// role and binding are run on those of namespaces and of the cluster; access are all of these.
+	role, binding, access []*Check
+	// inNamespace are those that are run on a namespace and what is in it.
+	inNamespace []*Check
 	// workload are those that are run on workloads.
 	workload []*Check
 	// verdicts on shapes, by shape. Two workers may come to the same one at once; they come to the same.
@@ -208,6 +226,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 		return nil, err
 	}
 	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected, s.exposed)
+	s.inNamespace = slices.Concat(s.namespace, s.access)
 	return s, nil
 }
 
@@ -248,18 +267,31 @@ func (s *Set) run(c *Check) {
 	if c.Admission != nil {
 		s.admission = append(s.admission, c)
 	}
+	if c.Role != nil {
+		s.role = append(s.role, c)
+	}
+	if c.Binding != nil {
+		s.binding = append(s.binding, c)
+	}
+	if c.judgesAccess() {
+		s.access = append(s.access, c)
+	}
 }
 
 // RunOn returns the checks that are run on the subjects of a kind. They must not be changed.
 func (s *Set) RunOn(kind string) []*Check {
-	switch kind {
-	case KindNamespace:
-		return s.namespace
-	case KindNode:
+	switch SortOf(kind) { //nolint:exhaustive // all others are workloads
+	case SortNamespace:
+		return s.inNamespace
+	case SortClusterRole:
+		return s.role
+	case SortClusterRoleBinding:
+		return s.binding
+	case SortNode:
 		return s.node
-	case KindControlPlane:
+	case SortControlPlane:
 		return s.controlPlane
-	case KindAdmission:
+	case SortAdmission:
 		return s.admission
 	}
 	return s.workload
@@ -342,6 +374,7 @@ func (c *Check) validateFunctions() error {
 	functions := 0
 	for _, set := range []bool{
 		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Exposed != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
+		c.judgesAccess(),
 	} {
 		if set {
 			functions++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // ClusterInventory is what is known of what belongs to no namespace, as read from the API server or from manifests. Its lists
@@ -28,6 +29,14 @@ type ClusterInventory struct {
 	Validating, Mutating []*WebhookRecord
 	Policies             []*AdmissionPolicyRecord
 	Bindings             []*AdmissionBindingRecord
+	// Roles and RoleBindings are ClusterRoles and ClusterRoleBindings, where all PowerResources can be read. There may be many, so
+	// they are not sorted.
+	Roles        []*rbac.RoleView
+	RoleBindings []*rbac.BindingView
+	// Unseen says what cannot be read that ways to cluster-admin may lead over; nil if nothing.
+	Unseen *Unavailable
+	// UIDOf returns the UID of one of them, or "" if it is not there any more. It may be nil.
+	UIDOf func(kind, name string) UID
 	// Exceptions are those of the cluster.
 	Exceptions []*ExceptionRecord
 	// FromManifests says that manifests are all that is known: what they lack, a cluster may have.
@@ -139,7 +148,8 @@ const (
 )
 
 // EvaluateCluster judges what belongs to no namespace: the control plane, admission, and each node. The same cluster gives
-// the same results in the same order. Another sort of subjects is one more function here.
+// the same results in the same order. Another sort of subjects is one more function here. ClusterRoles and ClusterRoleBindings
+// are judged one by one, for there are too many to judge all at each change: see EvaluateClusterRole.
 func (s *Set) EvaluateCluster(c *Cluster) []Result {
 	plane, nodes := s.evaluateControlPlane(c), s.evaluateNodes(c)
 	plane.Skips = append(plane.Skips, s.takeSkips(c, nodes)...)
@@ -197,11 +207,17 @@ func (s *Set) evaluateNodes(c *Cluster) []Result {
 
 // evaluateIn judges one subject of the cluster.
 func (s *Set) evaluateIn(c *Cluster, subject Subject, report string, checks []*Check, call func(*Check, *Reporter)) Result {
-	r := s.runIn(c, checks, call)
+	return s.resultIn(c, s.runIn(c, checks, call), subject, report, len(checks))
+}
+
+// resultIn sorts out what a number of checks have said of one subject of the cluster.
+func (s *Set) resultIn(c *Cluster, r *Reporter, subject Subject, report string, checks int) Result {
 	v := verdict{findings: r.findings, skips: r.skips}
 	v.exempt(s, c.inForce, &candidate{kind: subject.Kind, name: subject.Name, objects: true})
-	return v.result(subject, report, len(checks))
+	return v.result(subject, report, checks)
 }
 
 // HasReport says whether the subject has a report. Of what a cluster may have by the thousand, only what is found has one.
-func (r *Result) HasReport() bool { return r.Kind != KindNode || len(r.Findings)+len(r.Exempted) > 0 }
+func (r *Result) HasReport() bool {
+	return r.Kind == KindControlPlane || r.Kind == KindAdmission || len(r.Findings)+len(r.Exempted) > 0
+}

@@ -58,18 +58,19 @@ func (s *Set) EvaluateNamespace(ns *Namespace) Result {
 	subject := ns.Subject()
 	if s.settings.Excluded {
 		var r Reporter // and not runIn: it is left out whatever can be read
-		r.run(s.namespace, func(_ *Check, r *Reporter) {
+		r.run(s.inNamespace, func(_ *Check, r *Reporter) {
 			r.Skip(v1alpha1.SkipNamespaceExcluded, "the AuditConfiguration leaves this namespace out: nothing in it is judged")
 		})
 		v := verdict{skips: r.skips}
-		result := v.result(subject, subject.ReportName(), len(s.namespace))
+		result := v.result(subject, subject.ReportName(), len(s.inNamespace))
 		result.Excluded = true
 		return result
 	}
 	r := s.runIn(ns, s.namespace, func(c *Check, r *Reporter) { c.Namespace(ns, r) })
+	s.judgeAccess(ns, r)
 	v := verdict{findings: r.findings, skips: r.skips}
 	v.exempt(s, ns.inForce, ns.candidate())
-	result := v.result(subject, subject.ReportName(), len(s.namespace))
+	result := v.result(subject, subject.ReportName(), len(s.inNamespace))
 	if ns.Missing(NetworkPolicies, ClusterNetworkPolicies) == nil && ns.MissingWorkloads() == nil {
 		result.Network = &ns.Network
 	}
@@ -219,6 +220,12 @@ type readable interface {
 // runIn runs checks that need more than their subject, and skips those whose needs are not met.
 func (s *Set) runIn(in readable, checks []*Check, call func(*Check, *Reporter)) *Reporter {
 	r := Reporter{settings: &s.settings}
+	r.runIn(in, checks, call)
+	return &r
+}
+
+// runIn does it with a reporter that is at work already.
+func (r *Reporter) runIn(in readable, checks []*Check, call func(*Check, *Reporter)) {
 	r.run(checks, func(c *Check, r *Reporter) {
 		if u := in.Missing(c.Needs...); u != nil {
 			r.SkipUnavailable(u)
@@ -226,7 +233,6 @@ func (s *Set) runIn(in readable, checks []*Check, call func(*Check, *Reporter)) 
 			call(c, r)
 		}
 	})
-	return &r
 }
 
 // verdict is what a number of checks said of one thing.

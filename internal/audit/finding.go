@@ -70,6 +70,8 @@ type Skip struct {
 type Reporter struct {
 	settings *Settings
 	check    *Check
+	// object is what findings are about that name no other; nil if it is the subject.
+	object   *v1alpha1.ObjectReference
 	findings []Finding
 	skips    []Skip
 }
@@ -101,6 +103,9 @@ func (r *Reporter) Settings() *Settings { return r.settings }
 // Find reports a violation. An empty severity stands for the check's own.
 func (r *Reporter) Find(f Finding) {
 	f.Check = r.check.ID
+	if f.Object == nil {
+		f.Object = r.object
+	}
 	if f.Severity == "" || r.check.Regraded {
 		f.Severity = r.check.Severity
 	}

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // How long an owner reference that leads nowhere is given the benefit of the doubt. Each kind comes over a watch of its
@@ -38,7 +40,11 @@ var notOwners = map[schema.GroupKind]bool{
 	// What the cluster and its parts are called as subjects.
 	{Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindControlPlane}: true,
 	{Group: v1alpha1.GroupVersion.Group, Kind: KindAdmission}: true,
-	{Group: "networking.k8s.io", Kind: "Ingress"}:             true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
+	// What is judged of access.
+	{Group: rbacv1.GroupName, Kind: rbac.KindRole}: true, {Group: rbacv1.GroupName, Kind: rbac.KindRoleBinding}: true,
+	{Group: rbacv1.GroupName, Kind: KindClusterRole}: true, {Group: rbacv1.GroupName, Kind: KindClusterRoleBinding}: true,
+	// What is judged of how traffic comes in.
+	{Group: "networking.k8s.io", Kind: "Ingress"}: true, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}: true,
 	{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}: true,
 }
 

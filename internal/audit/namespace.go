@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // Inventory is what is known of one namespace, as read from the API server or from manifests.
@@ -36,6 +37,9 @@ type Inventory struct {
 	Ingresses  []*IngressRecord
 	Gateways   []*GatewayRecord
 	HTTPRoutes []*HTTPRouteRecord
+	// Roles and RoleBindings, sorted by name, where all PowerResources can be read.
+	Roles        []*rbac.RoleView
+	RoleBindings []*rbac.BindingView
 	// ServerVersion is the API server's, such as "v1.37"; "" if it is not known, as with manifests.
 	ServerVersion string
 	// Unavailable resources, by name. What they would hold is unknown, not empty.

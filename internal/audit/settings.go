@@ -37,6 +37,8 @@ type Settings struct {
 	QuotaResources []corev1.ResourceName
 	// QuotaNearlyExhausted is the percentage of a bound from which it is nearly exhausted.
 	QuotaNearlyExhausted int
+	// MaxAdmins is how many subjects may be bound to everything in the cluster; 0: any number.
+	MaxAdmins int
 	// Exceptions are the limits of exceptions.
 	Exceptions ExceptionLimits
 }

@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"strings"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 // Subject is the object that a report is about.
@@ -51,6 +53,10 @@ func ResourceOfSubject(kindLabel string) Resource {
 		return Namespaces
 	case KindNode:
 		return Nodes
+	case KindClusterRole:
+		return ClusterRoles
+	case KindClusterRoleBinding:
+		return ClusterRoleBindings
 	}
 	return Pods
 }
@@ -64,6 +70,9 @@ const (
 	KindControlPlane = "ControlPlane"
 	KindAdmission    = "Admission"
 	KindOther        = "Other"
+
+	KindClusterRole        = rbac.KindClusterRole
+	KindClusterRoleBinding = rbac.KindClusterRoleBinding
 )
 
 // Sort is a sort of subjects: those that the same checks judge.
@@ -76,6 +85,8 @@ const (
 	SortNode
 	SortControlPlane
 	SortAdmission
+	SortClusterRole
+	SortClusterRoleBinding
 	// Sorts is how many there are.
 	Sorts
 )
@@ -91,6 +102,10 @@ func SortOf(kindLabel string) Sort {
 		return SortControlPlane
 	case KindAdmission:
 		return SortAdmission
+	case KindClusterRole:
+		return SortClusterRole
+	case KindClusterRoleBinding:
+		return SortClusterRoleBinding
 	}
 	return SortWorkload
 }
@@ -103,8 +118,8 @@ func (s Subject) groupKind() schema.GroupKind {
 	return schema.GroupKind{Group: group, Kind: s.Kind}
 }
 
-// KindLabel returns the kind as a value from a closed set: one of the eight kinds that make Pods, Namespace, Node, Cluster,
-// ControlPlane, Admission, or Other.
+// KindLabel returns the kind as a value from a closed set: one of the eight kinds that make Pods, Namespace, Node, ClusterRole,
+// ClusterRoleBinding, Cluster, ControlPlane, Admission, or Other.
 func (s Subject) KindLabel() string {
 	gk := s.groupKind()
 	if _, ok := workloadKinds[gk]; ok || reportedKinds[gk] {
@@ -117,6 +132,7 @@ func (s Subject) KindLabel() string {
 var reportedKinds = map[schema.GroupKind]bool{
 	{Kind: KindNamespace}: true, {Kind: KindNode}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindCluster}: true,
 	{Group: v1alpha1.GroupVersion.Group, Kind: KindControlPlane}: true, {Group: v1alpha1.GroupVersion.Group, Kind: KindAdmission}: true,
+	{Group: rbacv1.GroupName, Kind: KindClusterRole}: true, {Group: rbacv1.GroupName, Kind: KindClusterRoleBinding}: true,
 }
 
 func (s Subject) pathPrefix() string { return workloadKinds[s.groupKind()].pathPrefix }

@@ -101,6 +101,7 @@ func New(builtin []audit.Check, spec *v1alpha1.AuditConfigurationSpec, previous 
 	c.compileImages()
 	c.compileSensitive()
 	c.compileQuotas()
+	c.compileRBAC()
 	c.compileExceptions()
 	return c
 }
@@ -254,6 +255,19 @@ func (c *Configuration) compileQuotas() {
 			c.problem("spec.quotas.nearlyExhaustedPercent", "%d must be a multiple of 5 from 50 to 95", *p)
 		} else {
 			c.settings.QuotaNearlyExhausted = int(*p)
+		}
+	}
+}
+
+// mostAdmins is the most that can be set: who has more counts nobody.
+const mostAdmins = 1000
+
+func (c *Configuration) compileRBAC() {
+	if most := c.spec.RBAC.MaxAdmins; most != nil {
+		if *most < 1 || *most > mostAdmins {
+			c.problem("spec.rbac.maxAdmins", "%d must be from 1 to %d", *most, mostAdmins)
+		} else {
+			c.settings.MaxAdmins = int(*most)
 		}
 	}
 }

@@ -96,6 +96,7 @@ sensitiveWorkloads:
   sandboxRuntimeClasses: [runsc]
   dedicatedNodeKeys: [pool]
 quotas: {requiredResources: [pods], nearlyExhaustedPercent: 75}
+rbac: {maxAdmins: 3}
 exceptions: {namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [shop]}}}
 `), nil)
 	if len(c.Problems) > 0 {
@@ -112,7 +113,7 @@ exceptions: {namespaced: {maxDays: 7, severities: [Low], namespaces: {names: [sh
 		t.Error(diff)
 	}
 	if !shop.RequireDigests || shop.MaxImageSize != 500<<20 || !shop.SandboxRuntimeClasses["runsc"] || shop.SandboxRuntimeClasses["gvisor"] ||
-		!shop.DedicatedNodeKeys["pool"] || len(shop.QuotaResources) != 1 || shop.QuotaNearlyExhausted != 75 {
+		!shop.DedicatedNodeKeys["pool"] || len(shop.QuotaResources) != 1 || shop.QuotaNearlyExhausted != 75 || shop.MaxAdmins != 3 {
 		t.Errorf("settings %+v", shop)
 	}
 	if e := shop.Exceptions; e.MaxAge != 7*24*time.Hour || e.ClusterUnlimited || !e.Severities["Low"] || e.Severities["Medium"] {
@@ -231,6 +232,12 @@ func TestProblems(t *testing.T) {
 		"a percentage": {
 			"quotas: {nearlyExhaustedPercent: 77}", "spec.quotas.nearlyExhaustedPercent: 77 must be a multiple of 5 from 50 to 95",
 			func(s *audit.Set) bool { return s.Settings().QuotaNearlyExhausted == 90 },
+		},
+		"a number of administrators": {
+			"rbac: {maxAdmins: 0}", "spec.rbac.maxAdmins: 0 must be from 1 to 1000",
+			func(s *audit.Set) bool {
+				return s.Settings().MaxAdmins == 0 && !s.Runs(s.Check("rbac-too-many-admins"))
+			},
 		},
 		"a custom check of a built-in one's name": {
 			"customChecks: [{id: host-pid, severity: Low, message: m, kinds: [Pod], expression: 'true'}]",

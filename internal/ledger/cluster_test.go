@@ -46,7 +46,7 @@ func TestJudgeCluster(t *testing.T) {
 		return &audit.NodeRecord{Object: audit.Object{Name: name, UID: audit.UIDOf("u")}, NodeDetails: audit.NodeDetails{Public: public}}
 	}
 	judge := func(previous Entries, now time.Time, nodes ...*audit.NodeRecord) (Entries, []ClusterVerdict) {
-		verdicts := JudgeCluster(set, audit.NewCluster(audit.ClusterInventory{Nodes: nodes}, now), Previous{Entries: previous}, now)
+		verdicts := JudgeCluster(set, audit.NewCluster(audit.ClusterInventory{Nodes: nodes}, now), Previous{Entries: previous}, nil, now)
 		entries := make(Entries)
 		for _, v := range verdicts {
 			entries[v.Report] = v.Entry

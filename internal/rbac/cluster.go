@@ -90,8 +90,9 @@ type role struct {
 type roleWay struct {
 	// steps are those that one can take first.
 	steps []step
-	// told tells the steps to cluster-admin, as they were in a graph.
+	// told tells the steps to cluster-admin, and far how many they are, as it was in a graph.
 	told []string
+	far  distance
 	in   *graph
 }
 
@@ -100,9 +101,9 @@ type binding struct {
 	role     RoleKey
 	subjects []Subject
 	standard bool
-	// steps are how many its role is from cluster-admin, and view is that of a ClusterRoleBinding, as they were reviewed last.
-	steps int
-	view  *BindingView
+	// far is how far its role is from cluster-admin, and view is that of a ClusterRoleBinding, as they were reviewed last.
+	far  distance
+	view *BindingView
 }
 
 // ruleSet is a list of rules, which several roles may have.
@@ -259,7 +260,7 @@ func (c *Cluster) SetBinding(b *Binding) {
 		if old.role == fresh.role && old.standard == fresh.standard && slices.Equal(old.subjects, fresh.subjects) {
 			return
 		}
-		fresh.steps, fresh.view = old.steps, old.view
+		fresh.far, fresh.view = old.far, old.view
 		c.deleteBinding(old)
 	}
 	c.bindings[b.Namespace] = insert(c.bindings[b.Namespace], fresh)

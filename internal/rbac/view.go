@@ -64,8 +64,9 @@ type BindingView struct {
 	Missing, Assumed []Subject
 	// Everything says that the role allows everything, where it is bound; Leads that it allows something that can lead to more.
 	Everything, Leads bool
-	// Steps is how many it takes from the role to cluster-admin; 0 if no way is known.
-	Steps int
+	// Steps is how many it takes from the role to cluster-admin; 0 if no way is known, and Unsure then says that there may be one.
+	Steps  int
+	Unsure bool
 	// Way tells the steps, of a ClusterRoleBinding.
 	Way []string
 
@@ -74,7 +75,7 @@ type BindingView struct {
 
 func (v *BindingView) equal(w *BindingView) bool {
 	return v.Default == w.Default && v.Role == w.Role && v.Exists == w.Exists && v.RoleDefault == w.RoleDefault && v.set == w.set &&
-		v.Steps == w.Steps && slices.Equal(v.Subjects, w.Subjects) && slices.Equal(v.Missing, w.Missing) &&
+		v.Steps == w.Steps && v.Unsure == w.Unsure && slices.Equal(v.Subjects, w.Subjects) && slices.Equal(v.Missing, w.Missing) &&
 		slices.Equal(v.Assumed, w.Assumed) && slices.Equal(v.Way, w.Way)
 }
 
@@ -125,14 +126,14 @@ func (c *Cluster) review(pathsChanged bool) (differs bool) {
 		}
 		way := c.wayOf(b)
 		if key.Namespace != "" {
-			if len(way) != b.steps {
-				b.steps, c.touchedIn[key.Namespace] = len(way), true
+			if way.far != b.far {
+				b.far, c.touchedIn[key.Namespace] = way.far, true
 			}
 			continue
 		}
-		b.steps = len(way)
+		b.far = way.far
 		fresh := c.viewBinding(b)
-		fresh.Way = way
+		fresh.Way = way.told
 		if b.view == nil || !b.view.equal(fresh) {
 			b.view, differs = fresh, true
 		}
@@ -255,7 +256,7 @@ func (c *Cluster) collectedFromDefaults(r *role) []rbacv1.PolicyRule {
 
 // viewBinding returns what a binding is judged by, without the steps that its way takes.
 func (c *Cluster) viewBinding(b *binding) *BindingView {
-	v := &BindingView{BindingKey: b.BindingKey, Default: b.standard, Role: b.role, Subjects: b.subjects, Steps: b.steps}
+	v := &BindingView{BindingKey: b.BindingKey, Default: b.standard, Role: b.role, Subjects: b.subjects, Steps: b.far.steps, Unsure: b.far.unsure}
 	if r := c.role(b.role); r != nil {
 		v.Exists, v.RoleDefault, v.Rules, v.set = true, r.standard, r.rules.list, r.rules
 		v.Everything, v.Leads = r.rules.powers.has(everything), !r.rules.powers.none()
@@ -288,8 +289,9 @@ func (c *Cluster) findWays() {
 			for _, b := range c.byRole[r.RoleKey] { // those of a namespace are side by side
 				if b.Namespace != scope {
 					scope = b.Namespace
-					before := c.roleWays[roleAt(r.RoleKey, scope)].told
-					differs = !slices.Equal(c.wayFrom(r, scope), before)
+					before := c.roleWays[roleAt(r.RoleKey, scope)]
+					now := c.wayFrom(r, scope)
+					differs = now.far != before.far || !slices.Equal(now.told, before.told)
 				}
 				if differs {
 					c.unreviewed[b.BindingKey] = true
@@ -300,7 +302,7 @@ func (c *Cluster) findWays() {
 }
 
 // wayFrom tells how a role that is bound in a scope leads to cluster-admin, step by step.
-func (c *Cluster) wayFrom(r *role, scope string) []string {
+func (c *Cluster) wayFrom(r *role, scope string) roleWay {
 	at := roleAt(r.RoleKey, scope)
 	w, known := c.roleWays[at]
 	if !known {
@@ -309,21 +311,21 @@ func (c *Cluster) wayFrom(r *role, scope string) []string {
 		w.steps = v.steps()
 	}
 	if w.in != c.graph {
-		w.in, w.told = c.graph, nil
+		w.in, w.told, w.far = c.graph, nil, c.graph.distance(w.steps)
 		path, _ := c.tell(Subject{}, c.graph.shortest(at, w.steps))
 		for _, step := range path.Steps {
 			w.told = append(w.told, step.Text)
 		}
 		c.roleWays[at] = w
 	}
-	return w.told
+	return w
 }
 
 // wayOf does it for the role of a binding, if that gives somebody more than Kubernetes' own do.
-func (c *Cluster) wayOf(b *binding) []string {
+func (c *Cluster) wayOf(b *binding) roleWay {
 	r := c.role(b.role)
 	if r == nil || len(b.subjects) == 0 || r.rules.powers.none() || b.standard && r.standard {
-		return nil
+		return roleWay{}
 	}
 	return c.wayFrom(r, b.Namespace)
 }

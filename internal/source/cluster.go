@@ -125,6 +125,8 @@ func (s *Sources) Cluster() audit.ClusterInventory {
 	if i.Missing(audit.Namespaces) == nil {
 		i.Namespaces = s.namespaces.All()
 	}
+	s.powers.addToCluster(&i)
+	i.UIDOf = s.uidOf
 	forgetOptional(i.Unavailable)
 	return i
 }

@@ -70,17 +70,7 @@ var mounting = []audit.Resource{
 func (p *powers) add(i *audit.Inventory) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unread := func(r audit.Resource) *audit.Unavailable {
-		if u := i.Missing(r); u != nil || p.covers[r] {
-			return u
-		}
-		return unavailable(r, v1alpha1.SourceSyncing)
-	}
-	for _, r := range audit.PowerResources {
-		if u := unread(r); u != nil {
-			i.Unavailable[r] = u
-		}
-	}
+	p.await(i.Unavailable, audit.PowerResources...)
 	if i.Missing(audit.PowerResources...) != nil {
 		return
 	}
@@ -93,11 +83,40 @@ func (p *powers) add(i *audit.Inventory) {
 			}
 		}
 	}
-	for _, r := range waysOver {
-		if i.Powers.Unseen == nil {
-			i.Powers.Unseen = unread(r)
+	i.Powers.Unseen = p.unseen(i.Unavailable)
+}
+
+// addToCluster adds to an inventory what its ClusterRoles and ClusterRoleBindings are judged by, as add does.
+func (p *powers) addToCluster(i *audit.ClusterInventory) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.await(i.Unavailable, append([]audit.Resource{audit.ServiceAccounts}, audit.PowerResources...)...)
+	if i.Missing(audit.PowerResources...) == nil {
+		i.Roles, i.RoleBindings = p.cluster.Views()
+		i.Unseen = p.unseen(i.Unavailable)
+	}
+}
+
+// await makes resources unavailable that can be read only since it was found out what follows from them.
+func (p *powers) await(missing map[audit.Resource]*audit.Unavailable, resources ...audit.Resource) {
+	for _, r := range resources {
+		if missing[r] == nil && !p.covers[r] {
+			missing[r] = unavailable(r, v1alpha1.SourceSyncing)
 		}
 	}
+}
+
+// unseen returns what cannot be read that ways to cluster-admin may lead over; nil if nothing.
+func (p *powers) unseen(missing map[audit.Resource]*audit.Unavailable) *audit.Unavailable {
+	for _, r := range waysOver {
+		if u := missing[r]; u != nil {
+			return u
+		}
+		if !p.covers[r] {
+			return unavailable(r, v1alpha1.SourceSyncing)
+		}
+	}
+	return nil
 }
 
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;clusterroles;rolebindings;clusterrolebindings,verbs=get;list;watch
@@ -138,7 +157,19 @@ func (s *Sources) addRBAC(client kubernetes.Interface) {
 	s.namespaces.removed = func(n *audit.NamespaceRecord) { c.DeleteNamespace(n.Name) }
 }
 
-// roleRecord keeps no labels but those that tell where a role is from: the controller manager has put aggregated ones together.
+// uidOf returns the UID of a ClusterRole or ClusterRoleBinding, or "" if it is not there.
+func (s *Sources) uidOf(kind, name string) audit.UID {
+	if kind == rbac.KindClusterRole {
+		if r, ok := s.roles[audit.ClusterRoles].Get("", name); ok {
+			return r.UID
+		}
+	} else if b, ok := s.bindings[audit.ClusterRoleBindings].Get("", name); ok {
+		return b.UID
+	}
+	return ""
+}
+
+// roleRecord keeps no labels of Roles but those that tell where they are from. By others ClusterRoles are aggregated.
 func roleRecord(o runtime.Object) (*audit.RoleRecord, error) {
 	var (
 		r    *audit.RoleRecord
@@ -147,12 +178,12 @@ func roleRecord(o runtime.Object) (*audit.RoleRecord, error) {
 	switch o := o.(type) {
 	case *rbacv1.Role:
 		r, role = &audit.RoleRecord{Object: audit.ObjectFrom(o)}, rbac.RoleFrom(o)
+		role.Labels = rbac.Origin(role.Labels)
 	case *rbacv1.ClusterRole:
 		r, role = &audit.RoleRecord{Object: audit.ObjectFrom(o)}, rbac.ClusterRoleFrom(o)
 	default:
 		return nil, unexpected(o)
 	}
-	role.Labels = rbac.Origin(role.Labels)
 	r.Role = role
 	return r, nil
 }
@@ -223,7 +254,8 @@ func (s *Sources) followPowers(ctx context.Context) {
 	}
 }
 
-// updatePowers finds out about powers, and tells of the namespaces where any is another.
+// updatePowers finds out about powers, and tells of the namespaces where any is another, or Roles or RoleBindings are to be judged
+// again, and of the cluster where ClusterRoles or ClusterRoleBindings are.
 func (s *Sources) updatePowers() {
 	p, missing := s.powers, s.unavailable()
 	covers := make(map[audit.Resource]bool)
@@ -234,13 +266,16 @@ func (s *Sources) updatePowers() {
 		s.setAccounts(namespace)
 	}
 	p.cluster.SetControlPlaneOnNodes(onNodes(s.nodes.List("")))
-	// Checks that judge Roles and RoleBindings themselves would have to be told of changes.Namespaces too.
 	changes := p.cluster.TakeChanges()
 	differ, more := p.end(&changes, covers)
 	if more {
 		s.tell(Event{Resource: audit.RoleBindings, StateChanged: true})
 		return
 	}
+	if changes.Views {
+		s.tell(Event{Resource: audit.ClusterRoleBindings})
+	}
+	maps.Copy(differ, changes.Namespaces)
 	for _, namespace := range slices.Sorted(maps.Keys(differ)) {
 		s.tell(Event{Resource: audit.RoleBindings, Namespace: namespace})
 	}

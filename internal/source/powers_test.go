@@ -94,7 +94,7 @@ func TestPowersFollow(t *testing.T) {
 			change: func() error {
 				return bindings.Add(bindingOf("other", "app", rbac.KindClusterRole, "secrets", accountSubject("shop", "app")))
 			},
-			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
+			told: []string{"otherfalse", "shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets},
 		},
 		{
 			what: "one of another ServiceAccount, to a role that is not there: until now it was not known what it may do",
@@ -108,20 +108,20 @@ func TestPowersFollow(t *testing.T) {
 			told: []string{"toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
-			what: "one may run commands in the other's Pods, but it has none",
+			what: "one may run commands in the other's Pods, but it has none: the binding itself is judged again",
 			change: func() error {
 				mustAdd(t, clusterRoles.Add(clusterRoleOf("exec", "create", "", "pods/exec")))
 				return bindings.Add(bindingOf("tools", "shop", rbac.KindClusterRole, "exec", accountSubject("shop", "app")))
 			},
-			shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			told: []string{"toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "now it has one", change: func() error { return s.pods.Add(pod) },
-			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets, Steps: 2}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			told: []string{"shopfalse", "toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets, Steps: 2}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "the Pod is gone", change: func() error { return s.pods.Delete(pod) },
-			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			told: []string{"shopfalse", "toolsfalse"}, shop: rbac.Power{Granted: true, Secrets: rbac.OtherSecrets}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "all ServiceAccounts of a namespace",
@@ -135,15 +135,15 @@ func TestPowersFollow(t *testing.T) {
 			what: "the binding is gone", change: func() error {
 				return bindings.Delete(bindingOf("other", "app", rbac.KindClusterRole, "secrets", accountSubject("shop", "app")))
 			},
-			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			told: []string{"otherfalse", "shopfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
 			what: "a namespace of which nothing was known", change: func() error { return s.namespaces.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new"}}) },
 			told: []string{"newfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 		{
-			what: "a role that is bound, by what is no power", change: func() error { return roles.Add(roleOf("shop", "config", "get", "", "services")) },
-			shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
+			what: "a role that is bound, by what is no power, is judged again itself", change: func() error { return roles.Add(roleOf("shop", "config", "get", "", "services")) },
+			told: []string{"shopfalse"}, shop: rbac.Power{Granted: true}, tools: rbac.Power{Granted: true, Secrets: rbac.AllSecrets, Steps: 1},
 		},
 	} {
 		told = nil
@@ -161,6 +161,51 @@ func TestPowersFollow(t *testing.T) {
 	forbid(watcherOf(t, s, audit.ClusterRoleBindings))
 	if got := of("tools"); got != (rbac.Power{}) {
 		t.Errorf("what can no longer be read is trusted: %+v", got)
+	}
+}
+
+// TestViewsOfClusterRoles: what ClusterRoles and ClusterRoleBindings are judged by is told of when it changes, with whom they are.
+func TestViewsOfClusterRoles(t *testing.T) {
+	s := New(offline(t))
+	syncAll(s)
+	told := 0
+	s.OnEvent(func(e Event) {
+		if e == (Event{Resource: audit.ClusterRoleBindings}) {
+			told++
+		}
+	})
+	s.updatePowers()
+	role, binding := clusterRoleOf("ci", "get", "", "pods"), clusterBindingOf("ci", "ci", accountSubject("shop", "app"))
+	role.UID, binding.UID = "role", "binding"
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
+	look := func() (missing int) {
+		t.Helper()
+		told = 0
+		s.updatePowers()
+		i := s.Cluster()
+		if len(i.Roles) != 1 || len(i.RoleBindings) != 1 || i.Roles[0].Bound != rbac.InCluster {
+			t.Fatalf("%d roles, %d bindings", len(i.Roles), len(i.RoleBindings))
+		}
+		if i.UIDOf(audit.KindClusterRole, "ci") != audit.UIDOf("role") || i.UIDOf(audit.KindClusterRoleBinding, "ci") != audit.UIDOf("binding") ||
+			i.UIDOf(audit.KindClusterRole, "gone") != "" {
+			t.Error("not their UIDs")
+		}
+		return len(i.RoleBindings[0].Missing)
+	}
+	mustAdd(t, s.roles[audit.ClusterRoles].Add(role), s.bindings[audit.ClusterRoleBindings].Add(binding))
+	if missing := look(); missing != 1 || told != 1 {
+		t.Errorf("%d missing, told %d times", missing, told)
+	}
+	mustAdd(t, s.serviceAccounts.Add(account))
+	if missing := look(); missing != 0 || told != 1 {
+		t.Errorf("with its ServiceAccount: %d missing, told %d times", missing, told)
+	}
+	if look(); told != 0 {
+		t.Errorf("nothing has changed, and it is told %d times", told)
+	}
+	forbid(watcherOf(t, s, audit.Roles))
+	if i := s.Cluster(); i.Roles != nil || i.RoleBindings != nil {
+		t.Error("what can no longer be read whole is trusted")
 	}
 }
 

@@ -392,6 +392,9 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	i.LimitRanges = known(&i, audit.LimitRanges, s.limitRanges)
 	i.ServiceAccounts = known(&i, audit.ServiceAccounts, s.serviceAccounts)
 	s.powers.add(&i)
+	if i.Missing(audit.PowerResources...) == nil {
+		i.Roles, i.RoleBindings = s.powers.cluster.ViewsIn(name)
+	}
 	i.NetworkPolicies = known(&i, audit.NetworkPolicies, s.networkPolicies)
 	i.Services = known(&i, audit.Services, s.services)
 	i.Ingresses = known(&i, audit.Ingresses, s.ingresses)

@@ -5,6 +5,7 @@ package source
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -38,6 +39,9 @@ type Static struct {
 	cluster         audit.ClusterInventory
 	roles           []*rbac.Role
 	bindings        []*rbac.Binding
+	// access is what the roles and bindings make of it, and powers are those that follow; nil until it is asked for.
+	access *rbac.Cluster
+	powers map[rbac.Subject]rbac.Power
 }
 
 // NewStatic returns an empty Static.
@@ -248,21 +252,45 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	return s.inventories
 }
 
-// empower finds out what ServiceAccounts may do. Without any role or binding that is unknown, for they can be elsewhere. Otherwise
-// what an API server makes for itself is added, who is bound is taken to exist, and a namespace that nothing describes to be bare.
-func (s *Static) empower() {
-	for _, i := range s.inventories {
-		i.Unavailable = make(map[audit.Resource]*audit.Unavailable)
-	}
+// unavailable returns what cannot be told from these objects: without any role or binding that is what they would say, for they
+// can be elsewhere.
+func (s *Static) unavailable() map[audit.Resource]*audit.Unavailable {
+	missing := make(map[audit.Resource]*audit.Unavailable)
 	if len(s.roles)+len(s.bindings) == 0 {
-		for _, i := range s.inventories {
-			for _, r := range audit.PowerResources {
-				i.Unavailable[r] = &audit.Unavailable{
-					Resource: r, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a role or binding",
-				}
+		for _, r := range audit.PowerResources {
+			missing[r] = &audit.Unavailable{
+				Resource: r, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a role or binding",
 			}
 		}
-		return
+	}
+	return missing
+}
+
+// empower finds out what ServiceAccounts may do.
+func (s *Static) empower() {
+	for name, i := range s.inventories {
+		if i.Unavailable = s.unavailable(); len(i.Unavailable) > 0 {
+			continue
+		}
+		i.Roles, i.RoleBindings = s.accessible().ViewsIn(name)
+		i.Powers = audit.Powers{Named: make(map[string]rbac.Power)}
+	}
+	for subject, power := range s.powers {
+		switch i := s.inventories[subject.Namespace]; {
+		case i == nil:
+		case subject.Name == "":
+			i.Powers.Others = power
+		default:
+			i.Powers.Named[subject.Name] = power
+		}
+	}
+}
+
+// accessible returns what the roles and bindings make of it. What an API server makes for itself is added, who is bound is taken to
+// exist, and a namespace that nothing describes to be bare.
+func (s *Static) accessible() *rbac.Cluster {
+	if s.access != nil {
+		return s.access
 	}
 	c := rbac.NewCluster(true)
 	roles, bindings := rbac.Defaults()
@@ -284,31 +312,22 @@ func (s *Static) empower() {
 		c.SetNamespace(name, hostPath)
 		for account, a := range audit.AccountsIn(i.ServiceAccounts, i.Pods, i.Controllers) {
 			known[rbac.ServiceAccount(name, account)] = true
+			a.Assumed = !slices.ContainsFunc(i.ServiceAccounts, func(r *audit.ServiceAccountRecord) bool { return r.Name == account })
 			c.SetAccount(name, account, a)
 		}
 	}
 	for _, b := range bindings {
 		for _, subject := range b.Subjects {
 			if subject.Kind == rbacv1.ServiceAccountKind && !known[subject] {
-				c.SetAccount(subject.Namespace, subject.Name, rbac.Account{})
+				c.SetAccount(subject.Namespace, subject.Name, rbac.Account{Assumed: true})
 				if s.inventories[subject.Namespace] == nil {
 					c.SetNamespace(subject.Namespace, true)
 				}
 			}
 		}
 	}
-	for _, i := range s.inventories {
-		i.Powers = audit.Powers{Named: make(map[string]rbac.Power)}
-	}
-	for subject, power := range c.TakeChanges().Powers {
-		switch i := s.inventories[subject.Namespace]; {
-		case i == nil:
-		case subject.Name == "":
-			i.Powers.Others = power
-		default:
-			i.Powers.Named[subject.Name] = power
-		}
-	}
+	s.access, s.powers = c, c.TakeChanges().Powers
+	return c
 }
 
 // agent returns the Pods of a network's DaemonSet, if it is there.
@@ -341,6 +360,9 @@ func (s *Static) Cluster() audit.ClusterInventory {
 		if e.Cluster() {
 			c.Exceptions = append(c.Exceptions, e)
 		}
+	}
+	if c.Unavailable = s.unavailable(); len(c.Unavailable) == 0 {
+		c.Roles, c.RoleBindings = s.accessible().Views()
 	}
 	return c
 }

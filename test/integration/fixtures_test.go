@@ -34,6 +34,9 @@ func TestFixturesOnTheAPIServer(t *testing.T) {
 				if c.EngineOnly != "" {
 					t.Skip(c.EngineOnly)
 				}
+				if c.Cluster {
+					t.Skip("there is just one cluster")
+				}
 				if c.Configuration != nil {
 					configure(t, c.Configuration)
 				}

@@ -66,13 +66,16 @@ func mountedPower(pod *audit.PlacedPod, r *audit.Reporter) (power rbac.Power, ok
 	return pod.Around.Powers.Of(name), true
 }
 
+// unsureWays is why it is not known whether there is a way.
+const unsureWays = "whether there is a way to cluster-admin depends on what is not seen: Pods of other shards, or what objects are that a role names"
+
 // skipUnknownWays skips a check that has found no way to cluster-admin, unless there is none.
 func skipUnknownWays(pod *audit.PlacedPod, power *rbac.Power, r *audit.Reporter) {
 	switch unseen := pod.Around.Powers.Unseen; {
 	case power.Granted && unseen != nil:
 		r.SkipUnavailable(unseen)
 	case power.Unsure:
-		r.Skip(v1alpha1.SkipDataMissing, "whether there is a way to cluster-admin depends on what is not seen: Pods of other shards, or what objects are that a role names")
+		r.Skip(v1alpha1.SkipDataMissing, unsureWays)
 	default:
 		skipPartial(pod, r)
 	}
