@@ -193,25 +193,28 @@ func (c *Cluster) DeleteRole(key RoleKey) {
 // aggregationChanged notes whom it concerns that a ClusterRole is another one than before, or is not there, in what aggregated
 // ones collect.
 func (c *Cluster) aggregationChanged(old, fresh *role) {
-	for _, r := range []*role{old, fresh} {
-		if r == nil || r.Namespace != "" {
-			continue
-		}
-		c.unreviewedRoles[r.Name] = true
-		for _, a := range c.aggregating {
-			if a.collects(r) {
-				c.unreviewedRoles[a.Name] = true
-			}
-		}
-		if r.selectors != nil {
-			c.eachCollected(r, func(piece *role) { c.unreviewedRoles[piece.Name] = true })
-		}
-	}
+	c.noteAggregation(old)
 	if old != nil && old.selectors != nil {
 		c.aggregating = slices.DeleteFunc(c.aggregating, func(r *role) bool { return r == old })
 	}
 	if fresh != nil && fresh.selectors != nil {
 		c.aggregating = append(c.aggregating, fresh)
+	}
+	c.noteAggregation(fresh)
+}
+
+// noteAggregation notes a ClusterRole, all that have its rules, and those whose rules it has. Those that they have in turn follow when
+// they are reviewed.
+func (c *Cluster) noteAggregation(r *role) {
+	if r == nil || r.Namespace != "" {
+		return
+	}
+	c.unreviewedRoles[r.Name] = true
+	for a := range c.above(r) {
+		c.unreviewedRoles[a.Name] = true
+	}
+	if r.selectors != nil {
+		c.eachCollected(r, func(piece *role) { c.unreviewedRoles[piece.Name] = true })
 	}
 }
 

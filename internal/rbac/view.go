@@ -203,10 +203,8 @@ func (c *Cluster) viewRole(r *role) *RoleView {
 	if r.Namespace != "" {
 		return v
 	}
-	for _, a := range c.aggregating {
-		if a != r && a.collects(r) {
-			v.Collected, v.Bound = true, max(v.Bound, c.extentOf(a))
-		}
+	for a := range c.above(r) {
+		v.Collected, v.Bound = true, max(v.Bound, c.extentOf(a))
 	}
 	if r.Name == c.adminRole {
 		v.Admins = c.admins
@@ -228,6 +226,23 @@ func (c *Cluster) extentOf(r *role) Extent {
 	return Unbound
 }
 
+// above returns the aggregated ClusterRoles that have the rules of another one, directly or over others: admin has those of edit,
+// which has those of view.
+func (c *Cluster) above(r *role) map[*role]bool {
+	all := make(map[*role]bool)
+	for next := []*role{r}; len(next) > 0; {
+		piece := next[len(next)-1]
+		next = next[:len(next)-1]
+		for _, a := range c.aggregating {
+			if a != r && !all[a] && a.collects(piece) {
+				all[a] = true
+				next = append(next, a)
+			}
+		}
+	}
+	return all
+}
+
 // collects says whether an aggregated ClusterRole has the rules of another one.
 func (r *role) collects(other *role) bool {
 	return slices.ContainsFunc(r.selectors, func(s labels.Selector) bool { return s.Matches(labels.Set(other.labels)) })
@@ -241,16 +256,28 @@ func (c *Cluster) eachCollected(r *role, use func(*role)) {
 	}
 }
 
-// collectedFromDefaults returns the rules of an aggregated ClusterRole without those of roles that are not Kubernetes' own.
+// collectedFromDefaults returns the rules of an aggregated ClusterRole without those that are judged elsewhere: at roles that it
+// collects and that are not Kubernetes' own. It looks into what is collected by Kubernetes' own, and by those that collect it in turn,
+// which would leave them to each other.
 func (c *Cluster) collectedFromDefaults(r *role) []rbacv1.PolicyRule {
-	rules := r.rules.list
-	c.eachCollected(r, func(piece *role) {
-		if !piece.standard && piece.aggregation == nil {
-			rules = slices.DeleteFunc(slices.Clone(rules), func(rule rbacv1.PolicyRule) bool {
-				return slices.ContainsFunc(piece.rules.list, func(of rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(of, rule) })
-			})
-		}
-	})
+	rules, above, seen := slices.Clone(r.rules.list), c.above(r), map[*role]bool{r: true}
+	var without func(*role)
+	without = func(a *role) {
+		c.eachCollected(a, func(piece *role) {
+			switch {
+			case seen[piece]:
+			case piece.aggregation != nil && (piece.standard || above[piece]):
+				seen[piece] = true
+				without(piece)
+			case !piece.standard:
+				seen[piece] = true
+				rules = slices.DeleteFunc(rules, func(rule rbacv1.PolicyRule) bool {
+					return slices.ContainsFunc(piece.rules.list, func(of rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(of, rule) })
+				})
+			}
+		})
+	}
+	without(r)
 	return rules
 }
 
