@@ -113,18 +113,19 @@ func isDefaultBinding(b *Binding) bool {
 	return false
 }
 
-// discovery has the rules of what everybody may: find out what an API server is and what oneself may do, and nothing of what is
-// in it.
+// discovery has the rules of what everybody may: find out what an API server is, how its tokens are verified and what oneself may
+// do, and nothing of what is in it. That of the issuer Kubernetes leaves to administrators to bind to everybody
+// (https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery).
 var discovery = sync.OnceValue(func() []rbacv1.PolicyRule {
 	var rules []rbacv1.PolicyRule
-	for _, name := range []string{"system:discovery", "system:public-info-viewer", "system:basic-user"} {
+	for _, name := range []string{"system:discovery", "system:public-info-viewer", "system:basic-user", "system:service-account-issuer-discovery"} {
 		rules = append(rules, slices.Concat(defaults()[knownKey{kind: KindClusterRole, name: name}].Rules...)...)
 	}
 	return rules
 })
 
-// BeyondDiscovery says whether rules allow more than what everybody may do who has logged in: find out what an API server is, and
-// what oneself may do.
+// BeyondDiscovery says whether rules allow more than what everybody may do who has logged in: find out what an API server is,
+// how its tokens are verified, and what oneself may do.
 func BeyondDiscovery(rules []rbacv1.PolicyRule) bool {
 	covers, _ := validation.Covers(discovery(), rules)
 	return !covers
