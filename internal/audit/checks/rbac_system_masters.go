@@ -9,7 +9,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
-// Looks at subjects of bindings for the group system:masters. Allowed: the binding that Kubernetes makes.
+// Looks at subjects of bindings for the group system:masters. Allowed: that of cluster-admin, which
+// Kubernetes makes, whoever else is added to it.
 var _ = register(audit.Check{
 	ID:          "rbac-system-masters",
 	Title:       "The group system:masters is not used",
@@ -32,8 +33,12 @@ var _ = register(audit.Check{
 	Binding: systemMasters,
 })
 
+// clusterAdminName is what Kubernetes calls the role of its administrators, and the binding of system:masters to it.
+const clusterAdminName = "cluster-admin"
+
 func systemMasters(b *audit.Binding, r *audit.Reporter) {
-	if !b.Default {
-		findSubjects(b, r, subjectsOf(b, func(s rbac.Subject) bool { return s == rbac.Group(rbac.Masters) }), "name %s")
+	if b.Default || b.BindingKey == (rbac.BindingKey{Name: clusterAdminName}) && b.Role == (rbac.RoleKey{Name: clusterAdminName}) {
+		return
 	}
+	findSubjects(b, r, subjectsOf(b, func(s rbac.Subject) bool { return s == rbac.Group(rbac.Masters) }), "name %s")
 }
