@@ -11,7 +11,9 @@ import (
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
-// Looks at subjects of RoleBindings. Allowed: ServiceAccounts of their own namespace, users and groups.
+// Looks at subjects of RoleBindings. Allowed: ServiceAccounts of their own namespace, users and groups; and in
+// kube-system the role by which API servers that extend the cluster know who asks them
+// (https://kubernetes.io/docs/tasks/extend-kubernetes/setup-extension-api-server/).
 var _ = register(audit.Check{
 	ID:          "rbac-cross-namespace",
 	Title:       "Permissions in a namespace stay with it",
@@ -33,8 +35,10 @@ var _ = register(audit.Check{
 	Binding: crossNamespace,
 })
 
+var authenticationReader = rbac.RoleKey{Namespace: audit.SystemNamespace, Name: "extension-apiserver-authentication-reader"}
+
 func crossNamespace(b *audit.Binding, r *audit.Reporter) {
-	if givesAnything(b) && b.Namespace != "" {
+	if givesAnything(b) && b.Namespace != "" && (!b.RoleDefault || b.Role != authenticationReader) {
 		findSubjects(b, r, subjectsOf(b, func(s rbac.Subject) bool {
 			return s.Kind == rbacv1.ServiceAccountKind && s.Namespace != b.Namespace
 		}), "give "+b.RoleTitle()+" to %s of another namespace")
