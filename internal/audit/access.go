@@ -91,7 +91,7 @@ func (s *Set) evaluateAccess(c *Cluster, kind, name string, checks []*Check, cal
 func (s *Set) AccessInputs(c *Cluster) Inputs {
 	i := Inputs{set: s, around: maphash.Comparable(seed, c.FromManifests)}
 	for _, e := range c.inForce {
-		i.exceptions += maphash.Comparable(seed, e.Object)
+		i.exceptions += maphash.Comparable(seed, specVersion{e.UID, e.Generation})
 	}
 	for _, u := range c.Unavailable {
 		i.around += maphash.Comparable(seed, *u)

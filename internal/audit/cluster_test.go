@@ -225,3 +225,24 @@ func TestKindLabelsOfWhatBelongsToNoNamespace(t *testing.T) {
 		}
 	}
 }
+
+// TestAccessInputs: verdicts on ClusterRoles and ClusterRoleBindings are kept while exceptions say the same. Who uses these is written
+// into their status.
+func TestAccessInputs(t *testing.T) {
+	set := clusterSet(t)
+	inputs := func(change func(*v1alpha1.ClusterSecurityException)) Inputs {
+		e := &v1alpha1.ClusterSecurityException{ObjectMeta: metav1.ObjectMeta{Name: "e", UID: "e", ResourceVersion: "1", Generation: 1}}
+		e.Spec.Checks, e.Spec.Subjects, e.Spec.Reason = []string{"*"}, []v1alpha1.ExceptionSubject{{Name: "*"}}, "R."
+		change(e)
+		i := clusterInventory()
+		i.Exceptions = []*ExceptionRecord{ClusterExceptionFrom(e)}
+		return set.AccessInputs(NewCluster(i, time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)))
+	}
+	before := inputs(func(*v1alpha1.ClusterSecurityException) {})
+	if after := inputs(func(e *v1alpha1.ClusterSecurityException) { e.ResourceVersion = "2" }); !before.Equal(&after) {
+		t.Error("a status must not make a difference")
+	}
+	if after := inputs(func(e *v1alpha1.ClusterSecurityException) { e.Generation = 2 }); before.Equal(&after) {
+		t.Error("a spec must make a difference")
+	}
+}

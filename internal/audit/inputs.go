@@ -135,8 +135,8 @@ func (w *Workload) Shapes() []*Shape {
 	return shapes
 }
 
-// clusterPolicy stands for what is in a ClusterNetworkPolicy. Its resourceVersion changes with its status too.
-type clusterPolicy struct {
+// specVersion stands for what is in the spec of an object. Its resourceVersion changes with its status too.
+type specVersion struct {
 	uid        UID
 	generation int64
 }
@@ -157,7 +157,7 @@ func (i *Inventory) hash() uint64 {
 		hash += maphash.Comparable(seed, p.Object)
 	}
 	for _, p := range i.ClusterPolicies {
-		hash += maphash.Comparable(seed, clusterPolicy{p.UID, p.Generation})
+		hash += maphash.Comparable(seed, specVersion{p.UID, p.Generation})
 	}
 	for _, cloud := range i.Nodes.Clouds {
 		hash += maphash.String(seed, cloud)
