@@ -30,6 +30,8 @@ type Binding struct {
 	*rbac.BindingView
 	// In is the namespace of a RoleBinding; nil of a ClusterRoleBinding.
 	In *Namespace
+	// FromManifests says that manifests are all that is known: a role that is not there may be elsewhere.
+	FromManifests bool
 	// Unseen says what cannot be read that ways to cluster-admin may lead over; nil if nothing.
 	Unseen *Unavailable
 }
@@ -54,7 +56,7 @@ func (s *Set) judgeAccess(ns *Namespace, r *Reporter) {
 		r.runIn(ns, s.role, func(c *Check, r *Reporter) { c.Role(role, r) })
 	}
 	for _, view := range ns.RoleBindings {
-		binding := &Binding{BindingView: view, In: ns, Unseen: ns.Powers.Unseen}
+		binding := &Binding{BindingView: view, In: ns, FromManifests: ns.FromManifests, Unseen: ns.Powers.Unseen}
 		r.object = &v1alpha1.ObjectReference{Kind: rbac.KindRoleBinding, Name: view.Name}
 		r.runIn(ns, s.binding, func(c *Check, r *Reporter) { c.Binding(binding, r) })
 	}
@@ -70,7 +72,7 @@ func (s *Set) EvaluateClusterRole(c *Cluster, view *rbac.RoleView) (Result, bool
 
 // EvaluateClusterRoleBinding judges a ClusterRoleBinding, as EvaluateClusterRole does.
 func (s *Set) EvaluateClusterRoleBinding(c *Cluster, view *rbac.BindingView) (Result, bool) {
-	binding := &Binding{BindingView: view, Unseen: c.Unseen}
+	binding := &Binding{BindingView: view, FromManifests: c.FromManifests, Unseen: c.Unseen}
 	return s.evaluateAccess(c, KindClusterRoleBinding, view.Name, s.binding, func(k *Check, r *Reporter) { k.Binding(binding, r) })
 }
 

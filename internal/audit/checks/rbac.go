@@ -142,6 +142,18 @@ func findRules(role *audit.Role, r *audit.Reporter, severity v1alpha1.Severity, 
 	}
 }
 
+// given returns a check of what bindings give. It is skipped where that is not known: a role that no manifest describes may be in the
+// cluster.
+func given(judge func(*audit.Binding, *audit.Reporter)) func(*audit.Binding, *audit.Reporter) {
+	return func(b *audit.Binding, r *audit.Reporter) {
+		if b.FromManifests && !b.Exists {
+			r.Skip(v1alpha1.SkipDataMissing, "no manifest describes "+b.RoleTitle())
+			return
+		}
+		judge(b, r)
+	}
+}
+
 // findRoleRef reports a binding for its role.
 func findRoleRef(b *audit.Binding, r *audit.Reporter, severity v1alpha1.Severity, what string) {
 	r.Find(audit.Finding{

@@ -32,7 +32,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymous-requests",
 	},
 	Needs:   audit.PowerResources,
-	Binding: anonymous,
+	Binding: given(anonymous),
 })
 
 func anonymous(b *audit.Binding, r *audit.Reporter) {

@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    approvesCSR.role,
-	Binding: approvesCSR.binding,
+	Binding: given(approvesCSR.binding),
 })
 
 var approvesCSR = power{

@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/rbac-good-practices/#least-privilege",
 	},
 	Needs:   audit.PowerResources,
-	Binding: authenticatedGroup,
+	Binding: given(authenticatedGroup),
 })
 
 func authenticatedGroup(b *audit.Binding, r *audit.Reporter) {

@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/rbac-good-practices/#least-privilege",
 	},
 	Needs:   audit.PowerResources,
-	Binding: clusterAdmin,
+	Binding: given(clusterAdmin),
 })
 
 func clusterAdmin(b *audit.Binding, r *audit.Reporter) {

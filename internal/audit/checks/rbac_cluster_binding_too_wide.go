@@ -30,7 +30,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/rbac-good-practices/#least-privilege",
 	},
 	Needs:   audit.PowerResources,
-	Binding: clusterBindingTooWide,
+	Binding: given(clusterBindingTooWide),
 })
 
 func clusterBindingTooWide(b *audit.Binding, r *audit.Reporter) {

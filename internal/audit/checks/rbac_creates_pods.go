@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    createsPods.role,
-	Binding: createsPods.binding,
+	Binding: given(createsPods.binding),
 })
 
 var createsPods = power{

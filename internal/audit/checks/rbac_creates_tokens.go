@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    createsTokens.role,
-	Binding: createsTokens.binding,
+	Binding: given(createsTokens.binding),
 })
 
 var createsTokens = power{

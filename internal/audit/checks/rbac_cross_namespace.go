@@ -32,7 +32,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/multi-tenancy/#access-controls",
 	},
 	Needs:   audit.PowerResources,
-	Binding: crossNamespace,
+	Binding: given(crossNamespace),
 })
 
 var authenticationReader = rbac.RoleKey{Namespace: audit.SystemNamespace, Name: "extension-apiserver-authentication-reader"}

@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/",
 	},
 	Needs:   audit.PowerResources,
-	Binding: defaultAccountBound,
+	Binding: given(defaultAccountBound),
 })
 
 func defaultAccountBound(b *audit.Binding, r *audit.Reporter) {

@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    editsNetworkPolicies.role,
-	Binding: editsNetworkPolicies.binding,
+	Binding: given(editsNetworkPolicies.binding),
 })
 
 var editsNetworkPolicies = power{

@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    editsNodes.role,
-	Binding: editsNodes.binding,
+	Binding: given(editsNodes.binding),
 })
 
 var editsNodes = power{

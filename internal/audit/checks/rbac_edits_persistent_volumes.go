@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    editsPersistentVolumes.role,
-	Binding: editsPersistentVolumes.binding,
+	Binding: given(editsPersistentVolumes.binding),
 })
 
 var editsPersistentVolumes = power{

@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    editsWebhooks.role,
-	Binding: editsWebhooks.binding,
+	Binding: given(editsWebhooks.binding),
 })
 
 var editsWebhooks = power{

@@ -34,7 +34,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    escalates.role,
-	Binding: escalates.binding,
+	Binding: given(escalates.binding),
 })
 
 var escalates = power{

@@ -31,7 +31,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    execsPodsOf,
-	Binding: execsPods.binding,
+	Binding: given(execsPods.binding),
 })
 
 var execsPods = power{

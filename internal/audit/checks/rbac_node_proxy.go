@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    nodeProxy.role,
-	Binding: nodeProxy.binding,
+	Binding: given(nodeProxy.binding),
 })
 
 var nodeProxy = power{

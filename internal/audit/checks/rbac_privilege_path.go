@@ -32,7 +32,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/concepts/security/rbac-good-practices/#privilege-escalation-risks",
 	},
 	Needs:   audit.PowerResources,
-	Binding: privilegePath,
+	Binding: given(privilegePath),
 })
 
 func privilegePath(b *audit.Binding, r *audit.Reporter) {

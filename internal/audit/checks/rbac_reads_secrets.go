@@ -29,7 +29,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    readsSecrets.role,
-	Binding: readsSecrets.binding,
+	Binding: given(readsSecrets.binding),
 })
 
 var readsSecrets = power{

@@ -105,6 +105,41 @@ func TestRBACOfLiveClusters(t *testing.T) {
 	}
 }
 
+// TestRBACOfManifests: what a role allows that no manifest describes is not known. Checks of names alone look all the same.
+func TestRBACOfManifests(t *testing.T) {
+	set, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{"rbac-dangling-subject": true, "rbac-system-masters": true, "rbac-user-bound-directly": true}
+	judged := func(live bool) (skipped, bindingChecks map[string]string) {
+		view := &rbac.BindingView{
+			BindingKey: rbac.BindingKey{Name: "ci"}, Role: rbac.RoleKey{Name: "elsewhere"}, Subjects: []rbac.Subject{rbac.User("system:anonymous")},
+		}
+		result, _ := set.EvaluateClusterRoleBinding(&audit.Cluster{ClusterInventory: audit.ClusterInventory{FromManifests: !live}}, view)
+		if len(result.Findings) > 0 {
+			t.Errorf("it is found: %v", result.Findings)
+		}
+		skipped, bindingChecks = make(map[string]string), make(map[string]string)
+		for _, s := range result.Skips {
+			skipped[s.Check] = string(s.Reason) + ": " + s.Message
+		}
+		for i := range set.Checks() {
+			if c := &set.Checks()[i]; c.Binding != nil && !names[c.ID] {
+				bindingChecks[c.ID] = `DataMissing: no manifest describes ClusterRole "elsewhere"`
+			}
+		}
+		return skipped, bindingChecks
+	}
+	skipped, want := judged(false)
+	if diff := cmp.Diff(want, skipped); diff != "" {
+		t.Errorf("skipped (-want +got):\n%s", diff)
+	}
+	if skipped, _ := judged(true); len(skipped) > 0 {
+		t.Errorf("in a cluster, where it is known that there is none: %v", skipped)
+	}
+}
+
 func TestListed(t *testing.T) {
 	for want, list := range map[string][]string{"": nil, "a": {"a"}, "a, b, c, d, e": {"a", "b", "c", "d", "e"}, "a, b, c, d, e and more": {"a", "b", "c", "d", "e", "f"}} {
 		if got := listed(list); got != want {

@@ -35,7 +35,7 @@ var _ = register(audit.Check{
 	},
 	Needs:   audit.PowerResources,
 	Role:    wildcardIn,
-	Binding: wildcardBound,
+	Binding: given(wildcardBound),
 })
 
 func wildcardIn(role *audit.Role, r *audit.Reporter) { findRules(role, r, "", wildcard) }
