@@ -386,7 +386,9 @@ func (c *Cluster) accountChanged(s Subject, change func()) {
 	}
 	if now := c.accounts[s.Namespace][s.Name]; before == nil || now == nil || before.Assumed != now.Assumed {
 		for _, b := range c.bySubject[s] {
-			c.unreviewed[b.BindingKey] = true
+			if b.Namespace == "" { // of others it is not told who is missing
+				c.unreviewed[b.BindingKey] = true
+			}
 		}
 	}
 	if c.graph != nil && (c.leads(s) || c.runs(s.Namespace) != ran && c.graph.leadsToTemplates(s.Namespace)) {

@@ -67,6 +67,8 @@ type BindingView struct {
 	// Steps is how many it takes from the role to cluster-admin; 0 if no way is known, and Unsure then says that there may be one.
 	Steps  int
 	Unsure bool
+	// Pending says of a RoleBinding that has changed since changes were taken last that it is not known yet how far it is.
+	Pending bool
 	// Way tells the steps, of a ClusterRoleBinding.
 	Way []string
 
@@ -99,7 +101,7 @@ func (c *Cluster) Views() ([]*RoleView, []*BindingView) {
 }
 
 // ViewsIn returns what the Roles and RoleBindings of a namespace are judged by, sorted by name. How far it is to cluster-admin is
-// what it was when changes were taken last.
+// what it was when changes were taken last; of bindings that have changed since, and that can lead there, it is pending.
 func (c *Cluster) ViewsIn(namespace string) ([]*RoleView, []*BindingView) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,10 +285,13 @@ func (c *Cluster) collectedFromDefaults(r *role) []rbacv1.PolicyRule {
 
 // viewBinding returns what a binding is judged by, without the steps that its way takes.
 func (c *Cluster) viewBinding(b *binding) *BindingView {
-	v := &BindingView{BindingKey: b.BindingKey, Default: b.standard, Role: b.role, Subjects: b.subjects, Steps: b.far.steps, Unsure: b.far.unsure}
+	v := &BindingView{BindingKey: b.BindingKey, Default: b.standard, Role: b.role, Subjects: b.subjects}
 	if r := c.role(b.role); r != nil {
 		v.Exists, v.RoleDefault, v.Rules, v.set = true, r.standard, r.rules.list, r.rules
 		v.Everything, v.Leads = r.rules.powers.has(everything), !r.rules.powers.none()
+	}
+	if v.Pending = b.Namespace != "" && v.Leads && c.unreviewed[b.BindingKey]; !v.Pending {
+		v.Steps, v.Unsure = b.far.steps, b.far.unsure
 	}
 	if b.Namespace != "" {
 		return v

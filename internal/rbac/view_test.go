@@ -242,6 +242,47 @@ func TestViewsAgreeWithAFreshCluster(t *testing.T) {
 	}
 }
 
+// TestPendingBindings: where a RoleBinding leads is not known from the time it changes until changes are taken, which has its namespace
+// judged again.
+func TestPendingBindings(t *testing.T) {
+	c := NewCluster(false)
+	c.SetRole(&Role{Name: "cluster-admin", Rules: ruleFor("*", "*", "*")})
+	c.SetBinding(&Binding{Name: "admin", Role: RoleKey{Name: "cluster-admin"}, Subjects: []Subject{ServiceAccount("shop", "admin")}})
+	c.SetAccount("shop", "admin", Account{Mounted: true})
+	c.SetRole(&Role{Name: "exec", Rules: ruleFor("create", "", "pods/exec")})
+	c.SetRole(&Role{Name: "read", Rules: ruleFor("get", "", "configmaps")})
+	c.TakeChanges()
+	for _, step := range []struct {
+		what    string
+		change  func()
+		pending bool
+		steps   int
+	}{
+		{what: "one that leads", change: func() {
+			c.SetBinding(&Binding{Namespace: "shop", Name: "dev", Role: RoleKey{Name: "exec"}, Subjects: []Subject{Group("dev")}})
+		}, pending: true, steps: 2},
+		{what: "for others", change: func() {
+			c.SetBinding(&Binding{Namespace: "shop", Name: "dev", Role: RoleKey{Name: "exec"}, Subjects: []Subject{Group("ops"), ServiceAccount("shop", "ci")}})
+		}, pending: true, steps: 2},
+		{what: "another role", change: func() { c.SetRole(&Role{Name: "exec", Rules: ruleFor("get", "", "pods/exec")}) }, pending: true, steps: 2},
+		{what: "a subject that is there now", change: func() { c.SetAccount("shop", "ci", Account{}) }, steps: 2},
+		{what: "a role that leads nowhere", change: func() {
+			c.SetBinding(&Binding{Namespace: "shop", Name: "dev", Role: RoleKey{Name: "read"}, Subjects: []Subject{Group("ops")}})
+		}},
+	} {
+		step.change()
+		if _, views := c.ViewsIn("shop"); views[0].Pending != step.pending || step.pending && views[0].Steps != 0 {
+			t.Errorf("%s: before changes are taken: pending %v, %d steps", step.what, views[0].Pending, views[0].Steps)
+		}
+		if changes := c.TakeChanges(); step.pending && !changes.Namespaces["shop"] {
+			t.Errorf("%s: the namespace is not judged again", step.what)
+		}
+		if _, views := c.ViewsIn("shop"); views[0].Pending || views[0].Steps != step.steps {
+			t.Errorf("%s: pending %v, %d steps, want %d", step.what, views[0].Pending, views[0].Steps, step.steps)
+		}
+	}
+}
+
 func roleViews(c *Cluster) map[string]*RoleView {
 	views := make(map[string]*RoleView)
 	roles, _ := c.Views()

@@ -39,6 +39,10 @@ func privilegePath(b *audit.Binding, r *audit.Reporter) {
 	if isOwn(b) || isAdmin(b) || len(ordinary(b)) == 0 {
 		return
 	}
+	if b.Pending {
+		r.Skip(v1alpha1.SkipSourceSyncing, "it is not known yet where "+b.Title()+" leads")
+		return
+	}
 	if b.Steps == 0 {
 		switch {
 		case b.Leads && b.Unseen != nil:
