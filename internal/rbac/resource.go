@@ -27,10 +27,13 @@ type Resource struct {
 }
 
 var resources = sync.OnceValue(func() []Resource {
-	// Those that are only there for permissions: to impersonate somebody, to approve what a signer will sign.
+	// Some are only there for permissions: to impersonate somebody, to approve what a signer will sign.
 	list := []Resource{
 		{Name: "users"}, {Name: "groups"}, {Group: "authentication.k8s.io", Name: "uids"}, {Group: "authentication.k8s.io", Name: "userextras"},
 		{Group: certificates, Name: "signers"},
+		// Network policies of whole clusters, whichever version of their API there is.
+		{Group: "policy.networking.k8s.io", Name: "clusternetworkpolicies"}, {Group: "policy.networking.k8s.io", Name: "adminnetworkpolicies"},
+		{Group: "policy.networking.k8s.io", Name: "baselineadminnetworkpolicies"},
 	}
 	var served []Resource
 	_ = json.Unmarshal(servedResources, &served) // a test reads it
@@ -65,6 +68,10 @@ func (r *Request) namespaced() bool {
 		return known.Group == r.Group && known.Name == r.Resource && !known.Namespaced
 	})
 }
+
+// InNamespaces says whether a Role, or a ClusterRole that a RoleBinding binds, can allow a request. Who binds a ClusterRole in a
+// namespace is asked there whether he may.
+func (r *Request) InNamespaces() bool { return r.namespaced() || r.Verb == "bind" }
 
 // knownNamespaced says whether a resource, or a subresource of it, as rules name it, is known to be in namespaces.
 func knownNamespaced(group, resource string) bool {

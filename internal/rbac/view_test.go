@@ -395,3 +395,28 @@ func TestNamespacedOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestInNamespaces(t *testing.T) {
+	for _, tc := range []struct {
+		request Request
+		want    bool
+	}{
+		{Request{Verb: "get", Resource: "secrets"}, true},
+		{Request{Verb: "impersonate", Resource: "serviceaccounts"}, true},
+		{Request{Verb: "impersonate", Resource: "users"}, false},
+		{Request{Verb: "impersonate", Resource: "groups"}, false},
+		{Request{Verb: "escalate", Group: rbacv1.GroupName, Resource: "roles"}, true},
+		{Request{Verb: "escalate", Group: rbacv1.GroupName, Resource: "clusterroles"}, false},
+		{Request{Verb: "bind", Group: rbacv1.GroupName, Resource: "clusterroles"}, true},
+		{Request{Verb: "get", Resource: "nodes", Subresource: "proxy"}, false},
+		{Request{Verb: "create", Resource: "persistentvolumes"}, false},
+		{Request{Verb: "update", Group: certificates, Resource: "certificatesigningrequests", Subresource: "approval"}, false},
+		{Request{Verb: "create", Group: "admissionregistration.k8s.io", Resource: "mutatingadmissionpolicybindings"}, false},
+		{Request{Verb: "create", Group: "policy.networking.k8s.io", Resource: "adminnetworkpolicies"}, false},
+		{Request{Verb: "create", Group: "shop.example.com", Resource: "carts"}, true},
+	} {
+		if got := tc.request.InNamespaces(); got != tc.want {
+			t.Errorf("%+v: %v, want %v", tc.request, got, tc.want)
+		}
+	}
+}

@@ -23,8 +23,6 @@ import (
 // power is something that rules can allow and that few should have.
 type power struct {
 	requests []rbac.Request
-	// cluster says that it is about what is in no namespace: only a role that is bound in the whole cluster gives it.
-	cluster bool
 	// named says that rules which name single objects count too. Otherwise only rbac-privilege-path tells what these lead to.
 	named bool
 	// within is the severity where it reaches single namespaces only; "" if that makes no difference.
@@ -50,15 +48,13 @@ func requestsFor(group string, resources, verbs []string) []rbac.Request {
 
 // role judges what a role allows.
 func (p *power) role(role *audit.Role, r *audit.Reporter) {
-	if p.cluster && (role.Namespace != "" || role.Bound == rbac.InNamespaces) {
-		return // it allows nothing there
-	}
+	within := role.Namespace != "" || role.Bound == rbac.InNamespaces
 	severity := v1alpha1.Severity("")
 	if role.Bound == rbac.InNamespaces {
 		severity = p.within
 	}
 	findRules(role, r, severity, func(rules []rbacv1.PolicyRule) string {
-		if what := p.allowedBy(rules); what != "" {
+		if what := p.allowedBy(rules, within); what != "" {
 			return "allow " + what
 		}
 		return ""
@@ -74,27 +70,30 @@ func (p *power) binding(b *audit.Binding, r *audit.Reporter) {
 	if b.Namespace != "" {
 		severity = p.within
 	}
-	findRoleRef(b, r, severity, "give "+p.allowedBy(b.Rules))
+	findRoleRef(b, r, severity, "give "+p.allowedBy(b.Rules, b.Namespace != ""))
 }
 
 // worstOf returns the worst power that a binding gives, or nil.
 func worstOf(b *audit.Binding) *power {
 	for _, p := range worst {
-		if (!p.cluster || b.Namespace == "") && p.allowedBy(b.Rules) != "" {
+		if p.allowedBy(b.Rules, b.Namespace != "") != "" {
 			return p
 		}
 	}
 	return nil
 }
 
-// allowedBy tells what of it rules allow, or returns "". Of rules that allow all verbs on all resources rbac-wildcard tells.
-func (p *power) allowedBy(rules []rbacv1.PolicyRule) string {
+// allowedBy tells what of it rules allow, or returns ""; within says that they are in effect in namespaces only. Of rules that allow all verbs on all resources rbac-wildcard tells.
+func (p *power) allowedBy(rules []rbacv1.PolicyRule, within bool) string {
 	var what []string
 	for i := range rules {
 		if slices.Contains(rules[i].Verbs, rbacv1.VerbAll) && slices.Contains(rules[i].Resources, rbacv1.ResourceAll) {
 			continue
 		}
 		for _, request := range rbac.Requested(&rules[i], p.requests, p.named) {
+			if within && !request.InNamespaces() {
+				continue
+			}
 			text := request.Verb + " " + request.Resource
 			if request.Group != "" {
 				text += "." + request.Group

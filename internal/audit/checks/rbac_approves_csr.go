@@ -34,5 +34,4 @@ var _ = register(audit.Check{
 
 var approvesCSR = power{
 	requests: requestsFor("certificates.k8s.io", []string{"certificatesigningrequests/approval"}, []string{"update", "patch"}),
-	cluster:  true,
 }

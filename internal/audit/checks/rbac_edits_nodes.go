@@ -39,5 +39,4 @@ var editsNodes = power{
 		requestsFor("", []string{"nodes"}, []string{"create", "update", "patch", "delete"}),
 		requestsFor("", []string{"nodes/status"}, []string{"update", "patch"}),
 	),
-	cluster: true,
 }

@@ -34,5 +34,4 @@ var _ = register(audit.Check{
 
 var editsPersistentVolumes = power{
 	requests: requestsFor("", []string{"persistentvolumes"}, []string{"create", "update", "patch"}),
-	cluster:  true,
 }

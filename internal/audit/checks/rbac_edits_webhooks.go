@@ -37,5 +37,4 @@ var editsWebhooks = power{
 		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings",
 		"mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
 	}, []string{"create", "update", "patch", "delete"}),
-	cluster: true,
 }

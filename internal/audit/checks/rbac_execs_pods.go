@@ -42,7 +42,7 @@ var execsPods = power{
 
 func execsPodsOf(role *audit.Role, r *audit.Reporter) {
 	p := execsPods
-	if role.In != nil && p.allowedBy(role.Rules) != "" && slices.ContainsFunc(role.In.Workloads, runsPrivileged) {
+	if role.In != nil && p.allowedBy(role.Rules, true) != "" && slices.ContainsFunc(role.In.Workloads, runsPrivileged) {
 		p.within = "" // as bad as anywhere
 	}
 	p.role(role, r)

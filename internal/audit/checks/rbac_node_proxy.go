@@ -34,6 +34,5 @@ var _ = register(audit.Check{
 
 var nodeProxy = power{
 	requests: requestsFor("", []string{"nodes/proxy"}, []string{"get", "create", "update", "patch", "delete"}),
-	cluster:  true,
 	named:    true,
 }
