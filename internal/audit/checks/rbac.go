@@ -27,6 +27,8 @@ type power struct {
 	named bool
 	// within is the severity where it reaches single namespaces only; "" if that makes no difference.
 	within v1alpha1.Severity
+	// worse says where that does not hold: it is as bad in such a namespace as anywhere. nil: nowhere.
+	worse func(*audit.Namespace) bool
 }
 
 var worst = []*power{
@@ -50,7 +52,7 @@ func requestsFor(group string, resources, verbs []string) []rbac.Request {
 func (p *power) role(role *audit.Role, r *audit.Reporter) {
 	within := role.Namespace != "" || role.Bound == rbac.InNamespaces
 	severity := v1alpha1.Severity("")
-	if role.Bound == rbac.InNamespaces {
+	if role.Bound == rbac.InNamespaces && (p.allowedBy(role.Rules, within) == "" || !p.worseIn(role.In)) {
 		severity = p.within
 	}
 	findRules(role, r, severity, func(rules []rbacv1.PolicyRule) string {
@@ -61,17 +63,31 @@ func (p *power) role(role *audit.Role, r *audit.Reporter) {
 	})
 }
 
-// binding judges what a binding gives of a role that is Kubernetes' own.
+// binding judges what a binding gives of a role that is Kubernetes' own. Of others their role tells, but a ClusterRole does not tell
+// where it is worse.
 func (p *power) binding(b *audit.Binding, r *audit.Reporter) {
-	if !handsOut(b) || worstOf(b) != p {
+	what := p.allowedBy(b.Rules, b.Namespace != "")
+	if what == "" || !gives(b) || b.RoleDefault && worstOf(b) != p {
 		return
 	}
-	severity := v1alpha1.Severity("")
-	if b.Namespace != "" {
+	severity, worse := v1alpha1.Severity(""), p.worseIn(b.In)
+	switch {
+	case worse && (b.RoleDefault || b.Role.Namespace == ""):
+	case !b.RoleDefault:
+		if p.worse != nil && b.In != nil && b.Role.Namespace == "" {
+			if u := b.In.MissingWorkloads(); u != nil {
+				r.SkipUnavailable(u)
+			}
+		}
+		return
+	case b.Namespace != "":
 		severity = p.within
 	}
-	findRoleRef(b, r, severity, "give "+p.allowedBy(b.Rules, b.Namespace != ""))
+	findRoleRef(b, r, severity, "give "+what)
 }
+
+// worseIn says whether it is as bad in a namespace, which may be nil, as anywhere.
+func (p *power) worseIn(ns *audit.Namespace) bool { return ns != nil && p.worse != nil && p.worse(ns) }
 
 // worstOf returns the worst power that a binding gives, or nil.
 func worstOf(b *audit.Binding) *power {
@@ -207,9 +223,8 @@ func isAdmin(b *audit.Binding) bool { return b.Namespace == "" && b.Everything }
 // givesAnything says whether somebody has made a binding that allows anything. One whose role is not there does not.
 func givesAnything(b *audit.Binding) bool { return !b.Default && len(b.Rules) > 0 }
 
-// handsOut says whether what a role of Kubernetes' own allows is to be told of a binding. admin, edit and view are made to be bound
+// gives says whether what a role allows by itself can be told of a binding: nothing worse is. admin, edit and view are made to be bound
 // in namespaces.
-func handsOut(b *audit.Binding) bool {
-	return givesAnything(b) && b.RoleDefault && !isAdmin(b) && b.Steps == 0 && len(ordinary(b)) > 0 &&
-		(b.Namespace == "" || !rbac.UserFacing(b.Role))
+func gives(b *audit.Binding) bool {
+	return givesAnything(b) && !isAdmin(b) && b.Steps == 0 && len(ordinary(b)) > 0 && (b.Namespace == "" || !rbac.UserFacing(b.Role))
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Looks at rules of roles for create and get on pods/exec, pods/attach and pods/portforward. Allowed: none; in namespaces it is Low,
-// for it is better than SSH, unless it is a Role where a privileged Pod is.
+// for it is better than SSH, unless a privileged Pod is there: of a ClusterRole that is told of its RoleBinding.
 var _ = register(audit.Check{
 	ID:          "rbac-execs-pods",
 	Title:       "Few may run commands in Pods",
@@ -30,7 +30,7 @@ var _ = register(audit.Check{
 		"https://kubernetes.io/docs/tasks/debug/debug-application/get-shell-running-container/",
 	},
 	Needs:   audit.PowerResources,
-	Role:    execsPodsOf,
+	Role:    execsPods.role,
 	Binding: given(execsPods.binding),
 })
 
@@ -38,15 +38,11 @@ var execsPods = power{
 	requests: requestsFor("", []string{"pods/exec", "pods/attach", "pods/portforward"}, []string{"create", "get"}),
 	named:    true,
 	within:   v1alpha1.SeverityLow,
+	worse:    privilegedIn,
 }
 
-func execsPodsOf(role *audit.Role, r *audit.Reporter) {
-	p := execsPods
-	if role.In != nil && p.allowedBy(role.Rules, true) != "" && slices.ContainsFunc(role.In.Workloads, runsPrivileged) {
-		p.within = "" // as bad as anywhere
-	}
-	p.role(role, r)
-}
+// privilegedIn says whether a namespace has a privileged Pod.
+func privilegedIn(ns *audit.Namespace) bool { return slices.ContainsFunc(ns.Workloads, runsPrivileged) }
 
 // runsPrivileged says whether some live Pod of a workload, or one to come, has a privileged container.
 func runsPrivileged(w *audit.Workload) bool {

@@ -144,6 +144,36 @@ func TestRBACOfManifests(t *testing.T) {
 	}
 }
 
+// TestRBACWithoutPods: who may run commands in Pods by a ClusterRole has no privileged one as long as that is known.
+func TestRBACWithoutPods(t *testing.T) {
+	set, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for resource, want := range map[string]string{"pods/log": "", "pods/exec": "may not list pods"} {
+		result := set.EvaluateNamespace(&audit.Namespace{Inventory: audit.Inventory{
+			Surroundings: audit.Surroundings{Name: "shop"},
+			RoleBindings: []*rbac.BindingView{{
+				BindingKey: rbac.BindingKey{Namespace: "shop", Name: "ci"}, Role: rbac.RoleKey{Name: "ci"}, Exists: true,
+				Subjects: []rbac.Subject{rbac.Group("dev")},
+				Rules:    []rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{resource}}},
+			}},
+			Unavailable: map[audit.Resource]*audit.Unavailable{
+				audit.Pods: {Resource: audit.Pods, Reason: v1alpha1.SkipSourceForbidden, Message: "may not list pods"},
+			},
+		}})
+		got := ""
+		for _, s := range result.Skips {
+			if s.Check == "rbac-execs-pods" {
+				got = s.Message
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", resource, got, want)
+		}
+	}
+}
+
 func TestListed(t *testing.T) {
 	for want, list := range map[string][]string{"": nil, "a": {"a"}, "a, b, c, d, e": {"a", "b", "c", "d", "e"}, "a, b, c, d, e and more": {"a", "b", "c", "d", "e", "f"}} {
 		if got := listed(list); got != want {

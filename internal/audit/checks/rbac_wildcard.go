@@ -41,7 +41,7 @@ var _ = register(audit.Check{
 func wildcardIn(role *audit.Role, r *audit.Reporter) { findRules(role, r, "", wildcard) }
 
 func wildcardBound(b *audit.Binding, r *audit.Reporter) {
-	if handsOut(b) && worstOf(b) == nil && wildcard(b.Rules) != "" {
+	if b.RoleDefault && gives(b) && worstOf(b) == nil && wildcard(b.Rules) != "" {
 		findRoleRef(b, r, "", "give wildcards")
 	}
 }
