@@ -99,6 +99,11 @@ func worstOf(b *audit.Binding) *power {
 	return nil
 }
 
+// isPowerful says whether rules allow anything in the cluster that few should have.
+func isPowerful(rules []rbacv1.PolicyRule) bool {
+	return wildcard(rules) != "" || slices.ContainsFunc(worst, func(p *power) bool { return p.allowedBy(rules, false) != "" })
+}
+
 // allowedBy tells what of it rules allow, or returns ""; within says that they are in effect in namespaces only. Of rules that allow all verbs on all resources rbac-wildcard tells.
 func (p *power) allowedBy(rules []rbacv1.PolicyRule, within bool) string {
 	var what []string

@@ -9,7 +9,10 @@ import (
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
-// Looks at who is bound to a role. Allowed: anybody; also as a part of an aggregated ClusterRole.
+// Looks at who is bound to a role. Allowed: anybody; also as a part of an aggregated ClusterRole. A ClusterRole may also wait for
+// somebody who binds it, as long as it gives none of the powers that few should have: operators bring such ones to read or edit their
+// objects, and whoever deleted them would have them back with the next release. A Role is made for one namespace, by people who know
+// who needs it.
 var _ = register(audit.Check{
 	ID:          "rbac-unused-role",
 	Title:       "Roles are there to be used",
@@ -31,7 +34,7 @@ var _ = register(audit.Check{
 })
 
 func unusedRole(role *audit.Role, r *audit.Reporter) {
-	if role.Default || role.Collected || role.Bound != rbac.Unbound {
+	if role.Default || role.Collected || role.Bound != rbac.Unbound || role.Namespace == "" && !isPowerful(role.Rules) {
 		return
 	}
 	if role.FromManifests {
