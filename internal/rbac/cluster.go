@@ -90,7 +90,7 @@ type role struct {
 type roleWay struct {
 	// steps are those that one can take first.
 	steps []step
-	// told tells the steps to cluster-admin, and far how many they are, as it was in a graph.
+	// told tells the steps to cluster-admin from a role that is bound in the cluster, and far how many they are, as it was in a graph.
 	told []string
 	far  distance
 	in   *graph

@@ -333,7 +333,7 @@ func (c *Cluster) findWays() {
 	}
 }
 
-// wayFrom tells how a role that is bound in a scope leads to cluster-admin, step by step.
+// wayFrom finds how far a role that is bound in a scope is from cluster-admin, and of the whole cluster step by step how it leads there.
 func (c *Cluster) wayFrom(r *role, scope string) roleWay {
 	at := roleAt(r.RoleKey, scope)
 	w, known := c.roleWays[at]
@@ -344,9 +344,11 @@ func (c *Cluster) wayFrom(r *role, scope string) roleWay {
 	}
 	if w.in != c.graph {
 		w.in, w.told, w.far = c.graph, nil, c.graph.distance(w.steps)
-		path, _ := c.tell(Subject{}, c.graph.shortest(at, w.steps))
-		for _, step := range path.Steps {
-			w.told = append(w.told, step.Text)
+		if scope == "" { // what is elsewhere is not told in a namespace
+			path, _ := c.tell(Subject{}, c.graph.shortest(at, w.steps))
+			for _, step := range path.Steps {
+				w.told = append(w.told, step.Text)
+			}
 		}
 		c.roleWays[at] = w
 	}
