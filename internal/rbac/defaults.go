@@ -17,12 +17,15 @@ import (
 )
 
 // bootstrapPolicy is what the API servers of Kubernetes 1.31 to 1.36 make for themselves: generated, see
-// hack/controlplane/kubernetes/rbac. kubeadmPolicy is what kubeadm makes: written from cmd/kubeadm of Kubernetes 1.36.
+// hack/controlplane/kubernetes/rbac. kubeadmPolicy is what kubeadm makes: written from cmd/kubeadm of Kubernetes 1.36. k3sPolicy is by
+// what k3s and RKE2 let their API server ask kubelets: written from manifests/rolebindings.yaml of k3s.
 var (
 	//go:embed bootstrap.json
 	bootstrapPolicy []byte
 	//go:embed kubeadm.json
 	kubeadmPolicy []byte
+	//go:embed k3s.json
+	k3sPolicy []byte
 )
 
 // The label by which an API server marks what it makes for itself.
@@ -63,9 +66,9 @@ type knownKey struct{ kind, namespace, name string }
 
 var defaults = sync.OnceValue(func() map[knownKey]*known {
 	all := make(map[knownKey]*known)
-	for _, text := range [][]byte{bootstrapPolicy, kubeadmPolicy} {
+	for _, text := range [][]byte{bootstrapPolicy, kubeadmPolicy, k3sPolicy} {
 		var list []*known
-		_ = json.Unmarshal(text, &list) // a test reads both
+		_ = json.Unmarshal(text, &list) // tests read them
 		for _, k := range list {
 			all[knownKey{k.Kind, k.Namespace, k.Name}] = k
 		}

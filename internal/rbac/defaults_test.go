@@ -119,6 +119,21 @@ func TestKubeadm(t *testing.T) {
 	}
 }
 
+// TestK3s reads what k3s makes.
+func TestK3s(t *testing.T) {
+	c := fresh()
+	for who, own := range map[string]bool{"kube-apiserver": true, "eve": false} {
+		c.SetBinding(&rbac.Binding{Name: "kube-apiserver-kubelet-admin", Role: rbac.RoleKey{Name: "system:kubelet-api-admin"}, Subjects: []rbac.Subject{rbac.User(who)}})
+		c.TakeChanges()
+		_, bindings := c.Views()
+		for _, b := range bindings {
+			if b.Name == "kube-apiserver-kubelet-admin" && b.Default != own {
+				t.Errorf("for %q it is k3s' own: %v", who, b.Default)
+			}
+		}
+	}
+}
+
 func TestModifiedDefaults(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*testing.T, *rbac.Cluster)
