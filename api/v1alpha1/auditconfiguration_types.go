@@ -230,8 +230,9 @@ type QuotaSettings struct {
 
 // RBACSettings say whom roles may be bound to.
 type RBACSettings struct {
-	// Users, groups and ServiceAccounts that may be bound to cluster-admin, or to roles that allow as much, in the whole cluster,
-	// besides system:masters in the binding that Kubernetes makes. Once it is set, rbac-too-many-admins counts them.
+	// Users, groups and ServiceAccounts that may be bound to cluster-admin, or to roles that allow as much, in the whole cluster.
+	// Bindings that Kubernetes and kubeadm make do not count as long as nobody else is added to them: then all that they name do. Once it
+	// is set, rbac-too-many-admins counts them.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
