@@ -132,7 +132,7 @@ func (b *bench) fresh(ctx context.Context) (map[string]string, int, error) {
 		book.Put(name, set, entries)
 	}
 	set, entries := current.SetForCluster(), make(ledger.Entries)
-	for _, v := range ledger.JudgeCluster(set, audit.NewCluster(sources.Cluster(), now), ledger.Previous{}, now) {
+	for _, v := range ledger.JudgeCluster(set, audit.NewCluster(sources.Cluster(), now), ledger.Previous{}, nil, now) {
 		entries[v.Report] = v.Entry
 		if v.Build != nil {
 			reports[v.Report] = canonical(v.Build())
