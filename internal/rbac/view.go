@@ -310,7 +310,8 @@ func (c *Cluster) viewBinding(b *binding) *BindingView {
 	return v
 }
 
-// findWays finds out anew where roles lead that are bound, and notes the bindings of those that lead elsewhere than before.
+// findWays finds out anew where roles lead that are bound, and notes the bindings of those that lead elsewhere than before, or of which
+// it has been forgotten because one of their bindings has changed.
 func (c *Cluster) findWays() {
 	for _, roles := range c.roles {
 		for _, r := range roles {
@@ -321,9 +322,9 @@ func (c *Cluster) findWays() {
 			for _, b := range c.byRole[r.RoleKey] { // those of a namespace are side by side
 				if b.Namespace != scope {
 					scope = b.Namespace
-					before := c.roleWays[roleAt(r.RoleKey, scope)]
+					before, known := c.roleWays[roleAt(r.RoleKey, scope)]
 					now := c.wayFrom(r, scope)
-					differs = now.far != before.far || !slices.Equal(now.told, before.told)
+					differs = !known || now.far != before.far || !slices.Equal(now.told, before.told)
 				}
 				if differs {
 					c.unreviewed[b.BindingKey] = true

@@ -283,6 +283,29 @@ func TestPendingBindings(t *testing.T) {
 	}
 }
 
+// TestWaysEndTogether: a role in a namespace leads to cluster-admin no more, while one of its bindings there changes too. The others
+// must be told of it as well.
+func TestWaysEndTogether(t *testing.T) {
+	c := NewCluster(false)
+	c.SetRole(&Role{Name: "cluster-admin", Rules: ruleFor("*", "*", "*")})
+	c.SetBinding(&Binding{Name: "admin", Role: RoleKey{Name: "cluster-admin"}, Subjects: []Subject{ServiceAccount("shop", "admin")}})
+	c.SetAccount("shop", "admin", Account{Mounted: true})
+	c.SetRole(&Role{Name: "exec", Rules: ruleFor("create", "", "pods/exec")})
+	for _, name := range []string{"changes", "stays"} {
+		c.SetBinding(&Binding{Namespace: "shop", Name: name, Role: RoleKey{Name: "exec"}, Subjects: []Subject{Group("dev")}})
+	}
+	c.TakeChanges()
+	c.SetBinding(&Binding{Namespace: "shop", Name: "changes", Role: RoleKey{Name: "exec"}, Subjects: []Subject{Group("ops")}})
+	c.DeleteBinding(BindingKey{Name: "admin"})
+	c.TakeChanges()
+	_, views := c.ViewsIn("shop")
+	for _, v := range views {
+		if v.Steps != 0 {
+			t.Errorf("%s is %d steps from cluster-admin", v.Name, v.Steps)
+		}
+	}
+}
+
 func roleViews(c *Cluster) map[string]*RoleView {
 	views := make(map[string]*RoleView)
 	roles, _ := c.Views()
