@@ -66,18 +66,19 @@ func (p *power) role(role *audit.Role, r *audit.Reporter) {
 // binding judges what a binding gives of a role that is Kubernetes' own. Of others their role tells, but a ClusterRole does not tell
 // where it is worse.
 func (p *power) binding(b *audit.Binding, r *audit.Reporter) {
-	what := p.allowedBy(b.Rules, b.Namespace != "")
-	if what == "" || !gives(b) || b.RoleDefault && worstOf(b) != p {
+	if !b.RoleDefault && (p.worse == nil || b.In == nil || b.Role.Namespace != "") || !gives(b) {
 		return
 	}
-	severity, worse := v1alpha1.Severity(""), p.worseIn(b.In)
+	what := p.allowedBy(b.Rules, b.Namespace != "")
+	if what == "" || b.RoleDefault && worstOf(b) != p {
+		return
+	}
+	severity := v1alpha1.Severity("")
 	switch {
-	case worse && (b.RoleDefault || b.Role.Namespace == ""):
+	case p.worseIn(b.In):
 	case !b.RoleDefault:
-		if p.worse != nil && b.In != nil && b.Role.Namespace == "" {
-			if u := b.In.MissingWorkloads(); u != nil {
-				r.SkipUnavailable(u)
-			}
+		if u := b.In.MissingWorkloads(); u != nil {
+			r.SkipUnavailable(u)
 		}
 		return
 	case b.Namespace != "":
@@ -104,7 +105,8 @@ func isPowerful(rules []rbacv1.PolicyRule) bool {
 	return wildcard(rules) != "" || slices.ContainsFunc(worst, func(p *power) bool { return p.allowedBy(rules, false) != "" })
 }
 
-// allowedBy tells what of it rules allow, or returns ""; within says that they are in effect in namespaces only. Of rules that allow all verbs on all resources rbac-wildcard tells.
+// allowedBy tells what of it rules allow, or returns ""; within says that they are in effect in namespaces only. Of rules that allow
+// all verbs on all resources rbac-wildcard tells.
 func (p *power) allowedBy(rules []rbacv1.PolicyRule, within bool) string {
 	var what []string
 	for i := range rules {

@@ -36,7 +36,8 @@ var _ = register(audit.Check{
 })
 
 func anonymous(b *audit.Binding, r *audit.Reporter) {
-	if !isOwn(b) && rbac.BeyondDiscovery(b.Rules) {
-		findSubjects(b, r, subjectsOf(b, func(s rbac.Subject) bool { return slices.Contains(nobodies, s) }), "give "+b.RoleTitle()+" to %s")
+	who := subjectsOf(b, func(s rbac.Subject) bool { return slices.Contains(nobodies, s) })
+	if len(who) > 0 && !isOwn(b) && rbac.BeyondDiscovery(b.Rules) {
+		findSubjects(b, r, who, "give "+b.RoleTitle()+" to %s")
 	}
 }

@@ -35,7 +35,8 @@ var _ = register(audit.Check{
 })
 
 func authenticatedGroup(b *audit.Binding, r *audit.Reporter) {
-	if !isOwn(b) && !isAdmin(b) && rbac.BeyondDiscovery(b.Rules) {
-		findSubjects(b, r, subjectsOf(b, func(s rbac.Subject) bool { return slices.Contains(everybody, s) }), "give "+b.RoleTitle()+" to %s")
+	who := subjectsOf(b, func(s rbac.Subject) bool { return slices.Contains(everybody, s) })
+	if len(who) > 0 && !isOwn(b) && !isAdmin(b) && rbac.BeyondDiscovery(b.Rules) {
+		findSubjects(b, r, who, "give "+b.RoleTitle()+" to %s")
 	}
 }
