@@ -10,15 +10,15 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at rules of roles for create, update, patch and delete on networkpolicies, and on those for the whole cluster. Allowed:
-// those with resourceNames.
+// Looks at rules of roles for create, update, patch, delete and deletecollection on networkpolicies, and on those for the whole
+// cluster. Allowed: those with resourceNames.
 var _ = register(audit.Check{
 	ID:          "rbac-edits-network-policies",
 	Title:       "Few may change network policies",
 	Severity:    v1alpha1.SeverityMedium,
 	Category:    audit.CategoryAccess,
 	Rationale:   "Whoever changes network policies opens the way from the Pod that they hold to all that the policies keep apart.",
-	Remediation: "Remove create, update, patch and delete on networkpolicies from the rule.",
+	Remediation: "Remove create, update, patch, delete and deletecollection on networkpolicies from the rule.",
 	Before:      "kind: Role\nrules:\n- apiGroups: [networking.k8s.io]\n  resources: [networkpolicies]\n  verbs: [get, delete]",
 	After:       "kind: Role\nrules:\n- apiGroups: [networking.k8s.io]\n  resources: [networkpolicies]\n  verbs: [get]",
 	Controls: []audit.Control{
@@ -36,9 +36,9 @@ var _ = register(audit.Check{
 
 var editsNetworkPolicies = power{
 	requests: slices.Concat(
-		requestsFor("networking.k8s.io", []string{"networkpolicies"}, []string{"create", "update", "patch", "delete"}),
+		requestsFor("networking.k8s.io", []string{"networkpolicies"}, []string{"create", "update", "patch", "delete", "deletecollection"}),
 		requestsFor("policy.networking.k8s.io", []string{
 			"clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies",
-		}, []string{"create", "update", "patch", "delete"}),
+		}, []string{"create", "update", "patch", "delete", "deletecollection"}),
 	),
 }

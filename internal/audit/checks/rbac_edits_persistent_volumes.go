@@ -11,10 +11,10 @@ import (
 // Looks at rules of roles for create, update and patch on persistentvolumes. Allowed: those with resourceNames.
 var _ = register(audit.Check{
 	ID:          "rbac-edits-persistent-volumes",
-	Title:       "Few may make PersistentVolumes",
+	Title:       "Few may make or change PersistentVolumes",
 	Severity:    v1alpha1.SeverityHigh,
 	Category:    audit.CategoryAccess,
-	Rationale:   "A PersistentVolume can be any folder of a node, and Pod Security does not look into volumes: whoever makes one reads and writes the node's files.",
+	Rationale:   "Whoever makes a PersistentVolume reads and writes any folder of a node with it, for Pod Security does not look into volumes; whoever changes one gives its data to a claim of their own.",
 	Remediation: "Remove persistentvolumes from the rule: a StorageClass makes them for whoever creates a PersistentVolumeClaim.",
 	Before:      "kind: ClusterRole\nrules:\n- apiGroups: [\"\"]\n  resources: [persistentvolumes]\n  verbs: [get, create]",
 	After:       "kind: ClusterRole\nrules:\n- apiGroups: [\"\"]\n  resources: [persistentvolumes]\n  verbs: [get]",

@@ -8,7 +8,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// Looks at rules of roles for create, update, patch and delete on admission webhooks and policies. Allowed: those with resourceNames.
+// Looks at rules of roles for create, update, patch, delete and deletecollection on admission webhooks and policies. Allowed: those with
+// resourceNames.
 var _ = register(audit.Check{
 	ID:          "rbac-edits-webhooks",
 	Title:       "Few may change what admits",
@@ -36,5 +37,5 @@ var editsWebhooks = power{
 	requests: requestsFor("admissionregistration.k8s.io", []string{
 		"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings",
 		"mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
-	}, []string{"create", "update", "patch", "delete"}),
+	}, []string{"create", "update", "patch", "delete", "deletecollection"}),
 }
