@@ -86,32 +86,12 @@ func labelsOf(f *dto.MetricFamily) []string {
 // TestPrometheusComponent: what config/components/prometheus makes of the operator is taken by the API server, also beside
 // the component sharded, in either order.
 func TestPrometheusComponent(t *testing.T) {
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, order := range [][]string{
 		{"prometheus"}, {"cert-manager", "prometheus", "sharded"}, {"sharded", "cert-manager", "prometheus"},
 	} {
-		dir := t.TempDir()
-		config, err := filepath.Rel(dir, filepath.Join(root, "config"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		kustomization := fmt.Sprintf("resources: [%s/default]\ncomponents:\n", config)
-		for _, component := range order {
-			kustomization += fmt.Sprintf("- %s/components/%s\n", config, component)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := cluster.Kubectl(t.Context(), nil, "kustomize", dir)
-		if err != nil {
-			t.Fatal(err)
-		}
 		kinds := make(map[string]int)
 		var ours []string
-		for _, document := range strings.Split(out, "\n---\n") {
+		for _, document := range strings.Split(rendered(t, order...), "\n---\n") {
 			var object struct{ APIVersion, Kind string }
 			if err := yaml.Unmarshal([]byte(document), &object); err != nil {
 				t.Fatal(err)

@@ -329,32 +329,16 @@ func TestShardsAreSelectedByTheServer(t *testing.T) {
 // TestShardedComponent: what config/components/sharded makes of the default is taken by the API server, runs the very same
 // Pods but for their shard, and has two replicas for each.
 func TestShardedComponent(t *testing.T) {
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	config, err := filepath.Rel(dir, filepath.Join(root, "config"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kustomization := fmt.Sprintf("resources: [%s/default]\ncomponents: [%s/components/sharded]\n", config, config)
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := cluster.Kubectl(t.Context(), nil, "apply", "--dry-run=server", "-k", dir)
+	manifests := rendered(t, "sharded")
+	out, err := cluster.Kubectl(t.Context(), strings.NewReader(manifests), "apply", "--dry-run=server", "-f", "-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out, "statefulset.apps/kubersafe created") || strings.Contains(out, "deployment.apps/") {
 		t.Errorf("the API server takes it for\n%s", out)
 	}
-	out, err = cluster.Kubectl(t.Context(), nil, "kustomize", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	sharded, budget, whole := &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}, &appsv1.Deployment{}
-	for _, document := range strings.Split(out, "\n---\n") {
+	for _, document := range strings.Split(manifests, "\n---\n") {
 		for kind, into := range map[string]any{"StatefulSet": sharded, "PodDisruptionBudget": budget} {
 			if strings.Contains(document, "\nkind: "+kind+"\n") {
 				if err := yaml.UnmarshalStrict([]byte(document), into); err != nil {
