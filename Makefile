@@ -124,6 +124,10 @@ check-tree: # Fails when files differ from what is committed or staged, or are n
 	@untracked="$$(git ls-files --others --exclude-standard)"; \
 		if [ -n "$$untracked" ]; then printf 'error: files that are neither committed nor ignored:\n%s\n' "$$untracked" >&2; exit 1; fi
 
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the code can reach. Asks vuln.go.dev.
+	@for module in . $(SCANNER); do echo "govulncheck in $$module"; (cd $$module && go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...); done
+
 .PHONY: verify
 verify: ## Everything that must pass before a commit: check, then test.
 	$(MAKE) --no-print-directory check
