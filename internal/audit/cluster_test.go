@@ -59,7 +59,7 @@ var clusterNow = time.Date(2026, 11, 21, 17, 0, 0, 0, time.UTC)
 
 func clusterInventory() ClusterInventory {
 	static := func(name string, owner *Owner) *PodRecord {
-		return &PodRecord{Object: Object{Namespace: SystemNamespace, Name: name}, Owner: owner, Shape: NewShape(&Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Command: []string{APIServer}}}}})}
+		return &PodRecord{Object: Object{Namespace: SystemNamespace, Name: name}, Owner: owner, Mirror: true, Shape: NewShape(&Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Command: []string{APIServer}}}}})}
 	}
 	node := &Owner{APIVersion: "v1", Kind: "Node", Name: "a"}
 	finished := static("kube-apiserver-old", node)

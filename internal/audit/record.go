@@ -66,7 +66,7 @@ func OwnerFrom(m metav1.Object) *Owner {
 	return o
 }
 
-// isNode says whether a Pod with that owner mirrors a static one. Only a kubelet may create such Pods.
+// isNode says whether the owner is a Node. Anybody may write that.
 func (o *Owner) isNode() bool { return o != nil && o.APIVersion == "v1" && o.Kind == "Node" }
 
 func (o *Owner) equal(p *Owner) bool {
@@ -97,6 +97,9 @@ type PodRecord struct {
 	Finished bool
 	// Token says that it projects a token for the API server, be it that admission has added it.
 	Token bool
+	// Mirror says that it has the annotation of a Pod that mirrors a static one. Nobody can add it later, and no kubelet runs what
+	// the API server has of such a Pod: it runs the Pods of its own files, and deletes mirrors of any others.
+	Mirror bool
 	// Labels of the Pod, shared with other Pods of the same labels.
 	Labels *Labels
 	Shape  *Shape
@@ -132,12 +135,13 @@ func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 	}
 }
 
-// Static says whether the Pod mirrors a static one.
-func (p *PodRecord) Static() bool { return p.Owner.isNode() }
+// Static says whether the Pod mirrors a static one. That a node owns it does not tell: such a reference makes no difference to
+// kubelets, and so must not make any to what is found.
+func (p *PodRecord) Static() bool { return p.Mirror && p.Owner.isNode() }
 
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
-	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Token == q.Token && p.Labels == q.Labels && p.Shape == q.Shape &&
+	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Token == q.Token && p.Mirror == q.Mirror && p.Labels == q.Labels && p.Shape == q.Shape &&
 		p.Node == q.Node && p.Running == q.Running
 }
 

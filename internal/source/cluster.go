@@ -105,10 +105,10 @@ func (s *Sources) pickStatic() {
 // apiServerService is the Service by which Pods reach the API server.
 const apiServerService = "kubernetes"
 
-// isStatic says whether a Pod mirrors a static one: a node controls it.
+// isStatic says whether a Pod mirrors a static one, as PodRecord.Static does.
 func isStatic(m metav1.Object) bool {
 	c := metav1.GetControllerOfNoCopy(m)
-	return c != nil && c.Kind == "Node" && c.APIVersion == "v1"
+	return c != nil && c.Kind == "Node" && c.APIVersion == "v1" && isMirror(m)
 }
 
 // Cluster returns what is known of what belongs to no namespace.

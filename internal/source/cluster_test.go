@@ -129,8 +129,18 @@ func TestIsStatic(t *testing.T) {
 		if apiVersion, kind, ok := strings.Cut(owner, " "); ok {
 			pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "a", UID: types.UID("a"), Controller: new(true)}}
 		}
-		if isStatic(pod) != want {
-			t.Errorf("owned by %q: static is %v", owner, !want)
+		for _, mirror := range []bool{true, false} {
+			pod.Annotations = nil
+			if mirror {
+				pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: ""}
+			}
+			record, err := newInterner().pod(pod.DeepCopy())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := want && mirror; isStatic(pod) != want || record.Static() != want {
+				t.Errorf("owned by %q, mirror %v: static is %v, and of its record %v", owner, mirror, isStatic(pod), record.Static())
+			}
 		}
 	}
 }
@@ -222,6 +232,7 @@ func TestStaticPodsAreToldOfApart(t *testing.T) {
 		p := livePod()
 		p.Namespace, p.Name, p.UID = audit.SystemNamespace, "kube-apiserver-a", types.UID(uid)
 		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "a", UID: "n", Controller: new(true)}}
+		p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "hash"}
 		p.Spec.Containers[0].Image = image
 		return p
 	}

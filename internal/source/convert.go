@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -35,11 +36,17 @@ func (i *interner) pod(o runtime.Object) (*audit.PodRecord, error) {
 		Created:  audit.MomentOf(p.CreationTimestamp.Time),
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Token:    audit.ProjectsToken(&p.Spec), // a shape does not tell what admission has added
+		Mirror:   isMirror(p),
 		Labels:   i.labelsOf(p.Labels),
 	}
 	i.running(r, p)
 	r.Shape = i.shapeOf(p.Annotations, &p.Spec) // takes out what is not audited
 	return r, nil
+}
+
+func isMirror(m metav1.Object) bool {
+	_, ok := m.GetAnnotations()[corev1.MirrorPodAnnotationKey]
+	return ok
 }
 
 func (i *interner) controller(o runtime.Object) (*audit.ControllerRecord, error) {

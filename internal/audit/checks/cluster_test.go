@@ -24,7 +24,7 @@ func TestAPIServersThatNobodyCanCount(t *testing.T) {
 	inventory := audit.ClusterInventory{
 		ServerVersion: "v1.37.2",
 		ControlPlane: []*audit.PodRecord{{
-			Object: audit.Object{Namespace: audit.SystemNamespace, Name: "kube-apiserver-a"}, Owner: &audit.Owner{APIVersion: "v1", Kind: "Node", Name: "a"},
+			Object: audit.Object{Namespace: audit.SystemNamespace, Name: "kube-apiserver-a"}, Owner: &audit.Owner{APIVersion: "v1", Kind: "Node", Name: "a"}, Mirror: true,
 			Shape: audit.NewShape(&audit.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: audit.APIServer, Command: []string{
 				audit.APIServer, "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 			}}}}}),
