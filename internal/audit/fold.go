@@ -112,7 +112,7 @@ func (f *folder) foldController(c *ControllerRecord) {
 	if c.Shape == nil {
 		return // no more than a link between Pods and what it names as its controller
 	}
-	subject, own, settled := f.resolve(c.Kind, c.Owner, c.Created.Time())
+	subject, own, settled := f.resolve(c.Kind, c.Owner, c.Created, c.Reowned)
 	switch {
 	case !settled:
 	case !own && c.Active:
@@ -151,7 +151,7 @@ func (f *folder) workloadOf(p *PodRecord) (w *Workload, own bool) {
 	if w := f.byOwner[p.Owner]; w != nil && !p.Finished {
 		return w, false
 	}
-	subject, own, settled := f.resolve("Pod", p.Owner, p.Created.Time())
+	subject, own, settled := f.resolve("Pod", p.Owner, p.Created, p.Reowned)
 	if !settled || p.Finished && (own || !f.ownedByJob(p)) {
 		return nil, false
 	}
@@ -170,7 +170,7 @@ func (f *folder) ownedByJob(p *PodRecord) bool {
 
 // resolve follows an owner reference of an object of that kind to the topmost controller. own means that the object is
 // its own subject. settled is false while that may only look so, because owners arrive late and leave early.
-func (f *folder) resolve(kind string, owner *Owner, created time.Time) (subject Subject, own, settled bool) {
+func (f *folder) resolve(kind string, owner *Owner, created Moment, reowned bool) (subject Subject, own, settled bool) {
 	if !Folds(kind, owner) {
 		return Subject{}, true, true
 	}
@@ -182,16 +182,17 @@ func (f *folder) resolve(kind string, owner *Owner, created time.Time) (subject 
 	}
 	c := f.controllers[owner.UID]
 	if c == nil || c.Kind != gk.Kind || c.Name != owner.Name {
-		return Subject{}, true, f.settled(*owner, created)
+		return Subject{}, true, reowned || f.settled(*owner, created.Time())
 	}
-	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created.Time())
+	top, own, settled := f.resolve(c.Kind, c.Owner, c.Created, c.Reowned)
 	if own {
 		top = ownSubject(c.Kind, &c.Object)
 	}
 	return top, false, settled
 }
 
-// settled says whether a reference to nothing will stay one, and notes when to look again if that is not sure yet.
+// settled says whether a reference to nothing will stay one, and notes when to look again if that is not sure yet. It is not to be
+// asked of what has named another controller before, or whoever may edit a Pod could make it look new again and again.
 func (f *folder) settled(owner Owner, created time.Time) bool {
 	until := created.Add(arrivalGrace)
 	if gone, ok := f.gone(owner); ok {

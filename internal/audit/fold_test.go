@@ -328,6 +328,22 @@ func TestFoldWaitsForOwners(t *testing.T) {
 		"an old Pod whose ReplicaSet has just gone waits": {
 			pod: pod("p", ref("ReplicaSet", "rs")), gone: goneAt("rs", at(time.Second)), wantRecheck: at(time.Second).Add(departureGrace),
 		},
+		"a Pod that has named another controller before does not wait": {
+			pod: func() *PodRecord {
+				p := created(pod("p", ref("ReplicaSet", "rs")), now)
+				p.Reowned = true
+				return p
+			}(),
+			gone: goneAt("rs", now), wantPod: true,
+		},
+		"nor does that of a ReplicaSet which has": {
+			controllers: []*ControllerRecord{func() *ControllerRecord {
+				c := controller("ReplicaSet", "rs", ref("Deployment", "web"))
+				c.Created, c.Reowned = MomentOf(now), true
+				return c
+			}()},
+			pod: pod("p", ref("ReplicaSet", "rs")), gone: goneAt("web", now), wantPod: true,
+		},
 		"an old Pod whose ReplicaSet is long gone is judged by itself": {
 			pod: pod("p", ref("ReplicaSet", "rs")), gone: goneAt("rs", at(departureGrace)), wantPod: true,
 		},

@@ -92,8 +92,10 @@ func (m Moment) Time() time.Time {
 type PodRecord struct {
 	Object
 	// Owner is shared with other Pods of the same owner, and nil if there is none.
-	Owner    *Owner
-	Created  Moment
+	Owner   *Owner
+	Created Moment
+	// Reowned says that it once named another controller, or one that it names no more. What controllers make keeps its own.
+	Reowned  bool
 	Finished bool
 	// Token says that it projects a token for the API server, be it that admission has added it.
 	Token bool
@@ -139,6 +141,11 @@ func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 // kubelets, and so must not make any to what is found.
 func (p *PodRecord) Static() bool { return p.Mirror && p.Owner.isNode() }
 
+// Inherit takes over from the record before, of the same object, what the object does not tell.
+func (p *PodRecord) Inherit(before *PodRecord) { p.Reowned = reowned(before.Reowned, before.Owner, p.Owner) }
+
+func reowned(before bool, from, to *Owner) bool { return before || from != nil && !from.equal(to) }
+
 // Equal says whether nothing that is audited differs.
 func (p *PodRecord) Equal(q *PodRecord) bool {
 	return p.UID == q.UID && p.Owner.equal(q.Owner) && p.Finished == q.Finished && p.Token == q.Token && p.Mirror == q.Mirror && p.Labels == q.Labels && p.Shape == q.Shape &&
@@ -153,6 +160,8 @@ type ControllerRecord struct {
 	// Owner is nil if there is none.
 	Owner   *Owner
 	Created Moment
+	// Reowned says that it once named another controller, or one that it names no more.
+	Reowned bool
 	// Labels of the Pod template.
 	Labels *Labels
 	// Shape of the Pod template. It is nil of what another controller owns, if it is not Active: what it would make is no
@@ -164,6 +173,11 @@ type ControllerRecord struct {
 	// TemplateHash changes whenever the Pod template does. It is empty of what another controller owns: that one's template
 	// is the subject's.
 	TemplateHash string
+}
+
+// Inherit takes over from the record before, of the same object, what the object does not tell.
+func (c *ControllerRecord) Inherit(before *ControllerRecord) {
+	c.Reowned = reowned(before.Reowned, before.Owner, c.Owner)
 }
 
 // Equal says whether nothing that is audited differs.

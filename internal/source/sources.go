@@ -105,6 +105,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	core, apps, batch := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.BatchV1().RESTClient()
 
 	s.pods = NewStore(intern.pod)
+	s.pods.inherit = (*audit.PodRecord).Inherit
 	Add(s, part, audit.Pods, core, "pods", &corev1.Pod{}, s.pods)
 	s.namespaces = NewStore(namespaceRecord)
 	s.namespaces.bucket = func(o *audit.Object) string { return o.Name } // with what it holds
@@ -132,6 +133,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	} {
 		store := NewStore(intern.controller)
 		store.removed = s.departed.note
+		store.inherit = (*audit.ControllerRecord).Inherit
 		s.controllers[c.resource] = store
 		kept := part
 		if c.resource == audit.DaemonSets {

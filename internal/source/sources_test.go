@@ -4,6 +4,7 @@
 package source
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -374,4 +376,60 @@ func TestDepartures(t *testing.T) {
 			t.Errorf("b has gone at %v, %v", at, ok)
 		}
 	})
+}
+
+// TestWhoHasChangedItsController: whoever may edit an object could have it wait for one controller after the other.
+func TestWhoHasChangedItsController(t *testing.T) {
+	s := New(offline(t))
+	version := 0
+	var latest *corev1.Pod
+	replicaSet := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "rs", UID: "r"}}
+	named := func(uid, owner string) {
+		version++
+		latest = livePod()
+		latest.UID, latest.ResourceVersion, latest.OwnerReferences = types.UID(uid), fmt.Sprint(version), nil
+		replicaSet.ResourceVersion, replicaSet.OwnerReferences = fmt.Sprint(version), nil
+		if owner != "" {
+			latest.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: owner, UID: types.UID(owner), Controller: new(true)}}
+			replicaSet.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: owner, UID: types.UID(owner), Controller: new(true)}}
+		}
+	}
+	for _, step := range []struct {
+		name, uid, owner string
+		list             bool
+		want             bool
+	}{
+		{"it comes", "1", "a", false, false},
+		{"it stays", "1", "a", false, false},
+		{"it is listed again", "1", "a", true, false},
+		{"another controller", "1", "b", false, true},
+		{"it keeps that", "1", "b", false, true},
+		{"even if it is listed again", "1", "b", true, true},
+		{"another of the same name", "2", "", false, false},
+		{"is adopted", "2", "a", false, false},
+		{"and released", "2", "", true, true},
+		{"and another of the same name is listed", "3", "a", true, false},
+	} {
+		named(step.uid, step.owner)
+		do := func(o runtime.Object, add func(any) error, replace func([]any, string) error) {
+			err := error(nil)
+			if step.list {
+				err = replace([]any{o}, "")
+			} else {
+				err = add(o)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		replicaSet.UID = types.UID(step.uid)
+		do(latest.DeepCopy(), s.pods.Add, s.pods.Replace)
+		sets := s.controllers[audit.ReplicaSets]
+		do(replicaSet.DeepCopy(), sets.Add, sets.Replace)
+		pod, _ := s.pods.Get("shop", latest.Name)
+		set, _ := sets.Get("shop", "rs")
+		if pod.Reowned != step.want || set.Reowned != step.want {
+			t.Errorf("%s: the Pod has changed its controller: %v, the ReplicaSet: %v, want %v", step.name, pod.Reowned, set.Reowned, step.want)
+		}
+	}
 }

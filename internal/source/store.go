@@ -35,6 +35,8 @@ type Store[R Record[R]] struct {
 	// share makes a record that is equal to the old one in its place keep the parts of that: whoever was told of the old one keeps
 	// them too. It may be nil.
 	share func(fresh, old R)
+	// inherit makes a record take over what only the one that it replaces tells, of the same object. It may be nil.
+	inherit func(fresh, old R)
 	// bucket says in which namespace an object counts.
 	bucket func(*audit.Object) string
 
@@ -152,6 +154,8 @@ func (s *Store[R]) replace(namespace string, list []R) (changes bool) {
 		at, ok := find(in.sorted, r.Identity().Name)
 		if !ok || in.sorted[at].Identity().UID != r.Identity().UID {
 			s.forget(r)
+		} else {
+			s.succeed(in.sorted[at], r)
 		}
 		changes = changes || !ok || !in.sorted[at].Equal(r)
 	}
@@ -258,6 +262,9 @@ func (s *Store[R]) put(r R) bool {
 	if ok && newer(old.Identity(), id) {
 		return false
 	}
+	if ok && old.Identity().UID == id.UID {
+		s.succeed(r, old)
+	}
 	changes := !ok || !r.Equal(old)
 	if !changes {
 		s.adopt(r, old)
@@ -334,6 +341,12 @@ func (s *Store[R]) keep(r R) {
 func (s *Store[R]) adopt(fresh, old R) {
 	if s.share != nil {
 		s.share(fresh, old)
+	}
+}
+
+func (s *Store[R]) succeed(fresh, old R) {
+	if s.inherit != nil {
+		s.inherit(fresh, old)
 	}
 }
 
