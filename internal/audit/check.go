@@ -198,6 +198,10 @@ type Set struct {
 // anything else changes that its workload depends on; to judge it anew takes some microseconds, to keep all of them megabytes.
 const keptVerdicts = 1024
 
+// keptFindings is how many findings a verdict has at most that is kept. Templates of dozens of containers have more, and a thousand
+// of those are not to take all the memory there is.
+const keptFindings = 128
+
 // NewSet returns a set of checks that runs with the default settings; see NewSetWith.
 func NewSet(checks []Check) (*Set, error) { return NewSetWith(checks, DefaultSettings()) }
 

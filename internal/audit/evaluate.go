@@ -187,7 +187,9 @@ func (s *Set) judgePod(shape *Shape, pod *Pod) *verdict {
 		return v.(*verdict) //nolint:forcetypeassert // nothing else is put there
 	}
 	v := s.verdictOn(pod)
-	s.verdicts.Add(shape, v)
+	if len(v.findings) <= keptFindings {
+		s.verdicts.Add(shape, v)
+	}
 	return v
 }
 

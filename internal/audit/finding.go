@@ -74,6 +74,20 @@ type Reporter struct {
 	object   *v1alpha1.ObjectReference
 	findings []Finding
 	skips    []Skip
+	// alike are the findings by what they are alike in, once there are so many that any may be too many.
+	alike map[Key]*alike
+}
+
+// maxAlike is how many findings one check has on one object, or on the subject itself. What whoever may create an object can put
+// into it a thousand times, containers above all, must not take the memory of the operator.
+const maxAlike = 100
+
+// alike is how many findings one check has on one object.
+type alike struct {
+	n int
+	// last is where the one is that stands for all that are too many, and message what it says by itself.
+	last    int
+	message string
 }
 
 // run calls the functions of checks. A check that breaks down on odd input has not looked; the others go on.
@@ -109,12 +123,58 @@ func (r *Reporter) Find(f Finding) {
 	if f.Severity == "" || r.check.Regraded {
 		f.Severity = r.check.Severity
 	}
-	r.findings = append(r.findings, f)
+	if len(r.findings) < maxAlike-1 { // as nearly always
+		r.findings = append(r.findings, f)
+	} else {
+		r.findMany(f)
+	}
+}
+
+// findMany is Find where there may be too many. The last one that is reported stands for all further ones: it is as bad as the
+// worst of them, whose field it names, and is about no container, so that no exception for one takes out the others.
+func (r *Reporter) findMany(f Finding) {
+	of := func(f *Finding) *alike {
+		k := f.Key()
+		k.Path = ""
+		if r.alike[k] == nil {
+			r.alike[k] = &alike{}
+		}
+		return r.alike[k]
+	}
+	if r.alike == nil {
+		r.alike = make(map[Key]*alike)
+		for i := range r.findings {
+			of(&r.findings[i]).n++
+		}
+	}
+	a := of(&f)
+	if a.n++; a.n <= maxAlike {
+		a.last, a.message = len(r.findings), f.Message
+		r.findings = append(r.findings, f)
+		return
+	}
+	last := &r.findings[a.last]
+	if Rank(f.Severity) > Rank(last.Severity) {
+		*last, a.message = f, f.Message
+	}
+	last.Container, last.Suggested = "", ""
+	last.Message = fmt.Sprintf("%s; more findings of this check: %d", a.message, a.n-maxAlike)
 }
 
 // Skip reports that the check could not look, or not at everything. Not looked is not passed.
 func (r *Reporter) Skip(reason v1alpha1.SkipReason, message string) {
-	r.skips = append(r.skips, Skip{Check: r.check.ID, Reason: reason, Message: message})
+	s := Skip{Check: r.check.ID, Reason: reason, Message: message}
+	if len(r.skips) >= maxAlike { // of one check, the first is all that is told
+		for i := range r.skips {
+			if r.skips[i].Check == s.Check {
+				if compareSkips(s, r.skips[i]) < 0 {
+					r.skips[i] = s
+				}
+				return
+			}
+		}
+	}
+	r.skips = append(r.skips, s)
 }
 
 // SkipUnavailable reports that the check could not look because a resource cannot be read.
@@ -125,7 +185,7 @@ func (r *Reporter) SkipUnavailable(u *Unavailable) {
 func (r *Reporter) reset() {
 	clear(r.findings)
 	clear(r.skips)
-	r.findings, r.skips = r.findings[:0], r.skips[:0]
+	r.findings, r.skips, r.alike = r.findings[:0], r.skips[:0], nil
 }
 
 // reporters are those that are not at work.

@@ -142,7 +142,9 @@ func imagesOf(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 func (p *PodRecord) Static() bool { return p.Mirror && p.Owner.isNode() }
 
 // Inherit takes over from the record before, of the same object, what the object does not tell.
-func (p *PodRecord) Inherit(before *PodRecord) { p.Reowned = reowned(before.Reowned, before.Owner, p.Owner) }
+func (p *PodRecord) Inherit(before *PodRecord) {
+	p.Reowned = reowned(before.Reowned, before.Owner, p.Owner)
+}
 
 func reowned(before bool, from, to *Owner) bool { return before || from != nil && !from.equal(to) }
 

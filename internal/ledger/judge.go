@@ -62,18 +62,28 @@ func Judge(set *audit.Set, ns *audit.Namespace, previous Previous, now time.Time
 	return append(verdicts, verdictOf(ns.Name, &result, standing, rollUp, now))
 }
 
+// heldFindings is how many findings a report has at most that is held until its turn to be written comes. All of a namespace wait
+// together; larger ones are made again.
+const heldFindings = 64
+
 func judgeWorkload(set *audit.Set, ns *audit.Namespace, w *audit.Workload, previous *Previous, now time.Time) Verdict {
 	name, inputs := w.ReportName(), set.InputsOf(ns, w)
-	if e := previous.Entries[name]; e != nil && e.Inputs.Equal(&inputs) {
-		return Verdict{Entry: e, Report: name, Created: w.Created, Build: func() *v1alpha1.SecurityReport {
+	again := func(e *Entry) func() *v1alpha1.SecurityReport {
+		return func() *v1alpha1.SecurityReport {
 			result := set.EvaluateWorkload(ns, w)
 			r, _ := report.Build(ns.Name, &result, e.Remembered, now)
 			return r
-		}}
+		}
+	}
+	if e := previous.Entries[name]; e != nil && e.Inputs.Equal(&inputs) {
+		return Verdict{Entry: e, Report: name, Created: w.Created, Build: again(e)}
 	}
 	result := set.EvaluateWorkload(ns, w)
 	v := verdictOf(ns.Name, &result, previous.remembered(name), nil, now)
 	v.Inputs, v.Created = inputs, w.Created
+	if len(result.Findings)+len(result.Exempted) > heldFindings {
+		v.Build = again(v.Entry)
+	}
 	return v
 }
 

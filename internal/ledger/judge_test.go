@@ -43,6 +43,9 @@ func newState(seed uint64) *state {
 		if n%2 == 0 {
 			spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
 		}
+		for i := 0; n == 3 && i < 20; i++ { // of whose findings no report is held
+			spec.Containers = append(spec.Containers, corev1.Container{Name: fmt.Sprint("more-", i), Image: "example.com/more"})
+		}
 		s.shapes = append(s.shapes, audit.NewShape(&audit.Pod{Spec: spec}))
 	}
 	return s
@@ -221,7 +224,7 @@ func TestJudgeGoesOnFromBefore(t *testing.T) {
 	}
 	s := newState(1)
 	s.controllers["w"] = &audit.ControllerRecord{
-		Object: audit.Object{Name: "w", UID: "w"}, Kind: "StatefulSet", Shape: s.shapes[0], Labels: &audit.Labels{},
+		Object: audit.Object{Name: "w", UID: "w"}, Kind: "StatefulSet", Shape: s.shapes[3], Labels: &audit.Labels{},
 	}
 	first := Judge(set, s.fold(), Previous{}, now)
 	stored, entries := make(map[string]report.Remembered), make(Entries)

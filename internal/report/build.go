@@ -5,6 +5,7 @@ package report
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,7 +45,10 @@ func Build(
 	if n > v1alpha1.MaxFindings || atMost(findings) > findingsBudget {
 		n = fit(findings, v1alpha1.MaxFindings, findingsBudget)
 	}
-	r.Findings, r.OmittedFindings = findings[:n], int32(len(findings)-n) //nolint:gosec // G115: both are counts of objects in memory
+	r.OmittedFindings = int32(len(findings) - n) //nolint:gosec // G115: both are counts of objects in memory
+	if r.Findings = findings; n < len(findings) {
+		r.Findings = slices.Clone(findings[:n]) // what is omitted takes memory
+	}
 	r.Exemptions = exemptionsOf(result.Exempted)
 	r.Skips = skipsOf(result.Skips)
 	if result.Network != nil {
