@@ -18,9 +18,11 @@ import (
 
 // schedule decides when a key is reconciled: at once if it was quiet, and else not before a window has passed since the
 // last time, so that a burst of events is one reconciliation. The window is a multiple of what the key cost last, so one
-// busy key takes a tenth of one processor, or what one reconciliation in maxWindow costs if that is more.
+// busy key takes a tenth of one processor, or what one reconciliation in maxWindow costs if that is more, but never more than
+// half of one: whoever fills a namespace with what is dear to judge must leave time for the others.
 type schedule struct {
-	// minWindow is the least time between two reconciliations of one key, maxWindow the most that a key is made to wait.
+	// minWindow is the least time between two reconciliations of one key, maxWindow the most that a key is made to wait unless it
+	// takes longer itself.
 	minWindow, maxWindow time.Duration
 	now                  func() time.Time
 
@@ -137,7 +139,7 @@ func (s *schedule) end(key reconcile.Request, cost time.Duration, failed, gone b
 	defer s.mu.Unlock()
 	k := s.keys[key]
 	k.running = false
-	k.free = s.now().Add(min(s.maxWindow, max(s.minWindow, dutyFactor*cost)))
+	k.free = s.now().Add(max(cost, min(s.maxWindow, max(s.minWindow, dutyFactor*cost))))
 	if k.failures++; !failed {
 		k.failures = 0
 	}

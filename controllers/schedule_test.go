@@ -96,7 +96,10 @@ func TestSchedule(t *testing.T) {
 			steps: "add a, begin a, end a 99ms, add a", want: []string{"a after 0s", "a after 990ms"}, wantKeys: 1,
 		},
 		"a dear key has the longest window": {
-			steps: "add a, begin a, end a 1m, add a", want: []string{"a after 0s", "a after 1s"}, wantKeys: 1,
+			steps: "add a, begin a, end a 900ms, add a", want: []string{"a after 0s", "a after 1s"}, wantKeys: 1,
+		},
+		"no key takes more than half of the time": {
+			steps: "add a, begin a, end a 1m, add a", want: []string{"a after 0s", "a after 1m0s"}, wantKeys: 1,
 		},
 		"the window begins at the end, however long it ran": {
 			steps: "add a, begin a, +10s, end a 1ms, +4ms, add a", want: []string{"a after 0s", "a after 6ms"}, wantKeys: 1,
