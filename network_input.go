@@ -28,8 +28,11 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/netpol"
+	"github.com/kubersafe/kubersafe/internal/plain"
+	"github.com/kubersafe/kubersafe/internal/report"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
 
@@ -280,7 +283,8 @@ func (b *networkBuilder) rowsOf(namespace string, w *audit.Workload) []row {
 	out := make([]row, 0, len(order))
 	for i, key := range order {
 		r := rows[key]
-		r.name = namespace + "/" + w.Kind + "/" + w.Name
+		// Kinds and names out of owner references are any text.
+		r.name = namespace + "/" + plain.Clean(w.Kind, v1alpha1.MaxKind) + "/" + report.CleanName(w.Name)
 		if i > 0 {
 			r.name += "#" + strconv.Itoa(i+1)
 		}

@@ -348,7 +348,7 @@ func (n *network) printDot(out io.Writer, namespace string) error {
 
 // printMermaid draws the connections of a namespace for Mermaid, as Markdown can show it.
 func (n *network) printMermaid(out io.Writer, namespace string) error {
-	ids, escape := make(map[string]string), strings.NewReplacer("#", "#35;", `"`, "#quot;") // # begins an entity
+	ids, escape := make(map[string]string), strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "`", "#96;") // # begins an entity
 	node := func(name string) string {
 		if id := ids[name]; id != "" {
 			return id

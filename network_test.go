@@ -196,6 +196,27 @@ spec:
 	}
 }
 
+// TestNetworkNamesAreText: of owners that are not read a Pod may say what it likes.
+func TestNetworkNamesAreText(t *testing.T) {
+	const odd = `---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+  namespace: other
+  ownerReferences: [{apiVersion: example.com/v1, kind: "K\e[2J", name: "<img>` + "`" + `\u009b", uid: u, controller: true}]
+spec: {containers: [{name: app, image: app}]}
+`
+	for format, want := range map[string]string{
+		"table": "K�[2J/<img>`�   ", "mermaid": `["other/K�[2J/#lt;img#gt;#96;�"]`, "dot": "\"other/K�[2J/<img>`�\"", "json": `"K�[2J/<img>` + "`�\"",
+	} {
+		code, stdout, stderr := execute(segmented+odd, "network", "-f", "-", "-n", "other", "-o", format)
+		if code != 0 || !strings.Contains(stdout, want) || strings.ContainsAny(stdout+stderr, "\x1b\u009b") {
+			t.Errorf("%s: code %d, want %q\nstdout:\n%q\nstderr:\n%q", format, code, want, stdout, stderr)
+		}
+	}
+}
+
 // TestNetworkWarnings: what a verdict rests on is told, apart from the verdict.
 func TestNetworkWarnings(t *testing.T) {
 	const flannel = `
