@@ -4,7 +4,6 @@
 package v1alpha1
 
 import (
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -152,29 +151,6 @@ type NamespaceSettings struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:items:MaxLength=63
 	System []string `json:"system,omitempty"`
-}
-
-// ImageSettings say what images may be.
-type ImageSettings struct {
-	// Registries, or folders or repositories in them, that images may come from, such as registry.example.com or
-	// registry.example.com/shop. They are compared by path segments, so the latter does not allow
-	// registry.example.com/shop-old. Once any are set, image-registry-not-allowed judges every image, and
-	// image-public-registry none.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=256
-	// +kubebuilder:validation:items:Pattern=`^[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`
-	// +kubebuilder:validation:items:MaxLength=255
-	AllowedRepositories []string `json:"allowedRepositories,omitempty"`
-
-	// Whether every image must be named by its digest: findings of image-not-pinned are High then.
-	// +optional
-	RequireDigests bool `json:"requireDigests,omitempty"`
-
-	// Size from which an image is found by image-too-large. Default: 1Gi.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="must be greater than 0, such as 1Gi"
-	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 }
 
 // SensitiveWorkloadSettings say which workloads are sensitive, and how they must be set apart. Without any selector,

@@ -77,7 +77,8 @@ type ImageReport struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	UnmatchedEcosystems []string `json:"unmatchedEcosystems,omitempty"`
 
-	// Database that this result is from. A newer one that leads to the same result is not written here.
+	// Database that this result is from. A newer one that leads to the same result is written here once a day, so that it is
+	// seen that somebody still looks.
 	// +optional
 	Database *VulnerabilityDatabase `json:"database,omitempty"`
 

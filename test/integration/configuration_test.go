@@ -68,6 +68,12 @@ func TestSettingsAreValidated(t *testing.T) {
 		"a repository":        {configuration, "default", "{images: {allowedRepositories: ['ghcr.io/*']}}", "spec.images.allowedRepositories[0]"},
 		"no size":             {configuration, "default", "{images: {maxSize: 0}}", "must be greater than 0, such as 1Gi"},
 		"no size at all":      {configuration, "default", "{images: {maxSize: '-1Gi'}}", "must be greater than 0, such as 1Gi"},
+		"a signer of nobody":  {configuration, "default", "{images: {requiredSignatures: [{images: ['*']}]}}", "nobody could sign what has neither"},
+		"a key that is none":  {configuration, "default", "{images: {requiredSignatures: [{images: ['*'], keys: [{name: k, publicKey: 'ssh-rsa AAAA'}]}]}}", "publicKey"},
+		"anybody's signature": {configuration, "default", "{images: {requiredSignatures: [{images: ['*'], identities: [{issuer: 'https://e', subject: '*'}]}]}}", "subject"},
+		"ignored for nothing": {configuration, "default", "{images: {ignoredVulnerabilities: [{id: CVE-2024-1, status: Fixed, reason: ' '}]}}", "reason"},
+		"ignored by nobody":   {configuration, "default", "{images: {ignoredVulnerabilities: [{id: CVE-2024-1, status: Affected, reason: r}]}}", "NotAffected"},
+		"scanned nowhere":     {configuration, "default", "{images: {scannedRepositories: [{name: 'registry.example.com'}]}}", "scannedRepositories"},
 		"exceptions of none":  {configuration, "default", "{exceptions: {namespaced: {severities: [None, Low]}}}", "must be of Critical, High, Medium and Low"},
 		"a percentage":        {configuration, "default", "{quotas: {nearlyExhaustedPercent: 77}}", "multiple of 5"},
 		"bounds of nothing": {
@@ -121,7 +127,33 @@ checks:
 - {names: [host-pid], severity: Critical, namespaces: {names: [shop-*], selector: {matchLabels: {team: shop}}}}
 customChecks: [{id: team, severity: Low, message: must have a team, kinds: [Namespace], expression: "has(object.metadata.labels.team)"}]
 namespaces: {excluded: {names: [old-*]}, system: [mesh]}
-images: {allowedRepositories: [registry.example.com:5000/shop], requireDigests: true, maxSize: 500Mi}
+images:
+  allowedRepositories: [registry.example.com:5000/shop]
+  requireDigests: true
+  maxSize: 500Mi
+  maxPackages: 250
+  maxAgeDays: 90
+  maxScanAgeDays: 3
+  ignoredVulnerabilities:
+  - {id: CVE-2024-0001, status: NotAffected, reason: not linked}
+  - id: GHSA-ppp9-7jff-5vj2
+    status: Accepted
+    reason: until the next release
+    packages: [golang.org/x/*]
+    images: [registry.example.com:5000/shop/*]
+    expirationTime: "2099-01-31T00:00:00Z"
+  scannedRepositories: [{name: registry.example.com:5000/shop/cart, tags: ["v*"], maxTags: 5}]
+  requiredSignatures:
+  - images: ["registry.example.com:5000/*"]
+    keys:
+    - name: release-2026
+      publicKey: |
+        -----BEGIN PUBLIC KEY-----
+        MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEWsSa/+6UPcZ8ZSjbQqcPMhLGYvxX
+        NB4WXgZvSAXx3uGmJS9Xl8tNg/8vpqYyQcpsWjM0PfDJS2VzVcP4mpYqLg==
+        -----END PUBLIC KEY-----
+    identities:
+    - {issuer: "https://token.actions.githubusercontent.com", subject: "https://github.com/example/shop/*"}
 sensitiveWorkloads:
   selector: {matchLabels: {tier: sensitive}}
   namespaces: {names: [payment]}
