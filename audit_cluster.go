@@ -141,7 +141,7 @@ func awaited(unread []string) string {
 func tellUnread(sources *source.Sources, stderr io.Writer) {
 	var forbidden, settings []string
 	for _, r := range inState(sources, v1alpha1.SourceForbidden) {
-		if strings.HasSuffix(r, "."+v1alpha1.GroupVersion.Group) {
+		if strings.HasSuffix(r, "."+v1alpha1.GroupVersion.Group) && audit.Resource(r) != audit.ImageReports {
 			settings = append(settings, r)
 		} else {
 			forbidden = append(forbidden, r)

@@ -220,6 +220,9 @@ func TestAuditJudgesFixtures(t *testing.T) {
 			continue
 		}
 		for _, c := range f.Cases {
+			if c.Today != "" && !c.Cluster {
+				continue // the command judges by the day that it is
+			}
 			t.Run(f.Check+"/"+c.Name, func(t *testing.T) {
 				name := cmp.Or(c.Namespace, fixtures.Namespace)
 				objects, err := c.Objects(name)
@@ -327,6 +330,9 @@ spec:
 	}
 	for _, check := range []string{"exposed-privilege-path", "service-account-token-mounted", "workload-can-escalate", "workload-reads-secrets"} {
 		want = append(want, v1alpha1.Skip{Check: check, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a role or binding"})
+	}
+	for _, check := range []string{"image-outdated", "image-scan-stale", "image-vulnerabilities"} {
+		want = append(want, skip(check, `what is in images: add ImageReports, such as "kubersafe-scanner image -o json" prints`))
 	}
 	slices.SortFunc(want, func(a, b v1alpha1.Skip) int { return cmp.Compare(a.Check, b.Check) })
 	deployment, pod := list.Items[0], list.Items[2]

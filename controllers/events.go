@@ -50,6 +50,8 @@ var reaches = map[audit.Resource]reach{
 	audit.Nodes: several,
 	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
+	// Every namespace with Pods or templates that name the image.
+	audit.ImageReports: several,
 	// What is judged for the cluster as a whole.
 	audit.EndpointSlices:          cluster,
 	audit.ValidatingWebhooks:      cluster,

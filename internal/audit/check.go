@@ -54,7 +54,7 @@ type Check struct {
 	// Regraded says that all findings have the check's Severity, whatever the function says.
 	Regraded bool
 
-	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed, Running, Connected and Exposed is
+	// Pod judges what a Pod may do, in templates and live Pods alike. One of Pod, Image, Placed, Running, Connected, Scanned and Exposed is
 	// set, or Namespace, or Namespace beside Connected: then workloads are judged by what sets them apart. In custom checks Namespace
 	// may stand beside Pod or Placed too.
 	Pod func(*Pod, *Reporter)
@@ -68,6 +68,9 @@ type Check struct {
 	Running func(*RunningWorkload, *Reporter)
 	// Connected judges whom a Pod can connect to and who to it.
 	Connected func(*ConnectedPod, *Reporter)
+	// Scanned judges the image of each container of a Pod by what an ImageReport tells of it. It is skipped while ImageReports cannot
+	// be read; Needs need not name them.
+	Scanned func(*ScannedImage, *Reporter)
 	// Exposed judges a Pod by all that is known of its workload: the ways into it, what the other checks find, and what it may do.
 	Exposed func(*ExposedPod, *Reporter)
 	// Namespace judges what belongs to a namespace as a whole.
@@ -88,7 +91,7 @@ type Check struct {
 
 // JudgesWorkloads says whether workloads are subjects of the check.
 func (c *Check) JudgesWorkloads() bool {
-	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Running != nil || c.Connected != nil || c.Exposed != nil
+	return c.Pod != nil || c.Image != nil || c.Placed != nil || c.Running != nil || c.Connected != nil || c.Scanned != nil || c.Exposed != nil
 }
 
 // JudgesNamespaces says whether namespaces are subjects of the check.
@@ -180,6 +183,7 @@ type Set struct {
 	labelled  []*Check
 	running   []*Check
 	connected []*Check
+	scanned   []*Check
 	exposed   []*Check
 	namespace []*Check
 	// node, controlPlane and admission are run on what belongs to no namespace.
@@ -229,7 +233,7 @@ func NewSetWith(checks []Check, settings Settings) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected, s.exposed)
+	s.workload = slices.Concat(s.pod, s.image, s.placed, s.labelled, s.running, s.connected, s.scanned, s.exposed)
 	s.inNamespace = slices.Concat(s.namespace, s.access)
 	return s, nil
 }
@@ -255,6 +259,9 @@ func (s *Set) run(c *Check) {
 	}
 	if c.Connected != nil {
 		s.connected = append(s.connected, c)
+	}
+	if c.Scanned != nil {
+		s.scanned = append(s.scanned, c)
 	}
 	if c.Exposed != nil {
 		s.exposed = append(s.exposed, c)
@@ -377,7 +384,7 @@ func (c *Check) validateTexts() []error {
 func (c *Check) validateFunctions() error {
 	functions := 0
 	for _, set := range []bool{
-		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Exposed != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
+		c.Pod != nil, c.Image != nil, c.Placed != nil, c.Running != nil, c.Connected != nil, c.Scanned != nil, c.Exposed != nil, c.Node != nil, c.ControlPlane != nil, c.Admission != nil,
 		c.judgesAccess(),
 	} {
 		if set {

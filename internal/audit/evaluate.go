@@ -82,6 +82,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 	lens, sensitive := s.lens(ns), s.settings.IsSensitive(w)
 	m, live := merger{prefix: w.pathPrefix()}, w.variants(lens)
 	var exposed []ExposedPod
+	var template *Pod
 	if w.Template != nil {
 		seenIn := v1alpha1.SeenInTemplate
 		if len(live) == 0 {
@@ -89,6 +90,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		}
 		pod := s.judge(&m, w.Template, seenIn, ns, PlacedPod{Template: true, Subject: w.Subject, Sensitive: sensitive})
 		exposed = append(exposed, s.judgeVariant(&m, lens, lens.variantOf(w.Template, w.TemplateLabels), pod, seenIn, ns))
+		template = pod.Pod
 		m.ofTemplate = len(m.findings)
 	}
 	pods, judged := make(map[*Shape]*PlacedPod), make(map[variant]*PlacedPod)
@@ -104,6 +106,7 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		pods[v.shape] = judged[place]
 		exposed = append(exposed, s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns))
 	}
+	s.judgeScanned(&m, ns, w, template, pods)
 	s.judgeExposed(&m, ns, w, exposed)
 	s.judgeRunning(&m, ns, ns.running(w, pods))
 	m.skips = append(m.skips, s.withoutPods(ns)...)

@@ -36,6 +36,8 @@ type Inputs struct {
 	powers []power
 	// ways stands for the ways into the workload, where they matter.
 	ways uint64
+	// scanned stands for what is known of its images.
+	scanned uint64
 	// around stands for the namespace's Surroundings and for what of it cannot be read.
 	around uint64
 }
@@ -59,6 +61,7 @@ func (s *Set) InputsOf(ns *Namespace, w *Workload) Inputs {
 	if ways, matter := ns.waysInto(w); matter {
 		i.ways = hashOfWays(ways)
 	}
+	i.scanned = s.hashOfScanned(ns, w)
 	return i
 }
 
@@ -85,7 +88,7 @@ func (i *Inputs) Equal(j *Inputs) bool {
 	return i.set == j.set && i.subject == j.subject && i.template == j.template && i.templateHash == j.templateHash &&
 		slices.Equal(i.live, j.live) && i.ofTemplate == j.ofTemplate && i.static == j.static && i.running == j.running &&
 		i.mixed == j.mixed && i.namespace.equal(j.namespace) && i.around == j.around && i.exceptions == j.exceptions &&
-		i.sensitive == j.sensitive && slices.Equal(i.powers, j.powers) && i.ways == j.ways
+		i.sensitive == j.sensitive && slices.Equal(i.powers, j.powers) && i.ways == j.ways && i.scanned == j.scanned
 }
 
 // InputsOfResult stands for all that a result says of a subject that belongs to no namespace: such a verdict is cheap, and what

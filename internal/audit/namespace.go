@@ -32,11 +32,14 @@ type Inventory struct {
 	// PodNodes are the nodes by name: those at least that Pods of the namespace are on.
 	PodNodes map[string]*NodeRecord
 	// Images are what the nodes tell of images: of those at least that Pods of the namespace run.
-	Images     map[ImageKey]ImageFacts
-	Services   []*ServiceRecord
-	Ingresses  []*IngressRecord
-	Gateways   []*GatewayRecord
-	HTTPRoutes []*HTTPRouteRecord
+	Images map[ImageKey]ImageFacts
+	// ImageReports are what is known of what is in images, by all keys of those at least that Pods and templates of the namespace
+	// name, each list sorted by the records' names.
+	ImageReports map[ImageKey][]*ImageRecord
+	Services     []*ServiceRecord
+	Ingresses    []*IngressRecord
+	Gateways     []*GatewayRecord
+	HTTPRoutes   []*HTTPRouteRecord
 	// Roles and RoleBindings, sorted by name, where all PowerResources can be read.
 	Roles        []*rbac.RoleView
 	RoleBindings []*rbac.BindingView

@@ -30,6 +30,7 @@ const (
 	ServiceAccounts        Resource = "serviceaccounts"
 	Nodes                  Resource = "nodes"
 	EndpointSlices         Resource = "endpointslices.discovery.k8s.io"
+	ImageReports           Resource = "imagereports.audit.kubersafe.io"
 
 	ValidatingWebhooks      Resource = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 	MutatingWebhooks        Resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
@@ -56,10 +57,11 @@ const (
 	ClusterSecurityExceptions Resource = "clustersecurityexceptions.audit.kubersafe.io"
 )
 
-// Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it.
+// Optional says whether a cluster need not serve a resource: where it does not, there is nothing of it. Without ImageReports nobody
+// scans images: checks that need them are skipped, and that is as it is meant.
 func (r Resource) Optional() bool {
 	switch r { //nolint:exhaustive // all others must be
-	case Gateways, HTTPRoutes, ClusterNetworkPolicies, AuditConfigurations, SecurityExceptions, ClusterSecurityExceptions,
+	case Gateways, HTTPRoutes, ClusterNetworkPolicies, ImageReports, AuditConfigurations, SecurityExceptions, ClusterSecurityExceptions,
 		AdmissionPolicies, AdmissionPolicyBindings: // since Kubernetes 1.30
 		return true
 	}

@@ -70,12 +70,15 @@ func patternsOf(texts []string) []pattern {
 
 // matches compares in a time that grows with the length of the name and no faster. Names that no object can have match
 // nothing but "*".
-func (p pattern) matches(name string) bool {
+func (p pattern) matches(name string) bool { return p.matchesUpTo(v1alpha1.MaxName, name) }
+
+// matchesUpTo is matches where names can be that long.
+func (p pattern) matchesUpTo(longest int, name string) bool {
 	if len(p) == 1 {
 		return p[0] == name
 	}
 	first, last := p[0], p[len(p)-1]
-	if len(name) > v1alpha1.MaxName {
+	if len(name) > longest {
 		return len(p) == 2 && first == "" && last == ""
 	}
 	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {

@@ -25,6 +25,15 @@ type Settings struct {
 	RequireDigests bool
 	// MaxImageSize is the size in bytes from which an image is too large.
 	MaxImageSize int64
+	// MaxPackages is the number of packages up to which an image is allowed.
+	MaxPackages int
+	// MaxImageAge is how long ago an image may have been built, MaxScanAge of how long ago the database may be that it was matched
+	// against.
+	MaxImageAge, MaxScanAge time.Duration
+	// IgnoredVulnerabilities do not count.
+	IgnoredVulnerabilities []IgnoredVulnerability
+	// RequiredSignatures select images that must be signed.
+	RequiredSignatures []RequiredSignature
 	// Sensitive are the labels of the Pods of sensitive workloads.
 	Sensitive labels.Selector
 	// AllSensitive says that all workloads of the namespace are.
@@ -79,6 +88,9 @@ func DefaultSettings() Settings {
 	return Settings{
 		SystemNamespaces:      setOf("kube-system", "kube-public", "kube-node-lease"),
 		MaxImageSize:          1 << 30,
+		MaxPackages:           500,
+		MaxImageAge:           180 * 24 * time.Hour,
+		MaxScanAge:            7 * 24 * time.Hour,
 		SandboxRuntimeClasses: setOf("gvisor", "kata", "kata-clh", "kata-fc", "kata-qemu"),
 		QuotaResources: []corev1.ResourceName{
 			corev1.ResourcePods, corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory, corev1.ResourceLimitsCPU, corev1.ResourceLimitsMemory,

@@ -221,6 +221,7 @@ func (c *Configuration) compileImages() {
 			c.settings.MaxImageSize = size.Value()
 		}
 	}
+	c.compileScanning()
 }
 
 func (c *Configuration) compileSensitive() {

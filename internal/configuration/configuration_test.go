@@ -224,6 +224,22 @@ func TestProblems(t *testing.T) {
 			"images: {maxSize: '0', requireDigests: true}", `spec.images.maxSize: "0" must be greater than 0`,
 			func(s *audit.Set) bool { return s.Settings().MaxImageSize == 1<<30 && s.Settings().RequireDigests },
 		},
+		"packages": {
+			"images: {maxPackages: 0}", "spec.images.maxPackages: 0 must be greater than 0",
+			func(s *audit.Set) bool { return s.Settings().MaxPackages == 500 },
+		},
+		"the age of images": {
+			"images: {maxAgeDays: 3651, maxScanAgeDays: 3}", "spec.images.maxAgeDays: 3651 must be from 1 to 3650",
+			func(s *audit.Set) bool {
+				return s.Settings().MaxImageAge == 180*24*time.Hour && s.Settings().MaxScanAge == 3*24*time.Hour
+			},
+		},
+		"the age of scans": {
+			"images: {maxScanAgeDays: 366, maxPackages: 3}", "spec.images.maxScanAgeDays: 366 must be from 1 to 365",
+			func(s *audit.Set) bool {
+				return s.Settings().MaxScanAge == 7*24*time.Hour && s.Settings().MaxPackages == 3
+			},
+		},
 		"sensitive labels": {
 			"sensitiveWorkloads: {selector: " + badSelector + ", namespaces: {names: [shop]}}",
 			`spec.sensitiveWorkloads.selector: "Is" is not a valid label selector operator; it selects no workload`,

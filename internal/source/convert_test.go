@@ -85,6 +85,7 @@ func TestTransforms(t *testing.T) {
 		audit.Gateways:               {s.gateways.Transformer(), &gatewayv1.Gateway{ObjectMeta: metaOf("a")}},
 		audit.ClusterNetworkPolicies: {s.clusterPolicies.Transformer(), &v1alpha2.ClusterNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
 		audit.AuditConfigurations:    {s.configurations.Transformer(), &v1alpha1.AuditConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "default"}}},
+		audit.ImageReports:           {s.imageReports.store.Transformer(), &v1alpha1.ImageReport{ObjectMeta: metav1.ObjectMeta{Name: "a"}}},
 		audit.SecurityExceptions:     {s.exceptions.Transformer(), &v1alpha1.SecurityException{ObjectMeta: metaOf("a")}},
 		audit.ClusterSecurityExceptions: {
 			s.clusterExceptions.Transformer(), &v1alpha1.ClusterSecurityException{ObjectMeta: metav1.ObjectMeta{Name: "a"}},

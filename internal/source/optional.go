@@ -32,10 +32,10 @@ var (
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;httproutes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.networking.k8s.io,resources=clusternetworkpolicies,verbs=get;list;watch
 
-// +kubebuilder:rbac:groups=audit.kubersafe.io,resources=auditconfigurations;securityexceptions;clustersecurityexceptions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=audit.kubersafe.io,resources=auditconfigurations;securityexceptions;clustersecurityexceptions;imagereports,verbs=get;list;watch
 
 // AddOptional adds the resources to the sources that a cluster need not serve, before Start: those of the Gateway API,
-// ClusterNetworkPolicies, and what says how all is judged.
+// ClusterNetworkPolicies, what says how all is judged, and what a scanner tells of images.
 func AddOptional(s *Sources, cfg *rest.Config, client *http.Client) error {
 	gateways, err := customClient(cfg, client, gatewayVersion, gatewayv1.Install)
 	if err != nil {
@@ -55,6 +55,8 @@ func AddOptional(s *Sources, cfg *rest.Config, client *http.Client) error {
 	Add(s, shard.Shard{}, audit.AuditConfigurations, own, "auditconfigurations", &v1alpha1.AuditConfiguration{}, s.configurations)
 	Add(s, s.shard, audit.SecurityExceptions, own, "securityexceptions", &v1alpha1.SecurityException{}, s.exceptions)
 	Add(s, shard.Shard{}, audit.ClusterSecurityExceptions, own, "clustersecurityexceptions", &v1alpha1.ClusterSecurityException{}, s.clusterExceptions)
+	Add(s, shard.Shard{}, audit.ImageReports, own, "imagereports", &v1alpha1.ImageReport{}, s.imageReports.store)
+	s.imageReports.store.notify = func(string) { s.imageReports.look() }
 	s.clusterPolicies.notify = func(string) { s.tellOfClusterPolicies() }
 	return nil
 }

@@ -190,7 +190,7 @@ func TestShardsShareWhatConcernsAll(t *testing.T) {
 	<-done
 	for plural, whole := range shared {
 		want := slices.Contains([]string{
-			"daemonsets", "namespaces", "nodes", clusterPolicies, "auditconfigurations", "clustersecurityexceptions", "serviceaccounts",
+			"daemonsets", "namespaces", "nodes", clusterPolicies, "auditconfigurations", "clustersecurityexceptions", "imagereports", "serviceaccounts",
 			"roles", "clusterroles", "rolebindings", "clusterrolebindings",
 		}, plural)
 		if whole != want {

@@ -51,6 +51,7 @@ type Sources struct {
 	clusterPolicies *Store[*audit.ClusterPolicyRecord]
 	nodes           *Store[*audit.NodeRecord]
 	images          *images
+	imageReports    *imageReports
 	cluster         clusterStores
 	serviceAccounts *Store[*audit.ServiceAccountRecord]
 	services        *Store[*audit.ServiceRecord]
@@ -155,6 +156,7 @@ func NewShard(client kubernetes.Interface, part shard.Shard) *Sources {
 	s.nodes.notify = func(string) { s.tellOfNodes() }
 	s.addCluster(client, intern)
 	s.addRBAC(client)
+	s.imageReports = newImageReports()
 	s.gateways, s.httpRoutes, s.clusterPolicies = NewStore(gatewayRecord), NewStore(httpRouteRecord), NewStore(clusterPolicyRecord)
 	s.configurations, s.exceptions, s.clusterExceptions = NewStore(configurationRecord), NewStore(exceptionRecord), NewStore(exceptionRecord)
 	s.seen = seen{netpol.SeeAgents(s.agent), audit.InfrastructureOf(nil)}
@@ -192,6 +194,7 @@ func (s *Sources) Start(ctx context.Context) error {
 		s.version.watch(ctx, func(minor bool) { s.tell(Event{Resource: audit.ServerVersion, StateChanged: minor}) })
 	})
 	wg.Go(func() { s.followPowers(ctx) })
+	wg.Go(func() { s.followImageReports(ctx) })
 	for _, w := range s.watchers {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -409,6 +412,9 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 	for resource, c := range s.controllers {
 		i.Controllers = append(i.Controllers, known(&i, resource, c)...)
 	}
+	if i.Missing(audit.ImageReports) == nil {
+		i.ImageReports = s.imageReports.known(i.Pods, i.Controllers)
+	}
 	var policies []*audit.ClusterPolicyRecord
 	if i.Missing(audit.ClusterNetworkPolicies) == nil {
 		policies = s.clusterPolicies.List("")
@@ -486,10 +492,11 @@ func (s *Sources) unavailable() map[audit.Resource]*audit.Unavailable {
 	return missing
 }
 
-// forgetOptional takes out of what cannot be read what the cluster does not have, and need not have.
+// forgetOptional takes out of what cannot be read what the cluster does not have, and need not have. Without ImageReports it has
+// images all the same.
 func forgetOptional(missing map[audit.Resource]*audit.Unavailable) {
 	maps.DeleteFunc(missing, func(r audit.Resource, u *audit.Unavailable) bool {
-		return r.Optional() && u.Reason == v1alpha1.SkipSourceNotServed
+		return r.Optional() && r != audit.ImageReports && u.Reason == v1alpha1.SkipSourceNotServed
 	})
 }
 

@@ -36,6 +36,7 @@ type Static struct {
 	nodes           []*audit.NodeRecord
 	exceptions      []*audit.ExceptionRecord
 	images          *images
+	imageReports    *imageReports
 	cluster         audit.ClusterInventory
 	roles           []*rbac.Role
 	bindings        []*rbac.Binding
@@ -46,7 +47,7 @@ type Static struct {
 
 // NewStatic returns an empty Static.
 func NewStatic() *Static {
-	return &Static{intern: &interner{keepAll: true}, inventories: make(map[string]*audit.Inventory), images: newImages()}
+	return &Static{intern: &interner{keepAll: true}, inventories: make(map[string]*audit.Inventory), images: newImages(), imageReports: newImageReports()}
 }
 
 // Object is an object of the API.
@@ -81,6 +82,7 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 	rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):           func() Object { return &rbacv1.ClusterRole{} },
 	rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):           func() Object { return &rbacv1.RoleBinding{} },
 	rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"):    func() Object { return &rbacv1.ClusterRoleBinding{} },
+	v1alpha1.GroupVersion.WithKind("ImageReport"):               func() Object { return &v1alpha1.ImageReport{} },
 	v1alpha1.GroupVersion.WithKind("SecurityException"):         func() Object { return &v1alpha1.SecurityException{} },
 	v1alpha1.GroupVersion.WithKind("ClusterSecurityException"):  func() Object { return &v1alpha1.ClusterSecurityException{} },
 
@@ -101,7 +103,7 @@ var staticKinds = map[schema.GroupVersionKind]func() Object{
 // Namespaced says whether objects of a kind that Static takes in are in a namespace.
 func Namespaced(o runtime.Object) bool {
 	switch o.(type) {
-	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException,
+	case *corev1.Namespace, *corev1.Node, *v1alpha2.ClusterNetworkPolicy, *v1alpha1.ClusterSecurityException, *v1alpha1.ImageReport,
 		*admissionregistrationv1.ValidatingWebhookConfiguration, *admissionregistrationv1.MutatingWebhookConfiguration,
 		*admissionregistrationv1.ValidatingAdmissionPolicy, *admissionregistrationv1.ValidatingAdmissionPolicyBinding,
 		*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
@@ -145,6 +147,8 @@ func (s *Static) Add(o runtime.Object) error {
 	}
 	namespace := m.GetNamespace()
 	switch o.(type) {
+	case *v1alpha1.ImageReport:
+		return s.imageReports.store.Add(o)
 	case *v1alpha1.SecurityException, *v1alpha1.ClusterSecurityException:
 		return add(o, exceptionRecord, func(r *audit.ExceptionRecord) {
 			if created := m.GetCreationTimestamp(); created.IsZero() {
@@ -239,9 +243,16 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 		byName[n.Name] = n
 	}
 	s.empower()
+	s.imageReports.look()
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
 		i.Nodes, i.PodNodes, i.Images = nodes, byName, s.images.known(i.Pods)
+		if i.ImageReports = s.imageReports.known(i.Pods, i.Controllers); s.imageReports.none() {
+			i.Unavailable[audit.ImageReports] = &audit.Unavailable{
+				Resource: audit.ImageReports, Reason: v1alpha1.SkipDataMissing,
+				Message: "manifests do not show what is in images: add ImageReports, such as \"kubersafe-scanner image -o json\" prints",
+			}
+		}
 		i.Exceptions = nil
 		for _, e := range s.exceptions {
 			if e.Cluster() || e.Namespace == name {

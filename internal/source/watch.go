@@ -173,6 +173,9 @@ func stateMessage(r audit.Resource, state v1alpha1.SourceState) string {
 	case v1alpha1.SourceForbidden:
 		return fmt.Sprintf("the operator may not list and watch %s", r)
 	case v1alpha1.SourceNotServed:
+		if r == audit.ImageReports {
+			return fmt.Sprintf("image scanning is not installed: the API server does not serve %s", r)
+		}
 		return fmt.Sprintf("the API server does not serve %s", r)
 	case v1alpha1.SourceSyncing:
 		return fmt.Sprintf("%s have not been read yet", r)

@@ -5,11 +5,13 @@ package checks_test
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"testing"
 	"unique"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -90,7 +92,8 @@ func TestRunningChecksSkipWhatIsNotKnown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := gocmp.Diff(tc.want, set.Evaluate(ns)[0].Skips); diff != "" {
+		got := slices.DeleteFunc(set.Evaluate(ns)[0].Skips, func(s audit.Skip) bool { return set.Check(s.Check).Scanned != nil })
+		if diff := gocmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: skips (-want +got):\n%s", name, diff)
 		}
 	}

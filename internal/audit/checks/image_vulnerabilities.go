@@ -1,0 +1,173 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// Looks at what ImageReports tell of the images of containers: by digest where it is known what runs, else by name. Allowed: no
+// known vulnerability but those that the AuditConfiguration has do not count. The finding is as severe as the worst that can be
+// fixed, or one grade below the worst of all, if that is more.
+var _ = register(audit.Check{
+	ID:          "image-vulnerabilities",
+	Title:       "Images have no known vulnerabilities",
+	Severity:    v1alpha1.SeverityHigh,
+	Category:    audit.CategoryImages,
+	Rationale:   "Whoever reaches the container can use what is published about its packages, often with a program that is published too.",
+	Remediation: "Build the image anew with the fixed versions of the packages, and roll it out.",
+	Before:      "image: registry.example.com/shop/cart:1.4.2 # with openssl 3.0.11",
+	After:       "image: registry.example.com/shop/cart:1.4.3 # with openssl 3.0.14",
+	Controls: []audit.Control{
+		{Framework: audit.FrameworkNSA, ID: "Building secure container images"},
+		{Framework: audit.FrameworkOWASP, ID: "K02"},
+	},
+	References: []string{
+		"https://ossf.github.io/osv-schema/",
+		"https://kubernetes.io/docs/concepts/security/cloud-native-security/",
+	},
+	Scanned: imageVulnerabilities,
+})
+
+func imageVulnerabilities(image *audit.ScannedImage, r *audit.Reporter) {
+	if !looked(image, r) {
+		return
+	}
+	if image.Report.State == v1alpha1.ImageUnsupported {
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("not everything in image %q could be judged: %s", image.Image.Image, image.Report.Message))
+	}
+	all, fixable := gradesOf(&image.Report.Summary.All), gradesOf(&image.Report.Summary.Fixable)
+	var shown []string
+	ignored := int32(0)
+	for i := range image.Report.Vulnerabilities {
+		v := &image.Report.Vulnerabilities[i]
+		if !r.Settings().Ignores(v, image.Reference, image.Now) {
+			if len(shown) < shownVulnerabilities {
+				shown = append(shown, described(v))
+			}
+			continue
+		}
+		ignored++
+		at := grade(v.Severity)
+		if all[at]--; v.FixedVersion != "" {
+			fixable[at]--
+		}
+	}
+	if all.total() == 0 {
+		return
+	}
+	message := fmt.Sprintf("container %q must run an image without known vulnerabilities: %q has %s", image.Name, image.Image.Image, all)
+	if n := fixable.total(); n > 0 {
+		message += fmt.Sprintf("; %d can be fixed", n)
+	}
+	if ignored > 0 {
+		message += fmt.Sprintf("; %d more are ignored", ignored)
+	}
+	if more := all.total() - int32(len(shown)); more > 0 { //nolint:gosec // G115: at most five
+		shown = append(shown, fmt.Sprintf("%d more", more))
+	}
+	if len(shown) > 0 {
+		message += ": " + strings.Join(shown, ", ")
+	}
+	r.Find(audit.Finding{
+		Severity:  severityOf(&all, &fixable),
+		Message:   message,
+		Container: image.Name,
+		Path:      image.Path("image"),
+	})
+}
+
+// shownVulnerabilities is how many a message names.
+const shownVulnerabilities = 5
+
+func described(v *v1alpha1.Vulnerability) string {
+	if v.FixedVersion == "" {
+		return fmt.Sprintf("%s in %s (not fixed yet)", v.ID, v.Package)
+	}
+	return fmt.Sprintf("%s in %s (fixed in %s)", v.ID, v.Package, v.FixedVersion)
+}
+
+// looked says whether it is known what is in an image. If not, the check is skipped.
+func looked(image *audit.ScannedImage, r *audit.Reporter) bool {
+	switch {
+	case image.Report == nil:
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", image.Image.Image))
+	case image.Report.Summary == nil:
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q is %s: %s", image.Image.Image, image.Report.State, why(image.Report)))
+	default:
+		return true
+	}
+	return false
+}
+
+// why says why an image is not scanned.
+func why(report *v1alpha1.ImageReport) string {
+	if report.Message == "" {
+		return string(report.Reason)
+	}
+	return fmt.Sprintf("%s (%s)", report.Message, report.Reason)
+}
+
+// grades are numbers of vulnerabilities by severity, the worst first and those of none last.
+type grades [5]int32
+
+var gradeNames = [len(grades{})]v1alpha1.VulnerabilitySeverity{
+	v1alpha1.VulnerabilityCritical, v1alpha1.VulnerabilityHigh, v1alpha1.VulnerabilityMedium, v1alpha1.VulnerabilityLow, v1alpha1.VulnerabilityUnknown,
+}
+
+func gradesOf(c *v1alpha1.VulnerabilityCounts) grades {
+	return grades{c.Critical, c.High, c.Medium, c.Low, c.Unknown}
+}
+
+// grade returns which of the grades a severity is.
+func grade(s v1alpha1.VulnerabilitySeverity) int {
+	for i, name := range gradeNames {
+		if name == s {
+			return i
+		}
+	}
+	return len(gradeNames) - 1
+}
+
+func (g grades) total() int32 {
+	var n int32
+	for _, of := range g {
+		n += of
+	}
+	return n
+}
+
+// String returns text such as "2 Critical, 1 High".
+func (g grades) String() string {
+	var parts []string
+	for i, n := range g {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, gradeNames[i]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// worst returns the severity of the worst of them, lowered by some grades; "" if there are none. Nothing is below Low, and what is of
+// no known severity is there.
+func (g grades) worst(lowered int) v1alpha1.Severity {
+	for i, n := range g {
+		if n > 0 {
+			return audit.Severities[min(i+lowered, len(audit.Severities)-1)]
+		}
+	}
+	return ""
+}
+
+func severityOf(all, fixable *grades) v1alpha1.Severity {
+	severity := all.worst(1)
+	if worst := fixable.worst(0); audit.Rank(worst) > audit.Rank(severity) {
+		severity = worst
+	}
+	return severity
+}

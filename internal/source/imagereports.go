@@ -1,0 +1,170 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+// imageReports is what a scanner tells of images, by all keys of an image.
+type imageReports struct {
+	store *Store[*audit.ImageRecord]
+	// wake is sent to when keys have changed.
+	wake chan struct{}
+
+	mu    sync.RWMutex
+	told  told[*audit.ImageRecord]
+	byKey map[audit.ImageKey][]*audit.ImageRecord
+	// changed are the keys of reports that have changed since namespaces were last told.
+	changed map[audit.ImageKey]bool
+}
+
+func newImageReports() *imageReports {
+	return &imageReports{
+		store: NewStore(imageRecord), wake: make(chan struct{}, 1),
+		byKey: make(map[audit.ImageKey][]*audit.ImageRecord), changed: make(map[audit.ImageKey]bool),
+	}
+}
+
+func imageRecord(o runtime.Object) (*audit.ImageRecord, error) {
+	report, ok := o.(*v1alpha1.ImageReport)
+	if !ok {
+		return nil, unexpected(o)
+	}
+	return audit.NewImageRecord(audit.ObjectFrom(report), report), nil
+}
+
+// look takes in what the store holds now. It is called after every change of it.
+func (x *imageReports) look() {
+	records := x.store.List("")
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for was, is := range x.told.changes(records) {
+		if was != nil {
+			x.remove(was)
+		}
+		if is != nil {
+			x.add(is)
+		}
+	}
+	select {
+	case x.wake <- struct{}{}:
+	default: // it is about to be looked anyway
+	}
+}
+
+func (x *imageReports) add(r *audit.ImageRecord) {
+	for _, key := range r.Keys {
+		records := x.byKey[key]
+		at, _ := slices.BinarySearchFunc(records, r.Name, func(s *audit.ImageRecord, name string) int { return cmp.Compare(s.Name, name) })
+		x.byKey[key] = slices.Insert(slices.Clone(records), at, r) // others read the old list
+		x.changed[key] = true
+	}
+}
+
+func (x *imageReports) remove(r *audit.ImageRecord) {
+	for _, key := range r.Keys {
+		x.byKey[key] = slices.DeleteFunc(slices.Clone(x.byKey[key]), func(s *audit.ImageRecord) bool { return s.Name == r.Name })
+		if len(x.byKey[key]) == 0 {
+			delete(x.byKey, key)
+		}
+		x.changed[key] = true
+	}
+}
+
+// none says whether there are no reports.
+func (x *imageReports) none() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.told) == 0
+}
+
+// known returns what is known of the images of Pods and templates; nil if nothing is.
+func (x *imageReports) known(pods []*audit.PodRecord, controllers []*audit.ControllerRecord) map[audit.ImageKey][]*audit.ImageRecord {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if len(x.byKey) == 0 {
+		return nil
+	}
+	found := make(map[audit.ImageKey][]*audit.ImageRecord)
+	note := func(shape *audit.Shape, facts *audit.Labels) {
+		for key := range audit.ImageKeys(shape, facts) {
+			if records := x.byKey[key]; records != nil {
+				found[key] = records
+			}
+		}
+	}
+	for i, p := range pods {
+		if i == 0 || p.Shape != pods[i-1].Shape || p.Running != pods[i-1].Running {
+			note(p.Shape, p.Running)
+		}
+	}
+	for _, c := range controllers {
+		if c.Shape != nil {
+			note(c.Shape, nil)
+		}
+	}
+	return found
+}
+
+// takeChanged returns the keys of reports that have changed, and forgets them.
+func (x *imageReports) takeChanged() map[audit.ImageKey]bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	changed := x.changed
+	x.changed = make(map[audit.ImageKey]bool)
+	return changed
+}
+
+// imageWindow is the least time between two searches for the namespaces that reports concern. A new database changes reports by
+// the thousand, and each search goes through all Pods.
+const imageWindow = time.Second
+
+// followImageReports tells of the namespaces whose Pods and templates name images of which reports have changed, until the context
+// ends.
+func (s *Sources) followImageReports(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.imageReports.wake:
+		}
+		s.tellOfImageReports()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(imageWindow):
+		}
+	}
+}
+
+func (s *Sources) tellOfImageReports() {
+	changed := s.imageReports.takeChanged()
+	if len(changed) == 0 || !s.read() { // before, nothing is judged
+		return
+	}
+	concerned := make(map[string]bool)
+	for _, namespace := range s.pods.NamespacesWith(func(p *audit.PodRecord) bool { return anyOf(audit.ImageKeys(p.Shape, p.Running), changed) }) {
+		concerned[namespace] = true
+	}
+	for _, controllers := range s.controllers {
+		for _, namespace := range controllers.NamespacesWith(func(c *audit.ControllerRecord) bool {
+			return c.Shape != nil && anyOf(c.Shape.Images(), changed)
+		}) {
+			concerned[namespace] = true
+		}
+	}
+	for namespace := range concerned {
+		s.tell(Event{Resource: audit.ImageReports, Namespace: namespace})
+	}
+}

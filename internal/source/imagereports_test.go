@@ -1,0 +1,137 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/audit"
+)
+
+func reportOn(image string, version int) *v1alpha1.ImageReport {
+	return &v1alpha1.ImageReport{
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ImageReportName(image, ""), UID: "u", ResourceVersion: fmt.Sprint(version)},
+		State:      v1alpha1.ImageScanned, Image: v1alpha1.Image{Name: image},
+		Summary: &v1alpha1.ImageSummary{All: v1alpha1.VulnerabilityCounts{Total: int32(version)}},
+	}
+}
+
+func podRunning(namespace, image string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: image}}},
+	}
+}
+
+// TestImageReportsReachWhatRunsTheImage: of however many reports that change at once, each namespace is told once, and only those
+// whose Pods and templates name one of the images.
+func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
+	s := everything(t)
+	syncAll(s)
+	addNamespaces(t, s, "shop", "blog", "idle")
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "blog", Name: "d"}, Spec: appsv1.DeploymentSpec{
+		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "example.com/blog:1"}}}},
+	}}
+	mustAdd(t, s.pods.Add(podRunning("shop", "example.com/shop:1")), s.pods.Add(podRunning("idle", "example.com/idle:1")), s.controllers[audit.Deployments].Add(deployment))
+	var told []string
+	s.OnEvent(func(e Event) {
+		if e.Resource == audit.ImageReports {
+			told = append(told, e.Namespace)
+		}
+	})
+	reached := func() []string {
+		told = nil
+		s.tellOfImageReports()
+		slices.Sort(told)
+		return told
+	}
+	known := func(namespace string) []int32 {
+		i, _ := s.Inventory(namespace)
+		var versions []int32
+		for _, records := range i.ImageReports {
+			for _, r := range records {
+				versions = append(versions, r.Known.All.Total)
+			}
+		}
+		return versions
+	}
+	store := s.imageReports.store
+	for n := range 100 {
+		mustAdd(t, store.Add(reportOn(fmt.Sprint("example.com/other:", n), 1)))
+	}
+	mustAdd(t, store.Add(reportOn("example.com/shop:1", 1)), store.Update(reportOn("example.com/shop:1", 2)), store.Add(reportOn("example.com/blog:1", 3)))
+	if diff := cmp.Diff([]string{"blog", "shop"}, reached()); diff != "" {
+		t.Errorf("new reports (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([][]int32{{2}, {3}, nil}, [][]int32{known("shop"), known("blog"), known("idle")}); diff != "" {
+		t.Errorf("known (-want +got):\n%s", diff)
+	}
+	if got := reached(); len(got) > 0 {
+		t.Errorf("without a change %q are told", got)
+	}
+	mustAdd(t, store.Update(reportOn("example.com/blog:1", 4)))
+	if diff := cmp.Diff([]string{"blog"}, reached()); diff != "" || !slices.Equal(known("blog"), []int32{4}) {
+		t.Errorf("a report that changes (-want +got):\n%s\nknown %v", diff, known("blog"))
+	}
+	mustAdd(t, store.Delete(reportOn("example.com/shop:1", 5)))
+	if diff := cmp.Diff([]string{"shop"}, reached()); diff != "" || known("shop") != nil {
+		t.Errorf("a report that goes (-want +got):\n%s\nknown %v", diff, known("shop"))
+	}
+	mustAdd(t, store.Replace([]any{reportOn("example.com/idle:1", 6), reportOn("example.com/blog:1", 4)}, ""))
+	if diff := cmp.Diff([]string{"idle"}, reached()); diff != "" {
+		t.Errorf("a list (-want +got):\n%s", diff)
+	}
+}
+
+// TestImageReportsAreToldOfInBulk runs on a clock that stands still unless everybody waits.
+func TestImageReportsAreToldOfInBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := everything(t)
+		syncAll(s)
+		mustAdd(t, s.pods.Add(podRunning("shop", "example.com/shop:1")))
+		told := 0
+		s.OnEvent(func(Event) { told++ })
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.followImageReports(ctx) }()
+		for n := 1; n <= 1000; n++ {
+			mustAdd(t, s.imageReports.store.Update(reportOn("example.com/shop:1", n)))
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(imageWindow)
+		synctest.Wait()
+		stop()
+		<-done
+		if told < 1 || told > 3 {
+			t.Errorf("it is told %d times of 1000 changes within a second", told)
+		}
+	})
+}
+
+// TestWithoutAScanner: that ImageReports are not served is told, and is no fault.
+func TestWithoutAScanner(t *testing.T) {
+	s := everything(t)
+	syncAll(s)
+	addNamespaces(t, s, "shop")
+	w := watcherOf(t, s, audit.ImageReports)
+	w.observe(outcomes["404"], false)
+	w.now = func() time.Time { return time.Now().Add(time.Hour) }
+	w.observe(outcomes["404"], false)
+	i, _ := s.Inventory("shop")
+	u := i.Unavailable[audit.ImageReports]
+	if u == nil || u.Reason != v1alpha1.SkipSourceNotServed || !strings.Contains(u.Message, "image scanning is not installed") || !s.read() {
+		t.Errorf("unavailable %+v", u)
+	}
+}
