@@ -331,7 +331,9 @@ spec:
 	for _, check := range []string{"exposed-privilege-path", "service-account-token-mounted", "workload-can-escalate", "workload-reads-secrets"} {
 		want = append(want, v1alpha1.Skip{Check: check, Reason: v1alpha1.SkipDataMissing, Message: "no manifest describes a role or binding"})
 	}
-	for _, check := range []string{"image-outdated", "image-scan-stale", "image-vulnerabilities"} {
+	for _, check := range []string{
+		"image-outdated", "image-runs-as-root", "image-scan-stale", "image-too-many-packages", "image-update-available", "image-vulnerabilities",
+	} {
 		want = append(want, skip(check, `what is in images: add ImageReports, such as "kubersafe-scanner image -o json" prints`))
 	}
 	slices.SortFunc(want, func(a, b v1alpha1.Skip) int { return cmp.Compare(a.Check, b.Check) })

@@ -24,6 +24,8 @@ type ImageRecord struct {
 	Object
 	// Keys of the digests and names of the image, sorted, each once.
 	Keys []ImageKey
+	// MiB is the size of the compressed layers, rounded up; 0 if it is not known.
+	MiB uint32
 	// State of the report.
 	State v1alpha1.ImageState
 	// Known are the known vulnerabilities; nil as long as nothing could be looked at.
@@ -45,6 +47,7 @@ type ImageVulnerabilities struct {
 // NewImageRecord returns the record of a report, which the caller gives up.
 func NewImageRecord(o Object, report *v1alpha1.ImageReport) *ImageRecord {
 	r := &ImageRecord{Object: o, State: report.State, Created: MomentOf(report.CreationTimestamp.Time), Keys: keysOf(report)}
+	r.MiB = Mebibytes(report.Image.SizeBytes)
 	if s := report.Summary; s != nil {
 		r.Known = &ImageVulnerabilities{s.All, s.Fixable}
 	}
@@ -145,8 +148,15 @@ type ScannedImage struct {
 	// Record is that of the image; nil if there is none, and then Report is nil, too.
 	Record *ImageRecord
 	Report *v1alpha1.ImageReport
+	// ByDigest says that it is known by its digest what the container runs or is to run, and not by a name alone.
+	ByDigest bool
 	// Now is when it is judged.
 	Now time.Time
+}
+
+// TagInReport returns what the report tells of the tag that the container names, or nil.
+func (i *ScannedImage) TagInReport() *v1alpha1.ImageReference {
+	return referenceIn(i.Report, i.Reference)
 }
 
 // Past says whether a time after a moment has come. What is not known has not.

@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 
@@ -69,6 +70,16 @@ func (n *NodeRecord) Equal(o *NodeRecord) bool {
 
 // SmallestImage is the size in MiB from which on the sizes of images are kept. Nobody minds smaller ones.
 const SmallestImage = 128
+
+// Mebibytes rounds a number of bytes up to MiB.
+func Mebibytes(size int64) uint32 {
+	const mebibyte = 1 << 20
+	whole := max(0, size) / mebibyte
+	if size > whole*mebibyte {
+		whole++
+	}
+	return uint32(min(whole, math.MaxUint32))
+}
 
 // NodeImages are the images that a node lists, as far as they are kept.
 type NodeImages struct {

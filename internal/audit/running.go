@@ -33,7 +33,8 @@ type RunningWorkload struct {
 	// Workers says that there are nodes besides those of the control plane.
 	Workers bool
 
-	images map[ImageKey]ImageFacts
+	images       map[ImageKey]ImageFacts
+	imageReports map[ImageKey][]*ImageRecord
 }
 
 // Path returns the path of a field of a Pod, such as "spec.nodeName", from the root of the workload.
@@ -135,11 +136,23 @@ func (w *RunningWorkload) Digests(r *Run, container string) []string {
 
 // SizeOf returns the size in MiB, rounded up, of the image that a container runs, or 0 if no node tells it. Of an image that
 // differs by platform it is the size of the largest, and so it is of a tag where it is not known what the container runs.
-func (w *RunningWorkload) SizeOf(r *Run, c Container) uint32 {
-	if digest := r.facts.Get(c.Name + FactDigest); digest != "" {
-		return w.images[keyFrom(digest)].MiB
+func (w *RunningWorkload) SizeOf(r *Run, c Container) uint32 { return w.images[r.imageKey(c)].MiB }
+
+// AtLeast returns the size in MiB, rounded up, of the compressed layers of the image that a container runs, or 0 if no ImageReport
+// tells it. What nodes count may be several times that.
+func (w *RunningWorkload) AtLeast(r *Run, c Container) uint32 {
+	var size uint32
+	for _, record := range w.imageReports[r.imageKey(c)] {
+		size = max(size, record.MiB)
 	}
-	return w.images[ReferenceOf(c.Image).Key()].MiB
+	return size
+}
+
+func (r *Run) imageKey(c Container) ImageKey {
+	if digest := r.facts.Get(c.Name + FactDigest); digest != "" {
+		return keyFrom(digest)
+	}
+	return ReferenceOf(c.Image).Key()
 }
 
 // ImageID returns the ID of the image that a container runs, such as "sha256:…", where its digest is not known, or "".
@@ -228,7 +241,7 @@ func (n *Namespace) hashOfRunning(w *Workload) uint64 {
 func (n *Namespace) running(w *Workload, pods map[*Shape]*PlacedPod) *RunningWorkload {
 	running := &RunningWorkload{
 		Subject: w.Subject, Namespace: n.Name, Static: w.Static, Rollout: w.Rollout, Workers: n.Nodes.Workers, Runs: n.runs(w),
-		images: n.Images,
+		images: n.Images, imageReports: n.ImageReports,
 	}
 	if kind := w.groupKind(); workloadKinds[kind].kind != "" {
 		running.Unread = n.Missing(kindResources[kind.Kind])

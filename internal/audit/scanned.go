@@ -66,8 +66,9 @@ func (n *Namespace) scannedContainers(pod *Pod, facts *Labels, reports map[*Imag
 	return func(yield func(*ScannedImage) bool) {
 		for c := range pod.Containers() {
 			image := ScannedImage{Pod: pod, Image: Image{c, ReferenceOf(c.Image)}, Now: n.now}
-			known := false
-			for _, record := range n.recordsOf(image.Reference, digestOf(facts, c.Name), reports) {
+			known, digest := false, digestOf(facts, c.Name)
+			image.ByDigest = digest != "" || image.Digest != ""
+			for _, record := range n.recordsOf(image.Reference, digest, reports) {
 				image.Record, image.Report, known = record, reports[record], true
 				if shown := image; !yield(&shown) {
 					return
@@ -230,7 +231,7 @@ func ImageKeys(shape *Shape, facts *Labels) iter.Seq[ImageKey] {
 // hashOfScanned stands for all that is known of the images of a workload and decides over it, as of now, and notes when that is
 // otherwise without any event.
 func (s *Set) hashOfScanned(ns *Namespace, w *Workload) uint64 {
-	if len(ns.ImageReports) == 0 || len(s.scanned) == 0 {
+	if len(ns.ImageReports) == 0 {
 		return 0
 	}
 	var sum uint64 // whatever their order

@@ -56,7 +56,7 @@ func sumOf(seed maphash.Seed, listed ...corev1.ContainerImage) uint64 {
 
 // imageOf returns what is kept of an image, or nil. Only one that no node has listed yet is parsed.
 func (i *interner) imageOf(listed corev1.ContainerImage) *audit.NodeImage {
-	size, digests := mebibytes(listed.SizeBytes), 0
+	size, digests := audit.Mebibytes(listed.SizeBytes), 0
 	for _, name := range listed.Names {
 		if strings.Contains(name, "@") {
 			digests++
@@ -94,16 +94,6 @@ func nodeImage(size uint32, names []string) *audit.NodeImage {
 	return image
 }
 
-// mebibytes rounds up.
-func mebibytes(size int64) uint32 {
-	const mebibyte = 1 << 20
-	whole := max(0, size) / mebibyte
-	if size > whole*mebibyte {
-		whole++
-	}
-	return uint32(min(whole, math.MaxUint32))
-}
-
 // maxListed is how many images a kubelet lists, the largest first, unless its nodeStatusMaxImages says otherwise.
 const maxListed = 50
 
@@ -115,7 +105,7 @@ func unlisted(listed []corev1.ContainerImage) uint32 {
 	case len(listed) < maxListed:
 		return 0
 	}
-	least := mebibytes(slices.MinFunc(listed, func(a, b corev1.ContainerImage) int { return cmp.Compare(a.SizeBytes, b.SizeBytes) }).SizeBytes)
+	least := audit.Mebibytes(slices.MinFunc(listed, func(a, b corev1.ContainerImage) int { return cmp.Compare(a.SizeBytes, b.SizeBytes) }).SizeBytes)
 	if least <= audit.SmallestImage {
 		return audit.SmallestImage
 	}

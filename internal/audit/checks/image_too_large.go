@@ -11,7 +11,8 @@ import (
 )
 
 // Looks at status.images of nodes, for the images of Pods that are there: by digest where it is known what runs, else by name.
-// Allowed: up to the configured size, 1 GiB unless that is set, as the container runtime counts.
+// Where no node lists the image, at what ImageReports tell of its compressed layers. Allowed: up to the configured size, 1 GiB unless
+// that is set, as the container runtime counts.
 var _ = register(audit.Check{
 	ID:          "image-too-large",
 	Title:       "Images hold little besides the application",
@@ -38,7 +39,11 @@ func imageTooLarge(w *audit.RunningWorkload, r *audit.Reporter) {
 	for i := range w.Runs {
 		run := &w.Runs[i]
 		for c := range run.Containers() {
-			switch size := int64(w.SizeOf(run, c)); {
+			size := int64(w.SizeOf(run, c))
+			if least := int64(w.AtLeast(run, c)); size == 0 && least > largest {
+				size = least
+			}
+			switch {
 			case size > largest:
 				r.Find(audit.Finding{
 					Message:   fmt.Sprintf("container %q must run an image of at most %d MiB: %q has about %d", c.Name, largest, c.Image, rounded(size)),
