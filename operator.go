@@ -289,6 +289,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		progress.Cluster, progress.Begin = true, cluster.Judge
 		progress.Idle = func() bool { return namespaces.Settled() && cluster.Settled() && sources.Current() }
 		progress.FirstPass, state.Compliance = func() { cluster.SumUp(); settings.LookAtCluster() }, cluster.Compliance
+		state.Images = sources.ImageTotals
 	}
 	if o.openReports {
 		copies := &controllers.OpenReportsReconciler{

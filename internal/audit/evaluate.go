@@ -24,6 +24,8 @@ type Result struct {
 	Uses []Use
 	// Skips, sorted by check.
 	Skips []Skip
+	// Images of a workload that have known vulnerabilities, each once.
+	Images []VulnerableImage
 	// Network of a namespace; nil where it is not known.
 	Network *Network
 	// Excluded says that the subject is a namespace that is left out: it was not judged.
@@ -106,13 +108,13 @@ func (s *Set) EvaluateWorkload(ns *Namespace, w *Workload) Result {
 		pods[v.shape] = judged[place]
 		exposed = append(exposed, s.judgeVariant(&m, lens, v, pods[v.shape], seenIn, ns))
 	}
-	s.judgeScanned(&m, ns, w, template, pods)
+	images := s.judgeScanned(&m, ns, w, template, pods)
 	s.judgeExposed(&m, ns, w, exposed)
 	s.judgeRunning(&m, ns, ns.running(w, pods))
 	m.skips = append(m.skips, s.withoutPods(ns)...)
 	m.exempt(s, ns.inForce, w.candidate())
 	result := m.result(w.Subject, w.reportName, len(s.workload))
-	result.TemplateHash = w.TemplateHash
+	result.TemplateHash, result.Images = w.TemplateHash, images
 	return result
 }
 

@@ -44,6 +44,21 @@ type ImageVulnerabilities struct {
 	All, Fixable v1alpha1.VulnerabilityCounts
 }
 
+// VulnerableImage is an image with known vulnerabilities.
+type VulnerableImage struct {
+	// Report is the UID of its ImageReport.
+	Report UID
+	Known  *ImageVulnerabilities
+}
+
+// ImageTotals is what is known of all images.
+type ImageTotals struct {
+	// States of their reports.
+	States map[v1alpha1.ImageState]int
+	// Matched is of when the newest change is in the newest database that any was matched against; 0 if that is not known.
+	Matched Moment
+}
+
 // NewImageRecord returns the record of a report, which the caller gives up.
 func NewImageRecord(o Object, report *v1alpha1.ImageReport) *ImageRecord {
 	r := &ImageRecord{Object: o, State: report.State, Created: MomentOf(report.CreationTimestamp.Time), Keys: keysOf(report)}

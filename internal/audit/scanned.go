@@ -125,20 +125,26 @@ func referenceIn(report *v1alpha1.ImageReport, tag *Reference) *v1alpha1.ImageRe
 	return nil
 }
 
-// judgeScanned adds what is to be said of the images of a workload. template is nil where there is none, pods are those of its
-// shapes.
-func (s *Set) judgeScanned(m *merger, ns *Namespace, w *Workload, template *Pod, pods map[*Shape]*PlacedPod) {
+// judgeScanned adds what is to be said of the images of a workload, and returns those that have known vulnerabilities. template is nil
+// where there is none, pods are those of its shapes.
+func (s *Set) judgeScanned(m *merger, ns *Namespace, w *Workload, template *Pod, pods map[*Shape]*PlacedPod) []VulnerableImage {
 	if u := ns.Missing(ImageReports); u != nil {
 		var r Reporter
 		r.run(s.scanned, func(_ *Check, r *Reporter) { r.SkipUnavailable(u) })
 		m.skips = append(m.skips, r.skips...)
-		return
+		return nil
 	}
+	var vulnerable []VulnerableImage
 	reports := make(map[*ImageRecord]*v1alpha1.ImageReport)
 	judge := func(pod *Pod, facts *Labels, seenIn v1alpha1.SeenIn) {
 		r := Reporter{settings: &s.settings}
 		for image := range ns.scannedContainers(pod, facts, reports) {
 			r.run(s.scanned, func(c *Check, r *Reporter) { c.Scanned(image, r) })
+			if i := image.Record; i != nil && i.Known != nil && i.Known.All.Total > 0 {
+				if known := (VulnerableImage{i.UID, i.Known}); !slices.Contains(vulnerable, known) {
+					vulnerable = append(vulnerable, known)
+				}
+			}
 		}
 		m.merge(&verdict{findings: r.findings, skips: r.skips}, seenIn)
 	}
@@ -159,6 +165,7 @@ func (s *Set) judgeScanned(m *merger, ns *Namespace, w *Workload, template *Pod,
 			judge(pod.Pod, nil, inPods)
 		}
 	}
+	return vulnerable
 }
 
 // scannedPod is what Pods have in common that run the same images.

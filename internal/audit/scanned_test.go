@@ -240,6 +240,9 @@ func TestScannedImagesOfWorkloads(t *testing.T) {
 		if len(result.Skips) == 1 {
 			skipped = result.Skips[0].Reason
 		}
+		if len(result.Images) != tc.n {
+			t.Errorf("%s: vulnerable images %+v", name, result.Images)
+		}
 		if len(result.Findings) != tc.n || tc.n == 1 && result.Findings[0].SeenIn != tc.found || skipped != tc.skipped {
 			t.Errorf("%s: found %+v, skipped %+v", name, result.Findings, result.Skips)
 		}

@@ -21,6 +21,8 @@ type Entry struct {
 	// Exempted is nil where no exception is about any finding.
 	Exempted *Exempted
 	Skips    []audit.Skip
+	// Images of a workload that have known vulnerabilities, each once.
+	Images []audit.VulnerableImage
 	// Network of a namespace; nil where it is not known.
 	Network *Network
 	// Passed is a number of checks.
@@ -66,6 +68,7 @@ func EntryOf(result *audit.Result) *Entry {
 		Name:     report.CleanName(result.Name),
 		Findings: report.TallyOf(result.Findings),
 		Skips:    result.Skips,
+		Images:   result.Images,
 		Passed:   result.Passed,
 		Excluded: result.Excluded,
 	}

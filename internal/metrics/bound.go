@@ -43,6 +43,10 @@ var (
 	perSourceState  = fixed(len(sourceStates))
 	perControlState = fixed(len(controlStates))
 	perDirection    = fixed(len(directions))
+
+	perFixable       = fixed(len(fixables))
+	perVulnerability = fixed(len(vulnerabilities))
+	perImageState    = fixed(len(imageStates))
 )
 
 func fixed(n int) *dimension {
@@ -61,6 +65,16 @@ var (
 	}
 	controlStates = []string{"Exempted", "Failed", "NotAssessed", "Passed"}
 	directions    = []string{"egress", "ingress"}
+	fixables      = []string{"false", "true"}
+	// vulnerabilities are the severities of vulnerabilities.
+	vulnerabilities = [...]string{
+		string(v1alpha1.VulnerabilityCritical), string(v1alpha1.VulnerabilityHigh), string(v1alpha1.VulnerabilityLow),
+		string(v1alpha1.VulnerabilityMedium), string(v1alpha1.VulnerabilityUnknown),
+	}
+	imageStates = []string{
+		string(v1alpha1.ImageFailed), string(v1alpha1.ImagePending), string(v1alpha1.ImageScanned), string(v1alpha1.ImageStale),
+		string(v1alpha1.ImageUnsupported),
+	}
 )
 
 // sizes returns how many there are of everything, as far as the labels that are left tell it apart.

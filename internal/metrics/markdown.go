@@ -103,6 +103,7 @@ func labels() []label {
 		{"category", "of the check, as in [checks.md](checks.md)"},
 		{"check", "ids of checks, as in [checks.md](checks.md), and of custom checks"},
 		{"direction", list(directions)},
+		{"fixable", list(fixables) + ": whether a newer version of the package mends it"},
 		{"framework", "standards, as in [compliance.md](compliance.md); they overlap, so do not sum over them"},
 		{"kind", "`CronJob`, `DaemonSet`, `Deployment`, `Job`, `Namespace`, `Pod`, `ReplicaSet`, `ReplicationController`, `StatefulSet`; `Other` for all others"},
 		{"name", "of the workload or namespace"},
@@ -111,8 +112,8 @@ func labels() []label {
 		{"reason", list(reasons)},
 		{"resource", "that is read, as `pods` or `deployments.apps`"},
 		{"result", "of a report's write: " + list(writeResults) + "; of an Event: " + list(eventResults)},
-		{"severity", list(severities) + ": of the finding"},
-		{"state", "of a source: " + list(sourceStates) + "; of a control: " + list(controlStates)},
+		{"severity", list(severities) + ": of the finding; of a vulnerability also `Unknown`"},
+		{"state", "of a source: " + list(sourceStates) + "; of a control: " + list(controlStates) + "; of an image: " + list(imageStates)},
 		{"version", "of the operator"},
 	}
 }

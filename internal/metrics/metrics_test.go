@@ -67,10 +67,15 @@ func checks(t testing.TB) func() []audit.Check {
 
 // twoNamespaces has everything that state metrics tell apart.
 func twoNamespaces() *ledger.Ledger {
+	shared := audit.VulnerableImage{Report: "1", Known: &audit.ImageVulnerabilities{
+		All:     v1alpha1.VulnerabilityCounts{Total: 6, Critical: 2, High: 1, Low: 2, Unknown: 1},
+		Fixable: v1alpha1.VulnerabilityCounts{Total: 3, Critical: 1, Low: 2},
+	}}
+	fixable := v1alpha1.VulnerabilityCounts{Total: 2, High: 2}
 	l := ledger.New()
 	l.Put("shop", nil, ledger.Entries{
 		"deployment-web": {
-			Kind: "Deployment", Name: "web",
+			Kind: "Deployment", Name: "web", Images: []audit.VulnerableImage{shared},
 			Findings:   tallyFrom(counts{{Check: "privileged-container", Severity: critical}: 2, {Check: "image-tag-latest", Severity: low}: 1}),
 			Exempted:   &ledger.Exempted{Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}), Until: 1800000009},
 			Remembered: report.Remember([]v1alpha1.Finding{standing("privileged-container", critical, 5), standing("image-tag-latest", low, 0)}),
@@ -79,6 +84,7 @@ func twoNamespaces() *ledger.Ledger {
 			Kind: "Deployment", Name: "api", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 3}), Passed: 1,
 			Remembered: report.Remember([]v1alpha1.Finding{standing("image-tag-latest", low, 9)}),
 			Exempted:   &ledger.Exempted{Until: 1800000000}, Truncated: true,
+			Images: []audit.VulnerableImage{shared, {Report: "2", Known: &audit.ImageVulnerabilities{All: fixable, Fixable: fixable}}},
 		},
 		// Two subjects with one kind label and one name, of different groups.
 		"thing.a.example-x": {Kind: "Other", Name: "x", Findings: tallyFrom(counts{{Check: "image-tag-latest", Severity: low}: 1}), Passed: 1},
@@ -110,6 +116,9 @@ func state(t *testing.T, l *ledger.Ledger) *State {
 			return []v1alpha1.SourceStatus{{Resource: "pods", State: v1alpha1.SourceSynced}, {Resource: "services", State: v1alpha1.SourceForbidden, Message: "m"}}
 		},
 		Complete: func() bool { return true }, LastComplete: func() time.Time { return since },
+		Images: func() (audit.ImageTotals, bool) {
+			return audit.ImageTotals{States: map[v1alpha1.ImageState]int{v1alpha1.ImageScanned: 7, v1alpha1.ImageFailed: 1}, Matched: 1700000001}, true
+		},
 		Compliance: func() []v1alpha1.FrameworkCompliance {
 			return []v1alpha1.FrameworkCompliance{
 				{Framework: "cis", Passed: []string{"1", "2", "3"}, Failed: []string{"4"}, Exempted: []string{"5", "6"}, NotAssessed: []v1alpha1.NotAssessed{
@@ -132,6 +141,19 @@ kubersafe_compliance_controls{framework="pss",state="Exempted"} 0
 kubersafe_compliance_controls{framework="pss",state="Failed"} 0
 kubersafe_compliance_controls{framework="pss",state="NotAssessed"} 0
 kubersafe_compliance_controls{framework="pss",state="Passed"} 1
+`
+
+const ofImages = `
+# HELP kubersafe_images Images that the scanner knows, by the state of their ImageReport. No series without image scanning.
+# TYPE kubersafe_images gauge
+kubersafe_images{state="Failed"} 1
+kubersafe_images{state="Pending"} 0
+kubersafe_images{state="Scanned"} 7
+kubersafe_images{state="Stale"} 0
+kubersafe_images{state="Unsupported"} 0
+# HELP kubersafe_vulnerability_database_timestamp_seconds Time of the newest change in the newest vulnerability database that images were judged by. No series without image scanning.
+# TYPE kubersafe_vulnerability_database_timestamp_seconds gauge
+kubersafe_vulnerability_database_timestamp_seconds 1.700000001e+09
 `
 
 const stateOfSources = `
@@ -170,6 +192,14 @@ kubersafe_excluded_namespaces 1
 # HELP kubersafe_exempted_violations Current violations that an exception exempts. They are not among the other violations.
 # TYPE kubersafe_exempted_violations gauge
 kubersafe_exempted_violations{category="images",check="image-tag-latest",kind="Deployment",namespace="shop",severity="Low"} 1
+# HELP kubersafe_image_vulnerabilities Known vulnerabilities in the images of a namespace's workloads, each image counted once, ignored ones included.
+# TYPE kubersafe_image_vulnerabilities gauge
+kubersafe_image_vulnerabilities{fixable="false",namespace="shop",severity="Critical"} 1
+kubersafe_image_vulnerabilities{fixable="false",namespace="shop",severity="High"} 1
+kubersafe_image_vulnerabilities{fixable="false",namespace="shop",severity="Unknown"} 1
+kubersafe_image_vulnerabilities{fixable="true",namespace="shop",severity="Critical"} 1
+kubersafe_image_vulnerabilities{fixable="true",namespace="shop",severity="High"} 2
+kubersafe_image_vulnerabilities{fixable="true",namespace="shop",severity="Low"} 2
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
@@ -228,11 +258,15 @@ func TestState(t *testing.T) {
 		change func(*State)
 		want   string
 	}{
-		"everything":                    {func(*State) {}, stateOfSources + workloads + compliance + otherState + seriesCounts(44, 212)},
-		"without workloads":             {func(s *State) { s.Workloads = false }, stateOfSources + compliance + otherState + seriesCounts(40, 188)},
-		"a shard that is not the first": {func(s *State) { s.Compliance = nil }, stateOfSources + workloads + otherState + seriesCounts(36, 204)},
+		"everything":                    {func(*State) {}, stateOfSources + workloads + compliance + ofImages + otherState + seriesCounts(56, 238)},
+		"without workloads":             {func(s *State) { s.Workloads = false }, stateOfSources + compliance + ofImages + otherState + seriesCounts(52, 214)},
+		"a shard that is not the first": {func(s *State) { s.Compliance, s.Images = nil, nil }, stateOfSources + workloads + otherState + seriesCounts(42, 230)},
 		"before the cluster is summed up": {
-			func(s *State) { s.Compliance = func() []v1alpha1.FrameworkCompliance { return nil } }, stateOfSources + workloads + otherState + seriesCounts(36, 204),
+			func(s *State) { s.Compliance = func() []v1alpha1.FrameworkCompliance { return nil } }, stateOfSources + workloads + ofImages + otherState + seriesCounts(48, 230),
+		},
+		"without image scanning": {
+			func(s *State) { s.Images = func() (audit.ImageTotals, bool) { return audit.ImageTotals{}, false } },
+			stateOfSources + workloads + compliance + otherState + seriesCounts(50, 238),
 		},
 		"before everything has been judged": {func(s *State) { s.Complete = func() bool { return false } }, stateOfSources},
 		"a source that has not been read": {func(s *State) {
@@ -249,7 +283,7 @@ kubersafe_source_state{resource="pods",state="Synced"} 0
 kubersafe_source_state{resource="pods",state="Syncing"} 1
 `},
 		"nothing to audit": {func(s *State) {
-			s.Ledger, s.Compliance = ledger.New(), nil
+			s.Ledger, s.Compliance, s.Images = ledger.New(), nil, nil
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
 		}, `
 # HELP kubersafe_excluded_namespaces Namespaces that the AuditConfiguration leaves out.
@@ -258,9 +292,9 @@ kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
-` + seriesCounts(2, 14)},
+` + seriesCounts(2, 20)},
 		"a check that is no longer there": {func(s *State) {
-			s.Ledger, s.Workloads, s.Compliance = ledger.New(), false, nil
+			s.Ledger, s.Workloads, s.Compliance, s.Images = ledger.New(), false, nil, nil
 			s.Sources = func() []v1alpha1.SourceStatus { return nil }
 			s.Ledger.Put("", nil, ledger.Entries{"x": {Findings: tallyFrom(counts{{Check: "gone", Severity: low}: 1})}})
 		}, `
@@ -273,7 +307,7 @@ kubersafe_excluded_namespaces 0
 # HELP kubersafe_last_complete_audit_timestamp_seconds Last moment at which every report said what the cluster was like.
 # TYPE kubersafe_last_complete_audit_timestamp_seconds gauge
 kubersafe_last_complete_audit_timestamp_seconds 1.7e+09
-` + seriesCounts(3, 14)},
+` + seriesCounts(3, 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := state(t, twoNamespaces())
@@ -383,6 +417,10 @@ func TestBound(t *testing.T) {
 			skips = append(skips, audit.Skip{Check: check.ID, Reason: v1alpha1.SkipReason(reason)})
 		}
 	}
+	every := audit.ImageVulnerabilities{
+		All:     v1alpha1.VulnerabilityCounts{Critical: 2, High: 2, Medium: 2, Low: 2, Unknown: 2},
+		Fixable: v1alpha1.VulnerabilityCounts{Critical: 1, High: 1, Medium: 1, Low: 1, Unknown: 1},
+	}
 	l := ledger.New()
 	for _, namespace := range []string{"a", "b", "c"} {
 		entries := make(ledger.Entries)
@@ -390,6 +428,7 @@ func TestBound(t *testing.T) {
 			entries[kind] = &ledger.Entry{
 				Kind: kind, Name: kind, Findings: findings, Skips: skips, Remembered: report.Remember(since), Truncated: true,
 				Exempted: &ledger.Exempted{Findings: findings, Until: 1}, Network: &ledger.Network{},
+				Images: []audit.VulnerableImage{{Report: "1", Known: &every}},
 			}
 		}
 		l.Put(namespace, nil, entries)

@@ -27,6 +27,8 @@ type State struct {
 	LastComplete func() time.Time
 	// Compliance is what the cluster's report says of it; nil where another shard writes that.
 	Compliance func() []v1alpha1.FrameworkCompliance
+	// Images returns what is known of all images, and whether anything is; nil where another shard tells that.
+	Images func() (audit.ImageTotals, bool)
 	// Workloads exports a series for each workload with violations, unless the label namespace is dropped: a name alone is
 	// nobody's.
 	Workloads bool
@@ -54,6 +56,8 @@ type snapshot struct {
 	// namespaces are there once everything is complete.
 	namespaces map[string]ledger.Entries
 	compliance []v1alpha1.FrameworkCompliance
+	// images is nil where nothing is known of them.
+	images *audit.ImageTotals
 }
 
 func (s *State) snapshot() *snapshot {
@@ -65,6 +69,11 @@ func (s *State) snapshot() *snapshot {
 		now.lastComplete, now.namespaces = s.LastComplete(), s.Ledger.All()
 		if s.Compliance != nil {
 			now.compliance = s.Compliance()
+		}
+		if s.Images != nil {
+			if totals, known := s.Images(); known {
+				now.images = &totals
+			}
 		}
 	}
 	return now
@@ -107,6 +116,16 @@ var families = []family{
 		help:   "Current violations that an exception exempts. They are not among the other violations.",
 		labels: []string{"category", "check", "kind", "namespace", "severity"}, most: []*dimension{perKind, perCheck, perSeverity},
 		collect: inNamespaces(exemptedViolations),
+	},
+	{
+		name:   "kubersafe_image_vulnerabilities",
+		help:   "Known vulnerabilities in the images of a namespace's workloads, each image counted once, ignored ones included.",
+		labels: []string{"fixable", "namespace", "severity"}, most: []*dimension{perNamespace, perFixable, perVulnerability},
+		collect: inNamespaces(imageVulnerabilities),
+	},
+	{
+		name: "kubersafe_images", help: "Images that the scanner knows, by the state of their ImageReport. No series without image scanning.",
+		labels: []string{"state"}, most: []*dimension{perImageState}, collect: images,
 	},
 	{
 		name: "kubersafe_last_complete_audit_timestamp_seconds", help: "Last moment at which every report said what the cluster was like.",
@@ -155,6 +174,11 @@ var families = []family{
 		name: "kubersafe_violations", help: "Current violations in a namespace, by kind of subject and check.",
 		labels: []string{"category", "check", "kind", "namespace", "severity"}, most: []*dimension{perKind, perCheck, perSeverity},
 		collect: inNamespaces(violations),
+	},
+	{
+		name:    "kubersafe_vulnerability_database_timestamp_seconds",
+		help:    "Time of the newest change in the newest vulnerability database that images were judged by. No series without image scanning.",
+		collect: databaseTime,
 	},
 	{
 		name: "kubersafe_workload_violations", help: "Current violations of a workload or namespace. Subjects without any have no series.",
@@ -336,6 +360,47 @@ func complianceControls(s *snapshot, out *samples) {
 		for i, n := range []int{len(f.Exempted), len(f.Failed), notAssessed, len(f.Passed)} {
 			out.add(float64(n), f.Framework, controlStates[i])
 		}
+	}
+}
+
+func imageVulnerabilities(_ *snapshot, out *samples, namespace string, entries ledger.Entries) {
+	counted := make(map[audit.UID]bool)
+	for _, e := range entries {
+		for _, image := range e.Images {
+			if counted[image.Report] {
+				continue
+			}
+			counted[image.Report] = true
+			all, fixable := numbers(&image.Known.All), numbers(&image.Known.Fixable)
+			for i, severity := range vulnerabilities {
+				if n := all[i] - fixable[i]; n > 0 {
+					out.add(float64(n), "false", namespace, severity)
+				}
+				if n := fixable[i]; n > 0 {
+					out.add(float64(n), "true", namespace, severity)
+				}
+			}
+		}
+	}
+}
+
+// numbers returns numbers of vulnerabilities in the order of their severities.
+func numbers(c *v1alpha1.VulnerabilityCounts) [len(vulnerabilities)]int32 {
+	return [...]int32{c.Critical, c.High, c.Low, c.Medium, c.Unknown}
+}
+
+func images(s *snapshot, out *samples) {
+	if s.images == nil {
+		return
+	}
+	for _, state := range imageStates {
+		out.add(float64(s.images.States[v1alpha1.ImageState(state)]), state)
+	}
+}
+
+func databaseTime(s *snapshot, out *samples) {
+	if s.images != nil && s.images.Matched != 0 {
+		out.add(float64(s.images.Matched))
 	}
 }
 

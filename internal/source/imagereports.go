@@ -89,6 +89,16 @@ func (x *imageReports) none() bool {
 	return len(x.told) == 0
 }
 
+// ImageTotals returns what is known of all images together, and whether ImageReports can be read.
+func (s *Sources) ImageTotals() (audit.ImageTotals, bool) {
+	totals := audit.ImageTotals{States: make(map[v1alpha1.ImageState]int)}
+	for _, r := range s.imageReports.store.List("") {
+		totals.States[r.State]++
+		totals.Matched = max(totals.Matched, r.Matched)
+	}
+	return totals, s.readable(audit.ImageReports)
+}
+
 // known returns what is known of the images of Pods and templates; nil if nothing is.
 func (x *imageReports) known(pods []*audit.PodRecord, controllers []*audit.ControllerRecord) map[audit.ImageKey][]*audit.ImageRecord {
 	x.mu.RLock()

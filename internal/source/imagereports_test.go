@@ -95,6 +95,27 @@ func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
 	}
 }
 
+func TestImageTotals(t *testing.T) {
+	s := everything(t)
+	if _, known := s.ImageTotals(); known {
+		t.Error("totals are known before anything is read")
+	}
+	syncAll(s)
+	modified := metav1.NewTime(time.Unix(1700000000, 0))
+	for n, state := range []v1alpha1.ImageState{v1alpha1.ImageScanned, v1alpha1.ImageFailed, v1alpha1.ImageScanned} {
+		r := reportOn(fmt.Sprint("example.com/app:", n), 1)
+		r.State = state
+		if n == 0 {
+			r.Database = &v1alpha1.VulnerabilityDatabase{Modified: modified}
+		}
+		mustAdd(t, s.imageReports.store.Add(r))
+	}
+	want := audit.ImageTotals{States: map[v1alpha1.ImageState]int{v1alpha1.ImageScanned: 2, v1alpha1.ImageFailed: 1}, Matched: 1700000000}
+	if totals, known := s.ImageTotals(); !known || cmp.Diff(want, totals) != "" {
+		t.Errorf("known %v (-want +got):\n%s", known, cmp.Diff(want, totals))
+	}
+}
+
 // TestImageReportsAreToldOfInBulk runs on a clock that stands still unless everybody waits.
 func TestImageReportsAreToldOfInBulk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
