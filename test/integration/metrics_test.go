@@ -54,8 +54,8 @@ func TestDocsOfMetrics(t *testing.T) {
 	}
 	// Those of which there may be nothing.
 	for _, name := range []string{
-		"kubersafe_cluster_violations", "kubersafe_exempted_violations", "kubersafe_next_exception_expiry_timestamp_seconds",
-		"kubersafe_skipped_checks", "kubersafe_truncated_reports",
+		"kubersafe_cluster_violations", "kubersafe_exempted_violations", "kubersafe_image_vulnerabilities", "kubersafe_next_exception_expiry_timestamp_seconds",
+		"kubersafe_skipped_checks", "kubersafe_truncated_reports", "kubersafe_vulnerability_database_timestamp_seconds",
 	} {
 		if scraped[name] == "" {
 			scraped[name] = documented[name]

@@ -68,11 +68,11 @@ func imageVulnerabilities(image *audit.ScannedImage, r *audit.Reporter) {
 	if ignored > 0 {
 		message += fmt.Sprintf("; %d more are ignored", ignored)
 	}
-	if more := all.total() - int32(len(shown)); more > 0 { //nolint:gosec // G115: at most five
-		shown = append(shown, fmt.Sprintf("%d more", more))
-	}
 	if len(shown) > 0 {
 		message += ": " + strings.Join(shown, ", ")
+		if more := int(all.total()) - len(shown); more > 0 {
+			message += fmt.Sprintf(", %d more", more)
+		}
 	}
 	r.Find(audit.Finding{
 		Severity:  severityOf(&all, &fixable),
