@@ -43,8 +43,8 @@ type ImageSettings struct {
 	// +kubebuilder:validation:Maximum=3650
 	MaxAgeDays *int32 `json:"maxAgeDays,omitempty"`
 
-	// Days after the newest change in the vulnerability database that an image was judged by, until which image-scan-stale
-	// allows it. Default: 7.
+	// Days after the newest change in the vulnerability database that images are judged by, until which image-scan-stale allows
+	// them. Default: 7.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=365

@@ -135,13 +135,16 @@ func (r *ImageRecord) Report() *v1alpha1.ImageReport {
 // pendingGrace is how long an image may wait to be scanned. A scanner that is new in a large cluster takes hours for all.
 const pendingGrace = 6 * time.Hour
 
-// deadlines returns the times at which verdicts on an image change without any event.
-func (r *ImageRecord) deadlines(s *Settings) [4]time.Time {
+// deadlines returns the times at which verdicts on an image change without any event, given of when the newest database is.
+func (r *ImageRecord) deadlines(s *Settings, newest Moment) [4]time.Time {
+	if r.Matched == 0 {
+		newest = 0 // it needs none
+	}
 	var at [4]time.Time
 	for i, d := range [...]struct {
 		since Moment
 		after time.Duration
-	}{{r.Built, s.MaxImageAge}, {r.EndOfLife, 0}, {r.Matched, s.MaxScanAge}, {r.pendingSince(), pendingGrace}} {
+	}{{r.Built, s.MaxImageAge}, {r.EndOfLife, 0}, {newest, s.MaxScanAge}, {r.pendingSince(), pendingGrace}} {
 		if d.since != 0 {
 			at[i] = d.since.Time().Add(d.after)
 		}
@@ -163,6 +166,9 @@ type ScannedImage struct {
 	// Record is that of the image; nil if there is none, and then Report is nil, too.
 	Record *ImageRecord
 	Report *v1alpha1.ImageReport
+	// Newest is of when the newest change is in the newest database that any image was matched against. It is what tells that somebody
+	// still looks: a scanner need not write the same result again.
+	Newest Moment
 	// ByDigest says that it is known by its digest what the container runs or is to run, and not by a name alone.
 	ByDigest bool
 	// Now is when it is judged.

@@ -36,10 +36,12 @@ type Inventory struct {
 	// ImageReports are what is known of what is in images, by all keys of those at least that Pods and templates of the namespace
 	// name, each list sorted by the records' names.
 	ImageReports map[ImageKey][]*ImageRecord
-	Services     []*ServiceRecord
-	Ingresses    []*IngressRecord
-	Gateways     []*GatewayRecord
-	HTTPRoutes   []*HTTPRouteRecord
+	// NewestMatched is of when the newest change is in the newest database that any image of the cluster was matched against.
+	NewestMatched Moment
+	Services      []*ServiceRecord
+	Ingresses     []*IngressRecord
+	Gateways      []*GatewayRecord
+	HTTPRoutes    []*HTTPRouteRecord
 	// Roles and RoleBindings, sorted by name, where all PowerResources can be read.
 	Roles        []*rbac.RoleView
 	RoleBindings []*rbac.BindingView

@@ -65,7 +65,7 @@ func matchesImage(patterns []pattern, image *Reference) bool {
 func (n *Namespace) scannedContainers(pod *Pod, facts *Labels, reports map[*ImageRecord]*v1alpha1.ImageReport) iter.Seq[*ScannedImage] {
 	return func(yield func(*ScannedImage) bool) {
 		for c := range pod.Containers() {
-			image := ScannedImage{Pod: pod, Image: Image{c, ReferenceOf(c.Image)}, Now: n.now}
+			image := ScannedImage{Pod: pod, Image: Image{c, ReferenceOf(c.Image)}, Newest: n.NewestMatched, Now: n.now}
 			known, digest := false, digestOf(facts, c.Name)
 			image.ByDigest = digest != "" || image.Digest != ""
 			for _, record := range n.recordsOf(image.Reference, digest, reports) {
@@ -255,7 +255,7 @@ func (s *Set) hashOfScanned(ns *Namespace, w *Workload) uint64 {
 	for key := range w.imageKeys() {
 		for _, record := range ns.ImageReports[key] {
 			var over [4]bool
-			for i, at := range record.deadlines(&s.settings) {
+			for i, at := range record.deadlines(&s.settings, ns.NewestMatched) {
 				over[i] = passed(at)
 			}
 			sum += maphash.Comparable(seed, scanned{key, record.UID, record.content, over})

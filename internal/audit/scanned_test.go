@@ -153,7 +153,7 @@ func TestInputsOfScannedImages(t *testing.T) {
 	report.Image.Created, report.Database = &built, &v1alpha1.VulnerabilityDatabase{Modified: metav1.NewTime(begin)}
 	fold := func(now time.Time, records ...*ImageRecord) (*Namespace, *Workload) {
 		ns := Fold(Inventory{
-			Surroundings: Surroundings{Name: "shop"}, ImageReports: byKey(records...),
+			Surroundings: Surroundings{Name: "shop"}, ImageReports: byKey(records...), NewestMatched: newest(records),
 			Pods: []*PodRecord{{Object: Object{Name: "web", UID: "p"}, Shape: shape, Labels: &Labels{}, Running: facts}},
 		}, now)
 		return ns, ns.Workloads[0]
@@ -192,6 +192,14 @@ func TestInputsOfScannedImages(t *testing.T) {
 	if !alone.Equal(&other) {
 		t.Error("an image that it does not run changes its inputs")
 	}
+}
+
+func newest(records []*ImageRecord) Moment {
+	var m Moment
+	for _, r := range records {
+		m = max(m, r.Matched)
+	}
+	return m
 }
 
 func changed(report *v1alpha1.ImageReport, change func(*v1alpha1.ImageReport)) *ImageRecord {

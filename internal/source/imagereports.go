@@ -25,6 +25,8 @@ type imageReports struct {
 	mu    sync.RWMutex
 	told  told[*audit.ImageRecord]
 	byKey map[audit.ImageKey][]*audit.ImageRecord
+	// newest is of when the newest change is in the newest database that any image was matched against.
+	newest audit.Moment
 	// changed are the keys of reports that have changed since namespaces were last told.
 	changed map[audit.ImageKey]bool
 }
@@ -57,10 +59,28 @@ func (x *imageReports) look() {
 			x.add(is)
 		}
 	}
+	before := x.newest
+	x.newest = newestOf(records)
+	if before != x.newest && before != 0 && time.Since(before.Time()) > shortestScanAge {
+		for key := range x.byKey { // all may have been found stale
+			x.changed[key] = true
+		}
+	}
 	select {
 	case x.wake <- struct{}{}:
 	default: // it is about to be looked anyway
 	}
+}
+
+// shortestScanAge is the least that can be set for the age of a database.
+const shortestScanAge = 24 * time.Hour
+
+func newestOf(records []*audit.ImageRecord) audit.Moment {
+	var newest audit.Moment
+	for _, r := range records {
+		newest = max(newest, r.Matched)
+	}
+	return newest
 }
 
 func (x *imageReports) add(r *audit.ImageRecord) {
@@ -92,19 +112,20 @@ func (x *imageReports) none() bool {
 // ImageTotals returns what is known of all images together, and whether ImageReports can be read.
 func (s *Sources) ImageTotals() (audit.ImageTotals, bool) {
 	totals := audit.ImageTotals{States: make(map[v1alpha1.ImageState]int)}
-	for _, r := range s.imageReports.store.List("") {
+	records := s.imageReports.store.List("")
+	totals.Matched = newestOf(records)
+	for _, r := range records {
 		totals.States[r.State]++
-		totals.Matched = max(totals.Matched, r.Matched)
 	}
 	return totals, s.readable(audit.ImageReports)
 }
 
-// known returns what is known of the images of Pods and templates; nil if nothing is.
-func (x *imageReports) known(pods []*audit.PodRecord, controllers []*audit.ControllerRecord) map[audit.ImageKey][]*audit.ImageRecord {
+// addTo adds to an inventory what is known of the images of its Pods and templates.
+func (x *imageReports) addTo(i *audit.Inventory) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(x.byKey) == 0 {
-		return nil
+		return
 	}
 	found := make(map[audit.ImageKey][]*audit.ImageRecord)
 	note := func(shape *audit.Shape, facts *audit.Labels) {
@@ -114,17 +135,17 @@ func (x *imageReports) known(pods []*audit.PodRecord, controllers []*audit.Contr
 			}
 		}
 	}
-	for i, p := range pods {
-		if i == 0 || p.Shape != pods[i-1].Shape || p.Running != pods[i-1].Running {
+	for n, p := range i.Pods {
+		if n == 0 || p.Shape != i.Pods[n-1].Shape || p.Running != i.Pods[n-1].Running {
 			note(p.Shape, p.Running)
 		}
 	}
-	for _, c := range controllers {
+	for _, c := range i.Controllers {
 		if c.Shape != nil {
 			note(c.Shape, nil)
 		}
 	}
-	return found
+	i.ImageReports, i.NewestMatched = found, x.newest
 }
 
 // takeChanged returns the keys of reports that have changed, and forgets them.

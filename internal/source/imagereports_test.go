@@ -95,6 +95,39 @@ func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
 	}
 }
 
+// TestANewDatabaseAfterLong: that somebody looks again concerns all images, and that the database is a little newer those alone of which
+// it says something else.
+func TestANewDatabaseAfterLong(t *testing.T) {
+	s := everything(t)
+	syncAll(s)
+	addNamespaces(t, s, "shop", "blog")
+	mustAdd(t, s.pods.Add(podRunning("shop", "example.com/shop:1")), s.pods.Add(podRunning("blog", "example.com/blog:1")))
+	var told []string
+	s.OnEvent(func(e Event) { told = append(told, e.Namespace) })
+	put := func(image string, version int, modified time.Time) {
+		r := reportOn(image, version)
+		r.Database = &v1alpha1.VulnerabilityDatabase{Modified: metav1.NewTime(modified)}
+		mustAdd(t, s.imageReports.store.Update(r))
+		told = nil
+		s.tellOfImageReports()
+		slices.Sort(told)
+	}
+	now := time.Now()
+	put("example.com/shop:1", 1, now.Add(-48*time.Hour))
+	put("example.com/blog:1", 2, now.Add(-47*time.Hour))
+	if diff := cmp.Diff([]string{"blog", "shop"}, told); diff != "" {
+		t.Errorf("a newer database after long (-want +got):\n%s", diff)
+	}
+	put("example.com/blog:1", 3, now.Add(-time.Hour))
+	put("example.com/blog:1", 4, now)
+	if diff := cmp.Diff([]string{"blog"}, told); diff != "" {
+		t.Errorf("a newer database soon (-want +got):\n%s", diff)
+	}
+	if i, _ := s.Inventory("shop"); i.NewestMatched != audit.MomentOf(now) {
+		t.Errorf("the newest is of %v", i.NewestMatched.Time())
+	}
+}
+
 func TestImageTotals(t *testing.T) {
 	s := everything(t)
 	if _, known := s.ImageTotals(); known {

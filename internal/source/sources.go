@@ -413,7 +413,7 @@ func (s *Sources) Inventory(name string) (audit.Inventory, bool) {
 		i.Controllers = append(i.Controllers, known(&i, resource, c)...)
 	}
 	if i.Missing(audit.ImageReports) == nil {
-		i.ImageReports = s.imageReports.known(i.Pods, i.Controllers)
+		s.imageReports.addTo(&i)
 	}
 	var policies []*audit.ClusterPolicyRecord
 	if i.Missing(audit.ClusterNetworkPolicies) == nil {

@@ -247,7 +247,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 	for name, i := range s.inventories {
 		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
 		i.Nodes, i.PodNodes, i.Images = nodes, byName, s.images.known(i.Pods)
-		if i.ImageReports = s.imageReports.known(i.Pods, i.Controllers); s.imageReports.none() {
+		if s.imageReports.addTo(i); s.imageReports.none() {
 			i.Unavailable[audit.ImageReports] = &audit.Unavailable{
 				Resource: audit.ImageReports, Reason: v1alpha1.SkipDataMissing,
 				Message: "manifests do not show what is in images: add ImageReports, such as \"kubersafe-scanner image -o json\" prints",

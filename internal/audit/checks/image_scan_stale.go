@@ -58,8 +58,8 @@ func imageScanStale(image *audit.ScannedImage, r *audit.Reporter) {
 			r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", name))
 		}
 	case v1alpha1.ImageScanned:
-		if image.Past(image.Record.Matched, r.Settings().MaxScanAge) {
-			find(fmt.Sprintf("was judged by a vulnerability database that is older than %d days", days(r.Settings().MaxScanAge)))
+		if most := r.Settings().MaxScanAge; image.Record.Matched != 0 && image.Past(image.Newest, most) {
+			find(fmt.Sprintf("was judged by a vulnerability database that is older than %d days, and nobody brings a newer one", days(most)))
 		}
 	}
 }
