@@ -171,20 +171,25 @@ func TestInputsOfScannedImages(t *testing.T) {
 		records []*ImageRecord
 		equal   bool
 	}{
-		"nothing":                  {begin, []*ImageRecord{recordOf(report)}, true},
-		"some time":                {begin.Add(6 * 24 * time.Hour), []*ImageRecord{recordOf(report)}, true},
-		"an old database":          {begin.Add(8 * 24 * time.Hour), []*ImageRecord{recordOf(report)}, false},
-		"a newer one":              {begin.Add(8 * 24 * time.Hour), []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Database.Modified = metav1.NewTime(begin.Add(7 * 24 * time.Hour)) })}, true},
-		"age":                      {begin.Add(11 * 24 * time.Hour), []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Database = nil })}, false},
-		"what is ignored, no more": {begin.Add(21 * 24 * time.Hour), []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Database, r.Image.Created = nil, nil })}, false},
-		"another result":           {begin, []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Summary.All.Total = 1 })}, false},
-		"the image's ID":           {begin, []*ImageRecord{recordOf(report), recordOf(imageReport("example.com/other:1", digestOfNumber(2)))}, false},
-		"no report any more":       {begin, nil, false},
+		"nothing":            {begin, []*ImageRecord{recordOf(report)}, true},
+		"some time":          {begin.Add(6 * 24 * time.Hour), []*ImageRecord{recordOf(report)}, true},
+		"an old database":    {begin.Add(8 * 24 * time.Hour), []*ImageRecord{recordOf(report)}, false},
+		"a newer one":        {begin.Add(8 * 24 * time.Hour), []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Database.Modified = metav1.NewTime(begin.Add(7 * 24 * time.Hour)) })}, true},
+		"age":                {begin.Add(11 * 24 * time.Hour), []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Database = nil })}, false},
+		"another result":     {begin, []*ImageRecord{changed(report, func(r *v1alpha1.ImageReport) { r.Summary.All.Total = 1 })}, false},
+		"the image's ID":     {begin, []*ImageRecord{recordOf(report), recordOf(imageReport("example.com/other:1", digestOfNumber(2)))}, false},
+		"no report any more": {begin, nil, false},
 	} {
 		now, _ := inputs(tc.now, tc.records...)
 		if before.Equal(&now) != tc.equal {
 			t.Errorf("%s: equal is not %v", name, tc.equal)
 		}
+	}
+	timeless := changed(report, func(r *v1alpha1.ImageReport) { r.Database, r.Image.Created = nil, nil })
+	while, recheck := inputs(begin, timeless)
+	after, _ := inputs(until.Time, timeless)
+	if !recheck.Equal(until.Time) || while.Equal(&after) {
+		t.Errorf("what is ignored until %v is looked at again at %v; the inputs are the same then: %v", until, recheck, while.Equal(&after))
 	}
 	// Another image's report is none of its business, even among those of the namespace.
 	alone, _ := inputs(begin)
@@ -217,10 +222,12 @@ func TestScannedImagesOfWorkloads(t *testing.T) {
 		r.References = []v1alpha1.ImageReference{{Name: "example.com/app:1", CurrentDigest: digestOfNumber(2)}}
 	}
 	shape := NewShape(&Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "example.com/app:1"}}}})
-	deployment := &ControllerRecord{Object: Object{Name: "web", UID: "d"}, Kind: "StatefulSet", Labels: &Labels{}, Shape: shape, Active: true}
-	owner := &Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web", UID: "d"}
+	deployment := &ControllerRecord{Object: Object{Name: "web", UID: "d"}, Kind: "Deployment", Labels: &Labels{}, Shape: shape, Active: true}
+	owner := &Owner{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "d"}
+	// What is made of the same template says no more than the template.
+	replicaSet := &ControllerRecord{Object: Object{Name: "web-1", UID: "r"}, Kind: "ReplicaSet", Owner: owner, Labels: &Labels{}, Shape: shape, Active: true}
 	judge := func(i Inventory) Result {
-		i.Name, i.Controllers = "shop", []*ControllerRecord{deployment}
+		i.Name, i.Controllers = "shop", []*ControllerRecord{deployment, replicaSet}
 		ns := Fold(i, time.Now())
 		return set.EvaluateWorkload(ns, ns.Workloads[0])
 	}
@@ -229,14 +236,16 @@ func TestScannedImagesOfWorkloads(t *testing.T) {
 		return []*PodRecord{{Object: Object{Name: "web-0", UID: "p"}, Owner: owner, Shape: shape, Labels: &Labels{}, Running: facts}}
 	}
 	reports := byKey(recordOf(old), recordOf(current))
+	other := recordOf(imageReport("example.com/app:0", digestOfNumber(2)))
 	for name, tc := range map[string]struct {
 		inventory Inventory
 		found     v1alpha1.SeenIn
 		n         int
 		skipped   v1alpha1.SkipReason
 	}{
-		"Pods of an old image":      {Inventory{Pods: runs(1), ImageReports: reports}, v1alpha1.SeenInPods, 1, ""},
-		"Pods of the current one":   {Inventory{Pods: runs(2), ImageReports: reports}, "", 0, ""},
+		"Pods of an old image":                        {Inventory{Pods: runs(1), ImageReports: reports}, v1alpha1.SeenInPods, 1, ""},
+		"Pods of the current one":                     {Inventory{Pods: runs(2), ImageReports: reports}, "", 0, ""},
+		"a template of an old image, Pods of another": {Inventory{Pods: runs(2), ImageReports: byKey(recordOf(old), other)}, v1alpha1.SeenInTemplate, 1, ""},
 		"no Pods":                   {Inventory{ImageReports: reports}, "", 0, ""},
 		"both are of the old one":   {Inventory{Pods: runs(1), ImageReports: byKey(recordOf(old))}, "", 1, ""},
 		"Pods of what nobody knows": {Inventory{Pods: runs(3), ImageReports: reports}, "", 0, v1alpha1.SkipDataMissing},

@@ -85,6 +85,13 @@ func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
 	if diff := cmp.Diff([]string{"blog"}, reached()); diff != "" || !slices.Equal(known("blog"), []int32{4}) {
 		t.Errorf("a report that changes (-want +got):\n%s\nknown %v", diff, known("blog"))
 	}
+	again := reportOn("example.com/shop:1", 2)
+	again.ResourceVersion = "3"
+	mustAdd(t, store.Update(again)) // nothing but its version has changed
+	s.imageReports.look()
+	if got := reached(); len(got) > 0 {
+		t.Errorf("of another version of the same %q are told", got)
+	}
 	mustAdd(t, store.Delete(reportOn("example.com/shop:1", 5)))
 	if diff := cmp.Diff([]string{"shop"}, reached()); diff != "" || known("shop") != nil {
 		t.Errorf("a report that goes (-want +got):\n%s\nknown %v", diff, known("shop"))
@@ -92,6 +99,29 @@ func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
 	mustAdd(t, store.Replace([]any{reportOn("example.com/idle:1", 6), reportOn("example.com/blog:1", 4)}, ""))
 	if diff := cmp.Diff([]string{"idle"}, reached()); diff != "" {
 		t.Errorf("a list (-want +got):\n%s", diff)
+	}
+}
+
+// TestInventoriesKeepTheirReports: what is known of a namespace does not change while it is judged.
+func TestInventoriesKeepTheirReports(t *testing.T) {
+	s := everything(t)
+	syncAll(s)
+	addNamespaces(t, s, "shop")
+	mustAdd(t, s.pods.Add(podRunning("shop", "example.com/shop:1")))
+	add := func(name string) {
+		r := reportOn("example.com/shop:1", 1)
+		r.Name = name
+		mustAdd(t, s.imageReports.store.Add(r))
+	}
+	for _, name := range []string{"e", "d", "c"} {
+		add(name)
+	}
+	i, _ := s.Inventory("shop")
+	add("b")
+	for _, records := range i.ImageReports {
+		if len(records) != 3 || records[0].Name != "c" {
+			t.Errorf("%d reports, of which the first is %q", len(records), records[0].Name)
+		}
 	}
 }
 

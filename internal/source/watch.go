@@ -174,7 +174,7 @@ func stateMessage(r audit.Resource, state v1alpha1.SourceState) string {
 		return fmt.Sprintf("the operator may not list and watch %s", r)
 	case v1alpha1.SourceNotServed:
 		if r == audit.ImageReports {
-			return fmt.Sprintf("image scanning is not installed: the API server does not serve %s", r)
+			return "image scanning is not installed" // it stands in every report
 		}
 		return fmt.Sprintf("the API server does not serve %s", r)
 	case v1alpha1.SourceSyncing:
