@@ -72,7 +72,7 @@ people. A control that no check judges is never passed.
 |---|---|
 | no check judges it | nothing maps to the control |
 | off | the check is off, in some namespace at least |
-| not configured | the checks run only once the AuditConfiguration gives them something to go by, such as which workloads are sensitive |
+| not configured | the checks run only once the AuditConfiguration gives them something to go by, such as which workloads are sensitive, or once image scanning is installed |
 | not everything is seen | the operator cannot read a kind of objects that may hold more to judge |
 | skipped | the check could not look somewhere; the words behind it are those of the reports' ` + "`skips`" + ` |
 | there is nothing to judge | the cluster has nothing that the check is about |

@@ -83,10 +83,10 @@ func notAssessed(
 	if len(checks) == 0 {
 		return noCheck
 	}
-	// What nobody has configured asks for nothing, as long as something else judges the control.
+	// What nobody has configured or installed asks for nothing, as long as something else judges the control.
 	asked := slices.DeleteFunc(slices.Clone(checks), func(c *audit.Check) bool {
 		e := evidence[c.ID]
-		return e.Unset && !e.Judged && !e.Off
+		return e.Unset && !e.Judged && !e.Off || c.Scanned != nil && unread[audit.ImageReports] == v1alpha1.SourceNotServed
 	})
 	if len(asked) == 0 {
 		return "not configured: " + ids(checks)

@@ -194,3 +194,31 @@ func TestAssess(t *testing.T) {
 		})
 	}
 }
+
+// TestAssessWithoutAScanner: who does not scan images has not failed to look at what else there is.
+func TestAssessWithoutAScanner(t *testing.T) {
+	check := func(id, control string) audit.Check {
+		return audit.Check{ID: id, Severity: v1alpha1.SeverityLow, Controls: []audit.Control{{Framework: audit.FrameworkOWASP, ID: control}}}
+	}
+	pod, beside, alone := check("pod", "K01"), check("beside", "K01"), check("alone", "K02")
+	pod.Pod = func(*audit.Pod, *audit.Reporter) {}
+	beside.Scanned, alone.Scanned = func(*audit.ScannedImage, *audit.Reporter) {}, func(*audit.ScannedImage, *audit.Reporter) {}
+	skips := compliance.Evidence{Judged: true, Skips: []v1alpha1.SkipReason{v1alpha1.SkipSourceNotServed}}
+	evidence := map[string]compliance.Evidence{"pod": {Judged: true}, "beside": skips, "alone": skips}
+	for state, want := range map[v1alpha1.SourceState][]string{
+		v1alpha1.SourceNotServed: {"not configured: alone"},
+		v1alpha1.SourceForbidden: {"skipped (SourceNotServed): beside", "skipped (SourceNotServed): alone"},
+	} {
+		all := compliance.Assess([]audit.Check{pod, beside, alone}, evidence, []v1alpha1.SourceStatus{{Resource: string(audit.ImageReports), State: state}})
+		i := slices.IndexFunc(all, func(f v1alpha1.FrameworkCompliance) bool { return f.Framework == string(audit.FrameworkOWASP) })
+		var got []string
+		for _, n := range all[i].NotAssessed {
+			if n.Reason != "no check judges it" {
+				got = append(got, n.Reason)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: not assessed (-want +got):\n%s", state, diff)
+		}
+	}
+}

@@ -22,9 +22,6 @@ var _ = register(audit.Check{
 	Remediation: "Build the image anew on a current release of its base image, and do so regularly.",
 	Before:      "image: registry.example.com/shop/cart:1.4.2 # of last year, on Debian 9",
 	After:       "image: registry.example.com/shop/cart:1.4.3 # of last month, on Debian 12",
-	Controls: []audit.Control{
-		{Framework: audit.FrameworkOWASP, ID: "K02"},
-	},
 	References: []string{
 		"https://endoflife.date/",
 		"https://docs.docker.com/build/building/best-practices/",

@@ -27,10 +27,6 @@ var _ = register(audit.Check{
 	Remediation: "Name a user by its number in the Dockerfile (USER 10001), or set securityContext.runAsUser to one that the image can run as.",
 	Before:      "image: registry.example.com/shop/cart:1.4.2 # without USER",
 	After:       "image: registry.example.com/shop/cart:1.4.3 # USER 10001",
-	Controls: []audit.Control{
-		{Framework: audit.FrameworkNSA, ID: "Non-root containers and rootless container engines"},
-		{Framework: audit.FrameworkOWASP, ID: "K01"},
-	},
 	References: []string{
 		"https://kubernetes.io/docs/tasks/configure-pod-container/security-context/",
 		"https://docs.docker.com/build/building/best-practices/#user",

@@ -21,9 +21,6 @@ var _ = register(audit.Check{
 	Remediation: "Restart the rollout (kubectl rollout restart), or set image to the digest that the tag leads to now.",
 	Before:      "image: registry.example.com/shop/cart:1.4 # pulled before the tag was moved",
 	After:       "image: registry.example.com/shop/cart:1.4 # pulled since",
-	Controls: []audit.Control{
-		{Framework: audit.FrameworkOWASP, ID: "K02"},
-	},
 	References: []string{
 		"https://kubernetes.io/docs/concepts/containers/images/#updating-images",
 	},
