@@ -109,20 +109,28 @@ func namespace() Dashboard {
 			}},
 			{Height: 8, Panels: []Panel{
 				{
-					Kind: Bars, Title: "Violations by kind", Width: 12, Unit: "short",
+					Kind: Bars, Title: "Violations by kind", Width: 8, Unit: "short",
 					Description: "Current violations by the kind of the workload; Namespace is what belongs to it as a whole.",
 					Labels:      []Column{{Label: "kind", Title: "Kind"}},
 					Queries:     bySeverity(`sum by (kind) (` + ofChecked + `) or 0 * sum by (kind) (` + checked + `)`),
 				},
-				firing().wide(12),
+				{
+					Kind: Table, Title: "Vulnerabilities in images", Width: 8, Unit: "short", SortBy: "-Fixable",
+					Description: "Known vulnerabilities in the images of the workloads, each image counted once in each namespace. It needs image scanning.",
+					Labels:      []Column{{Label: "severity", Title: "Severity"}},
+					Queries:     []Query{vulnerabilities("Fixable", "true"), vulnerabilities("Not fixed yet", "false")},
+				},
+				firing(),
 			}},
 		},
 	}
 }
 
-func (p Panel) wide(columns int) Panel {
-	p.Width = columns
-	return p
+func vulnerabilities(name, fixable string) Query {
+	return Query{
+		Name: name, MayBeEmpty: "without image scanning nothing is known of images",
+		Expr: `sum by (severity) (max by (cluster, namespace, severity) (kubersafe_image_vulnerabilities{` + inNamespaces + `, fixable="` + fixable + `"}))`,
+	}
 }
 
 // ofCategory are the findings of one category.
