@@ -5,6 +5,7 @@ package checks
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -43,8 +44,8 @@ func imageOutdated(image *audit.ScannedImage, r *audit.Reporter) {
 	record, most := image.Record, r.Settings().MaxImageAge
 	switch d := image.Report.Image.Distribution; {
 	case image.Past(record.EndOfLife, 0):
-		find(fmt.Sprintf("still gets security updates: %q is built on %s %s, which has had none since %s",
-			image.Image.Image, d.ID, d.Version, record.EndOfLife.Time().Format(time.DateOnly)))
+		find(fmt.Sprintf("still gets security updates: %q is built on %s, which has had none since %s",
+			image.Image.Image, strings.TrimSpace(d.ID+" "+d.Version), record.EndOfLife.Time().Format(time.DateOnly)))
 	case image.Past(record.Built, most):
 		find(fmt.Sprintf("was built in the last %d days: %q is of %s", days(most), image.Image.Image, record.Built.Time().Format(time.DateOnly)))
 	case record.Built == 0:

@@ -5,6 +5,7 @@ package checks
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -58,8 +59,13 @@ func imageScanStale(image *audit.ScannedImage, r *audit.Reporter) {
 			r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", name))
 		}
 	case v1alpha1.ImageScanned:
-		if most := r.Settings().MaxScanAge; image.Record.Matched != 0 && image.Past(image.Newest, most) {
+		if most := r.Settings().MaxScanAge; agedDatabase(image, most) {
 			find(fmt.Sprintf("was judged by a vulnerability database that is older than %d days, and nobody brings a newer one", days(most)))
 		}
 	}
+}
+
+// agedDatabase says whether even the newest database that any image was judged by is too old, and the image needs one.
+func agedDatabase(image *audit.ScannedImage, most time.Duration) bool {
+	return image.Record.Matched != 0 && image.Past(image.Newest, most)
 }

@@ -91,8 +91,16 @@ func TestImageChecksSkipWhatIsNotKnown(t *testing.T) {
 			map[string]string{}, []string{"image-scan-stale", "image-vulnerabilities"},
 		},
 		"one that is judged in part, with nothing found": {
-			scanned(func(r *v1alpha1.ImageReport) { r.State, r.Message = v1alpha1.ImageUnsupported, "no" }),
-			map[string]string{"image-vulnerabilities": `not everything in image "` + image + `" could be judged: no`}, []string{"image-scan-stale"},
+			scanned(func(r *v1alpha1.ImageReport) {
+				r.State, r.Reason, r.Message = v1alpha1.ImageUnsupported, v1alpha1.ReasonFilesUnreadable, "no"
+			}),
+			map[string]string{"image-vulnerabilities": `image "` + image + `" is Unsupported: no (FilesUnreadable)`}, []string{"image-scan-stale"},
+		},
+		"one that nothing was found in by an old database": {
+			scanned(func(r *v1alpha1.ImageReport) {
+				r.Database = &v1alpha1.VulnerabilityDatabase{Modified: metav1.NewTime(now.Add(-7 * 24 * time.Hour))}
+			}),
+			map[string]string{"image-vulnerabilities": "the vulnerability database is older than 7 days"}, []string{"image-scan-stale"},
 		},
 		"without a time, with a name for its user, signatures that could not be read": {
 			scanned(func(r *v1alpha1.ImageReport) {
@@ -113,6 +121,7 @@ func TestImageChecksSkipWhatIsNotKnown(t *testing.T) {
 		if tc.report != nil {
 			tc.report.Image.Digest, tc.report.Image.Name = "sha256:"+strings.Split(image, ":")[2], "example.com/app:1"
 			record := audit.NewImageRecord(audit.Object{Name: "r", UID: "r"}, tc.report)
+			inventory.NewestMatched = record.Matched
 			inventory.ImageReports = map[audit.ImageKey][]*audit.ImageRecord{audit.ReferenceOf(image).Key(): {record}}
 		}
 		result := set.Evaluate(audit.Fold(inventory, now))[0]

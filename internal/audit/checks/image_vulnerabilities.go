@@ -38,8 +38,10 @@ func imageVulnerabilities(image *audit.ScannedImage, r *audit.Reporter) {
 	if !looked(image, r) {
 		return
 	}
-	if image.Report.State == v1alpha1.ImageUnsupported {
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("not everything in image %q could be judged: %s", image.Image.Image, image.Report.Message))
+	if image.Report.State != v1alpha1.ImageScanned { // in part, or by an old database
+		skipUnscanned(image, r)
+	} else if age := r.Settings().MaxScanAge; agedDatabase(image, age) {
+		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the vulnerability database is older than %d days", days(age)))
 	}
 	all, fixable := gradesOf(&image.Report.Summary.All), gradesOf(&image.Report.Summary.Fixable)
 	var shown []string
@@ -54,8 +56,9 @@ func imageVulnerabilities(image *audit.ScannedImage, r *audit.Reporter) {
 		}
 		ignored++
 		at := grade(v.Severity)
-		if all[at]--; v.FixedVersion != "" {
-			fixable[at]--
+		all[at] = max(0, all[at]-1) // whatever somebody has written
+		if v.FixedVersion != "" {
+			fixable[at] = max(0, fixable[at]-1)
 		}
 	}
 	if all.total() == 0 {
@@ -98,11 +101,15 @@ func looked(image *audit.ScannedImage, r *audit.Reporter) bool {
 	case image.Report == nil:
 		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", image.Image.Image))
 	case image.Report.Summary == nil:
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q is %s: %s", image.Image.Image, image.Report.State, why(image.Report)))
+		skipUnscanned(image, r)
 	default:
 		return true
 	}
 	return false
+}
+
+func skipUnscanned(image *audit.ScannedImage, r *audit.Reporter) {
+	r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q is %s: %s", image.Image.Image, image.Report.State, why(image.Report)))
 }
 
 // why says why an image is not scanned.
