@@ -219,3 +219,32 @@ func TestWithoutAScanner(t *testing.T) {
 		t.Errorf("unavailable %+v", u)
 	}
 }
+
+// BenchmarkHeapPerImageReport: what is kept of a report with as many vulnerabilities as one may list.
+func BenchmarkHeapPerImageReport(b *testing.B) {
+	for b.Loop() {
+		const n = 1000
+		x := newImageReports()
+		before := liveHeap()
+		for i := range n {
+			digest := fmt.Sprintf("sha256:%064x", i+1<<32)
+			r := &v1alpha1.ImageReport{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ImageReportName("", digest), UID: "0c9b7a5e-6f0e-4c3b-9a39-0d9c5f3c8c11"}, State: v1alpha1.ImageScanned}
+			r.Image = v1alpha1.Image{Name: fmt.Sprint("registry.example.com/shop/app-", i, ":1.4.2"), Digest: digest, Platform: "linux/amd64", PackageCount: 250}
+			r.Summary = &v1alpha1.ImageSummary{All: v1alpha1.VulnerabilityCounts{Total: 100, High: 100}}
+			r.References = []v1alpha1.ImageReference{{Name: r.Image.Name, CurrentDigest: digest}}
+			for v := range v1alpha1.MaxVulnerabilities {
+				r.Vulnerabilities = append(r.Vulnerabilities, v1alpha1.Vulnerability{
+					ID: fmt.Sprintf("CVE-20%d-%d", 10+v%16, 1000+(i*7919+v*104729)%60000), Severity: v1alpha1.VulnerabilityHigh, Package: fmt.Sprint("lib-package-", v%40),
+					Ecosystem: "Debian:12", InstalledVersion: fmt.Sprintf("1.%d.%d-1+deb12u1", v%9, v%7), FixedVersion: fmt.Sprintf("1.%d.%d-1+deb12u2", v%9, v%7),
+					Path: "var/lib/dpkg/status",
+				})
+			}
+			mustAdd(b, x.store.Add(r))
+		}
+		x.look()
+		b.ReportMetric(float64(liveHeap()-before)/n, "B/report")
+		if x.none() {
+			b.Fatal("nothing is kept")
+		}
+	}
+}
