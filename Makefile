@@ -5,6 +5,7 @@ IMAGE := ghcr.io/kubersafe/kubersafe
 
 # build-installer sets an image only where one is given; the released one stands in config/manager.
 INSTALLER_IMG := $(IMG)
+INSTALLER_SCANNER_IMG := $(SCANNER_IMG)
 IMG ?= $(IMAGE):$(VERSION)
 SCANNER_IMG ?= $(IMAGE)-scanner:$(VERSION)
 PLATFORMS ?= linux/amd64,linux/arm64
@@ -35,6 +36,13 @@ $(if $(1),rm -rf bin/overlay && mkdir -p bin/overlay && cd bin/overlay && \
 	$(KUSTOMIZE) build .,$(KUSTOMIZE) build config/default)
 endef
 
+# Prints what the component image-scan adds, with the image $(1), or with the released one when $(1) is empty.
+define render_scanner
+rm -rf bin/overlay && mkdir -p bin/overlay && cd bin/overlay && $(KUSTOMIZE) create && \
+	$(KUSTOMIZE) edit add component ../../config/components/image-scan && \
+	$(if $(1),$(KUSTOMIZE) edit set image $(IMAGE)-scanner=$(1) &&) $(KUSTOMIZE) build .
+endef
+
 ##@ General
 
 .PHONY: help
@@ -47,6 +55,7 @@ help: ## Show this help.
 manifests: bin/controller-gen ## Generate the CRDs and the operator's ClusterRole.
 	$(CONTROLLER_GEN) crd paths="./api/..." output:crd:dir=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=kubersafe paths=".;./controllers/...;./internal/..." output:rbac:dir=config/rbac
+	cp config/crd/bases/audit.kubersafe.io_imagereports.yaml config/components/image-scan/crd.yaml
 
 .PHONY: generate
 generate: bin/controller-gen ## Generate the DeepCopy methods of the API, the dashboards, and docs/checks.md, compliance.md, dashboards.md, metrics.md.
@@ -84,7 +93,7 @@ lint: bin/golangci-lint ## Run golangci-lint.
 .PHONY: test
 test: controlplane ## Run all tests, those with a real API server too. TEST_ARGS is passed on to go test.
 	$(WITH_ASSETS) go test -timeout 20m $(TEST_ARGS) ./...
-	go -C $(SCANNER) test -timeout 20m $(TEST_ARGS) ./...
+	$(WITH_ASSETS) go -C $(SCANNER) test -timeout 20m $(TEST_ARGS) ./...
 
 # The image that the node of test-e2e starts with. A reference of its own: it must not pass for a release.
 E2E_IMG := $(IMAGE):e2e
@@ -110,7 +119,7 @@ test-e2e-node: # The node has no network, so that go test could not download mod
 .PHONY: check
 check: bin/golangci-lint ## Regenerate, format, vet, lint; fail on any difference from what is committed or staged.
 	$(MAKE) --no-print-directory manifests generate
-	$(MAKE) --no-print-directory build-installer IMG=
+	$(MAKE) --no-print-directory build-installer IMG= SCANNER_IMG=
 	@echo "$(GOLANGCI_LINT) fmt --diff"; \
 		$(GOLANGCI_LINT) fmt --diff || { echo "error: the code is not formatted: run 'make fmt'" >&2; exit 1; }
 	$(MAKE) --no-print-directory vet lint
@@ -179,10 +188,12 @@ docker-buildx: ## Build the images IMG and SCANNER_IMG for all PLATFORMS and pus
 	$(CONTAINER_TOOL) buildx build --push --platform="$(PLATFORMS)" --build-arg VERSION="$(VERSION)" --target scanner -t "$(SCANNER_IMG)" .
 
 .PHONY: build-installer
-build-installer: bin/kustomize ## Write dist/install.yaml: the released image, or IMG where it is given.
+build-installer: bin/kustomize ## Write dist/install.yaml and dist/image-scan.yaml: the released images, or IMG and SCANNER_IMG where they are given.
 	@mkdir -p dist bin
 	{ $(call render,$(INSTALLER_IMG)); } > bin/install.yaml
 	mv bin/install.yaml dist/install.yaml
+	{ $(call render_scanner,$(INSTALLER_SCANNER_IMG)); } > bin/image-scan.yaml
+	mv bin/image-scan.yaml dist/image-scan.yaml
 
 ##@ Deployment
 

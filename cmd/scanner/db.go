@@ -35,10 +35,15 @@ type databaseOptions struct {
 }
 
 func (o *databaseOptions) add(f *pflag.FlagSet) {
+	o.addSource(f)
+	f.BoolVar(&o.offline, "db-offline", false, "Use the database as it is kept, and do not ask its source for a newer one.")
+}
+
+// addSource adds the flags that say where it comes from.
+func (o *databaseOptions) addSource(f *pflag.FlagSet) {
 	f.StringVar(&o.location, "db", cmp.Or(os.Getenv(databaseVariable), osvdb.PublicSource),
 		"Source of the vulnerability database: a URL, oci://REFERENCE or a folder. Also $"+databaseVariable+".")
 	f.StringVar(&o.dir, "db-dir", defaultDir(), "Folder in which the database is kept.")
-	f.BoolVar(&o.offline, "db-offline", false, "Use the database as it is kept, and do not ask its source for a newer one.")
 	f.BoolVar(&o.plainHTTP, "plain-http", false, "Talk to registries without TLS.")
 }
 

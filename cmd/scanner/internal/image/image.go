@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -121,8 +122,14 @@ func RemoteOptions(ctx context.Context, o Options) []remote.Option {
 		keychain = authn.NewMultiKeychain()
 	}
 	return []remote.Option{
-		remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithUserAgent(o.UserAgent),
+		remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithUserAgent(o.UserAgent), remote.WithTransport(roundTripper),
 	}
+}
+
+// roundTripper gives up on registries that do not answer; how long answers take is up to the context.
+var roundTripper = &http.Transport{
+	Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
+	ResponseHeaderTimeout: time.Minute, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 }
 
 func (f *finder) layout(dir string) (*Image, error) {

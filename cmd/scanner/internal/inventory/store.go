@@ -49,11 +49,24 @@ const storeSuffix = ".json.gz"
 
 var digestPattern = regexp.MustCompile(`^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$`)
 
+// IsDigest says whether a text is the digest of a manifest.
+func IsDigest(text string) bool { return digestPattern.MatchString(text) }
+
 func (s *Store) path(digest string) (string, error) {
-	if !digestPattern.MatchString(digest) {
+	if !IsDigest(digest) {
 		return "", fmt.Errorf("%q is not a digest", digest)
 	}
 	return filepath.Join(s.dir, v1alpha1.ImageReportName("", digest)+storeSuffix), nil
+}
+
+// Has says whether there is an inventory of an image; it need not be one that can be read.
+func (s *Store) Has(digest string) bool {
+	name, err := s.path(digest)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(name)
+	return err == nil
 }
 
 // Get returns the inventory of an image, or nil if there is none that can be read.
@@ -131,7 +144,7 @@ func (s *Store) Digests() ([]string, error) {
 	}
 	var digests []string
 	for _, e := range entries {
-		if digest := strings.Replace(strings.TrimSuffix(e.Name(), storeSuffix), "-", ":", 1); digestPattern.MatchString(digest) {
+		if digest := strings.Replace(strings.TrimSuffix(e.Name(), storeSuffix), "-", ":", 1); IsDigest(digest) {
 			digests = append(digests, digest)
 		}
 	}

@@ -178,6 +178,14 @@ func (d *DB) Update(ctx context.Context, location string, source Source, wanted 
 	return state, state.Version != old.Version, err
 }
 
+// Discard gives up the current state, so that the next update fetches everything again.
+func (d *DB) Discard() error {
+	if err := os.Remove(filepath.Join(d.dir, currentFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("giving up the vulnerability database: %w", err)
+	}
+	return nil
+}
+
 // find returns the archive that is the same as the source's, if there is one.
 func (s *State) find(a Archive) *Ecosystem {
 	i := slices.IndexFunc(s.Ecosystems, func(e Ecosystem) bool { return e.Name == a.Ecosystem && e.SourceVersion == a.Version })

@@ -1,19 +1,15 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scan puts the parts of a scan together: image, inventory, database, report.
+// Package scan finds out what is in images, once for each.
 package scan
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
-	"github.com/kubersafe/kubersafe/cmd/scanner/internal/imagereport"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/inventory"
-	"github.com/kubersafe/kubersafe/cmd/scanner/internal/match"
-	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
 )
 
@@ -50,31 +46,4 @@ func (s *Scanner) inventory(ctx context.Context, img *image.Image) (*inventory.I
 		return nil, problem.Errorf(v1alpha1.ReasonDiskFull, "%w", err)
 	}
 	return inv, nil
-}
-
-// Rematch matches all that is in the store against a state of the database, and pulls nothing. It calls f with the report of each image, by
-// digest; the reports know neither names nor indexes. It ends at the first error of the store, of the database, or of f.
-func Rematch(ctx context.Context, store *inventory.Store, db *osvdb.View, f func(*v1alpha1.ImageReport) error) error {
-	digests, err := store.Digests()
-	if err != nil {
-		return err
-	}
-	matcher := match.New(db)
-	for _, digest := range digests {
-		inv, err := store.Get(digest)
-		if err != nil {
-			return err
-		}
-		if inv == nil {
-			continue // damaged: it is pulled again when its turn comes
-		}
-		result, err := matcher.Match(ctx, inv)
-		if err != nil {
-			return fmt.Errorf("matching %s: %w", digest, err)
-		}
-		if err := f(imagereport.Build(&inv.About, result, db.State, v1alpha1.MaxVulnerabilities)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

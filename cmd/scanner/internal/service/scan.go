@@ -1,0 +1,142 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/scan"
+)
+
+// scanAll scans one image after the other.
+func (s *Service) scanAll(ctx context.Context, scanner *scan.Scanner) {
+	for ctx.Err() == nil {
+		woken := s.idle.next() // before the board is asked: what changes meanwhile is not missed
+		use, ok, wait := s.board.Next()
+		s.sync() // some may have turned out to be known already
+		if ok {
+			s.scanOne(ctx, scanner, use)
+			continue
+		}
+		var due <-chan time.Time
+		if wait > 0 {
+			due = time.After(wait)
+		}
+		select {
+		case <-ctx.Done():
+		case <-woken:
+		case <-due:
+		}
+	}
+}
+
+// scanOne scans one image.
+func (s *Service) scanOne(ctx context.Context, scanner *scan.Scanner, use cluster.Use) {
+	source := use.Sources[0].Reference
+	log := s.log.WithValues("image", source, "platform", use.Platform, "pods", use.Pods)
+	start := time.Now()
+	s.started.Store(source, start)
+	defer s.started.Delete(source)
+	limited, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	about, err := s.pull(limited, scanner, use)
+	if ctx.Err() != nil {
+		return // it is nobody's failure that the scanner ends
+	}
+	s.board.Done(use.Image, err)
+	s.metrics.scanned(err, time.Since(start))
+	if err != nil {
+		log.Info("The image could not be scanned", "reason", problem.Reason(err, v1alpha1.ReasonExtractionFailed), "message", err.Error())
+	} else {
+		log.Info("The image is scanned", "digest", about.Digest, "packages", about.PackageCount, "took", time.Since(start).Round(time.Millisecond), "waiting", s.board.Waiting())
+	}
+	s.sync()
+	s.idle.wake() // a registry that answers again may have more to do
+}
+
+// pull finds out what is in an image, and keeps that.
+func (s *Service) pull(ctx context.Context, scanner *scan.Scanner, use cluster.Use) (*v1alpha1.Image, error) {
+	found, err := s.find(ctx, use)
+	if err != nil {
+		return nil, err
+	}
+	if use.Config != "" && found.About.ConfigDigest != use.Config {
+		return nil, problem.Errorf(v1alpha1.ReasonNotFound, "the registry has another image under this name than the one that runs, %s", use.Config)
+	}
+	s.board.Found(use.Image, found.About)
+	s.sync()
+	inv, err := scanner.Inventory(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	return &inv.About, nil
+}
+
+// find opens an image in one of the ways that there are.
+func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, error) {
+	platform, err := image.ParsePlatform(use.Platform)
+	if err != nil {
+		return nil, problem.Errorf(v1alpha1.ReasonPlatformUnsupported, "%w", err)
+	}
+	attempts, unread := s.secrets.Attempts(ctx, use.Sources)
+	forbidden := 0
+	for _, err := range unread {
+		s.log.Info("Credentials could not be read", "image", use.Sources[0].Reference, "reason", err.Error())
+		if apierrors.IsForbidden(err) {
+			forbidden++
+		}
+	}
+	var errs []error
+	for _, a := range attempts {
+		options := s.open(a.Keychain)
+		options.Platform = platform
+		found, err := image.Open(ctx, a.Reference, options)
+		if err == nil {
+			return found, nil
+		}
+		errs = append(errs, err)
+		if reason := problem.Reason(err, ""); reason != v1alpha1.ReasonUnauthorized && reason != v1alpha1.ReasonNotFound {
+			break // other credentials do not help
+		}
+	}
+	return nil, worst(errs, forbidden)
+}
+
+// worst returns what is told of several attempts: that credentials are missing, if any of them says so. Reports are read by people who need
+// not know the names of others' Secrets; the log has them.
+func worst(errs []error, forbidden int) error {
+	last := errs[len(errs)-1]
+	for _, err := range errs {
+		if problem.Reason(err, "") == v1alpha1.ReasonUnauthorized {
+			last = err
+		}
+	}
+	if problem.Reason(last, "") != v1alpha1.ReasonUnauthorized || forbidden == 0 {
+		return last
+	}
+	return problem.Errorf(v1alpha1.ReasonUnauthorized,
+		"%d pull secrets or ServiceAccounts of its Pods may not be read by the scanner, which takes a Role in their namespace: %w", forbidden, errors.Unwrap(last))
+}
+
+// reportName returns the name of the report on a digest.
+func reportName(digest string) string { return v1alpha1.ImageReportName("", digest) }
+
+// databaseMissing is why nothing can be matched.
+func (s *Service) databaseMissing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.databaseErr != nil {
+		return fmt.Errorf("there is no vulnerability database yet: %w", s.databaseErr)
+	}
+	return errors.New("there is no vulnerability database yet")
+}

@@ -1,0 +1,283 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package service scans the images of a cluster, and keeps the reports on them up to date.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/inventory"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/match"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/publish"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/pullsecret"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/scan"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/work"
+)
+
+// Options of a Service.
+type Options struct {
+	// Database is the location of the vulnerability database, DatabaseDir the folder in which it is kept. Ecosystems are those that are
+	// wanted of it.
+	Database, DatabaseDir string
+	Ecosystems            []string
+	// DatabasePoll is how often the location is asked for a newer one, DatabaseMaxAge how long ago it may have been published; 0 is any time.
+	DatabasePoll, DatabaseMaxAge time.Duration
+	// StoreDir is the folder in which it is kept what is in images, TempDir that for the contents of one's files.
+	StoreDir, TempDir string
+	// MaxDisk is how much of an image's files may be in TempDir, in bytes.
+	MaxDisk int64
+	// Concurrency is how many images are scanned at a time, Timeout how long one may take.
+	Concurrency int
+	Timeout     time.Duration
+	// Retry is how long an image waits that failed.
+	Retry work.Backoff
+	// Recheck is how often it is looked which image a name without a digest leads to.
+	Recheck time.Duration
+	// Keep is how long a report is kept after nothing refers to its image any more.
+	Keep time.Duration
+	// PlainHTTP allows registries without TLS. UserAgent is told to registries.
+	PlainHTTP bool
+	UserAgent string
+}
+
+// Service scans the images of a cluster.
+type Service struct {
+	options  Options
+	log      logr.Logger
+	metrics  *Metrics
+	cluster  *cluster.Cluster
+	reports  *publish.Reports
+	secrets  *pullsecret.Reader
+	board    *work.Board
+	store    *inventory.Store
+	database *osvdb.DB
+
+	// changed says that uses or reports may be other ones, poll that the database is to be looked at. Each has room for one word.
+	changed, poll chan struct{}
+	// idle wakes the workers that have nothing to do.
+	idle *wakeup
+	// dirty are names of reports to look at.
+	dirty workqueue.TypedRateLimitingInterface[string]
+
+	mu sync.Mutex
+	// subjects are the reports that there are to be, as of the last look.
+	subjects map[string]*work.Subject
+	prints   map[string]string
+	// databaseErr is why the last update of the database has failed.
+	databaseErr error
+
+	// generation counts the states of the database; the judge opens a new one.
+	generation atomic.Int64
+	judge      judge
+	// started are the times at which the scans began that are under way.
+	started sync.Map
+}
+
+// New returns a Service that talks to a cluster.
+func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Metrics, log logr.Logger) (*Service, error) {
+	client, err := kubernetes.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		options: options, log: log, metrics: metrics, secrets: &pullsecret.Reader{Client: client, Fallback: authn.DefaultKeychain},
+		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(),
+		dirty: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, time.Minute)),
+	}
+	s.cluster = cluster.New(client, func() { tell(s.changed) })
+	if s.reports, err = publish.New(cfg, httpClient, func() { tell(s.changed) }); err != nil {
+		return nil, err
+	}
+	if s.store, err = inventory.NewStore(options.StoreDir); err != nil {
+		return nil, err
+	}
+	if s.database, err = osvdb.New(options.DatabaseDir); err != nil {
+		return nil, err
+	}
+	s.board = &work.Board{
+		Kept: s.store.Has, Remembered: s.reports.Remembered, Retry: options.Retry, Recheck: options.Recheck, Now: time.Now,
+	}
+	s.reports.Written = metrics.written
+	metrics.watch(s)
+	return s, nil
+}
+
+// tell leaves a word, if there is none already.
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Run scans until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	scanners := make([]*scan.Scanner, s.options.Concurrency)
+	for i := range scanners {
+		extractor, err := inventory.NewExtractor(s.options.TempDir)
+		if err != nil {
+			return err
+		}
+		extractor.Limits.Disk = min(extractor.Limits.Disk, s.options.MaxDisk)
+		scanners[i] = &scan.Scanner{Extractor: extractor, Store: s.store}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer s.dirty.ShutDown()
+	all.Go(func() { s.cluster.Follow(ctx) })
+	all.Go(func() { s.reports.Follow(ctx) })
+	if !s.await(ctx) {
+		return nil
+	}
+	s.log.Info("The cluster is read", "reports", len(s.reports.Names()))
+	if err := s.recollect(); err != nil {
+		return err
+	}
+	all.Go(func() { s.followDatabase(ctx) })
+	all.Go(func() { s.judgeAll(ctx) })
+	for _, scanner := range scanners {
+		all.Go(func() { s.scanAll(ctx, scanner) })
+	}
+	s.followUses(ctx)
+	return nil
+}
+
+// Ready returns an error until the cluster is read.
+func (s *Service) Ready() error {
+	switch {
+	case !s.reports.Synced():
+		return errors.New("the ImageReports have not been read yet")
+	case !s.cluster.Synced():
+		return errors.New("what the cluster runs has not been read yet")
+	}
+	return nil
+}
+
+// Alive returns an error if a scan does not end although its time is over.
+func (s *Service) Alive() error {
+	var err error
+	s.started.Range(func(name, began any) bool {
+		if t, ok := began.(time.Time); ok && time.Since(t) > s.options.Timeout+grace {
+			err = fmt.Errorf("scanning %s does not end", name)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// grace is how long a scan may take to notice that its time is over: a library looks between two files.
+const grace = 5 * time.Minute
+
+// await returns once the cluster is read, or false when the context has ended.
+func (s *Service) await(ctx context.Context) bool {
+	for s.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.changed:
+		}
+	}
+	return true
+}
+
+// recollect has everything looked at that is there from before: reports, and what is kept of images.
+func (s *Service) recollect() error {
+	digests, err := s.store.Digests()
+	if err != nil {
+		return err
+	}
+	s.update()
+	for _, digest := range digests {
+		s.dirty.Add(reportName(digest))
+	}
+	return nil
+}
+
+// settle is how long changes of uses are gathered: a rollout changes hundreds of Pods.
+const settle = 500 * time.Millisecond
+
+// followUses keeps the board up to date.
+func (s *Service) followUses(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
+		}
+		s.update()
+	}
+}
+
+// update takes in what is used, and what others have done to the reports.
+func (s *Service) update() {
+	// What cannot be seen may be used all the same: then nothing is taken for unused.
+	if s.cluster.Synced() {
+		s.board.Update(s.cluster.Uses())
+	}
+	s.sync()
+	for _, name := range s.reports.Foreign() {
+		s.dirty.Add(name)
+	}
+	s.idle.wake()
+}
+
+// sync has those reports looked at that are to say something else now.
+func (s *Service) sync() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.prints
+	s.subjects, s.prints = s.board.Subjects(), make(map[string]string, len(before))
+	for name, subject := range s.subjects {
+		s.prints[name] = subject.Fingerprint()
+		if before[name] != s.prints[name] {
+			s.dirty.Add(name)
+		}
+	}
+	for name := range before {
+		if s.subjects[name] == nil {
+			s.dirty.Add(name)
+		}
+	}
+}
+
+// subject returns what a report is to be about, or nil if there is to be none.
+func (s *Service) subject(name string) *work.Subject {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subjects[name]
+}
+
+// judge is what matching takes. It is for one goroutine.
+type judge struct {
+	generation int64
+	view       *osvdb.View
+	matcher    *match.Matcher
+}
+
+// open is how images are opened.
+func (s *Service) open(keychain authn.Keychain) image.Options {
+	return image.Options{Keychain: keychain, PlainHTTP: s.options.PlainHTTP, UserAgent: s.options.UserAgent}
+}

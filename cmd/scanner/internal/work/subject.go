@@ -1,0 +1,71 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
+)
+
+// Subject is an image that there is to be a report on.
+type Subject struct {
+	// About is what is known of it. Its name is the one that it was pulled by, or is to be.
+	About v1alpha1.Image
+	// References are the names under which it is used, sorted.
+	References []string
+	// Kept: what is in it is known.
+	Kept bool
+	// Err is why that is not known; nil while its turn has not come.
+	Err error
+}
+
+// add takes in another name, or another index, of the same image.
+func (s *Subject) add(i *item, indexes []string) {
+	s.References = append(s.References, i.use.Names...)
+	s.About.IndexDigests = append(slices.Clone(s.About.IndexDigests), indexes...)
+	if i.done {
+		s.Kept, s.Err = true, nil
+	}
+}
+
+// Fingerprint is the same for as long as the report is to say the same.
+func (s *Subject) Fingerprint() string {
+	text := fmt.Sprint(s.Kept, s.About.Digest, s.About.IndexDigests, s.References)
+	if s.Err != nil {
+		text += fmt.Sprint(problem.Reason(s.Err, ""), s.Err)
+	}
+	return text
+}
+
+// describe returns what is known of an image. While its registry has not told what it is, the digest that containers run it by stands among
+// the indexes: readers of reports find it there, whichever it will turn out to be.
+func (i *item) describe() v1alpha1.Image {
+	about := i.about
+	if about.Digest != "" {
+		if d := i.use.Digest; d != "" && d != about.Digest && !slices.Contains(about.IndexDigests, d) {
+			about.IndexDigests = append(slices.Clone(about.IndexDigests), d)
+		}
+		return about
+	}
+	about.Name = i.use.Sources[0].Reference
+	about.Platform, about.ConfigDigest = i.use.Platform, i.use.Config
+	if i.use.Digest != "" {
+		about.IndexDigests = []string{i.use.Digest}
+	}
+	return about
+}
+
+// registryOf returns the registry that an image is pulled from first.
+func registryOf(i *item) string {
+	ref, err := name.ParseReference(i.use.Sources[0].Reference)
+	if err != nil {
+		return ""
+	}
+	return ref.Context().RegistryStr()
+}
