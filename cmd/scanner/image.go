@@ -5,7 +5,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +32,8 @@ import (
 const never = "never"
 
 type imageOptions struct {
+	// many: there may be several images.
+	many        bool
 	database    databaseOptions
 	platform    string
 	output      choice
@@ -75,34 +76,57 @@ Exit codes:
 		Args: func(cmd *cobra.Command, args []string) error {
 			return usageError(cmd, cobra.ExactArgs(1)(cmd, args))
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
+	o.add(cmd, "What to print: findings as a table, an ImageReport or SARIF, or a bill of materials with them (cyclonedx) or without (spdx).")
+	return cmd
+}
+
+// add adds the flags.
+func (o *imageOptions) add(cmd *cobra.Command, output string) {
 	cmd.SetFlagErrorFunc(usageError)
 	f := cmd.Flags()
 	o.database.add(f)
 	f.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "Platform to scan, of images for several.")
-	f.VarP(&o.output, "output", "o", "What to print: findings as a table, an ImageReport or SARIF, or a bill of materials with them (cyclonedx) or without (spdx).")
+	f.VarP(&o.output, "output", "o", output)
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a vulnerability of this severity or a worse one.")
 	f.BoolVar(&o.onlyFixable, "only-fixable", false, "With --fail-on, count only vulnerabilities that a newer version of the package mends.")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "How long pulling and reading the image may take.")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "How long pulling and reading an image may take.")
 	f.DurationVar(&o.maxAge, "db-max-age", 7*24*time.Hour, "How long ago the database may have been published. 0: as long as it likes.")
-	f.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "Folder for the contents of the image's files while it is read.")
+	f.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "Folder for the contents of an image's files while it is read.")
 	for name, c := range map[string]*choice{"output": &o.output, "fail-on": &o.failOn} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // the flag is registered some lines above
 		}
 	}
-	return cmd
 }
 
 // scanned is a scan of an image and what has come of it.
 type scanned struct {
+	source    string
+	about     v1alpha1.Image
 	inventory *inventory.Inventory
 	result    *match.Result
 	report    *v1alpha1.ImageReport
+	// err is why the report has no result.
+	err error
 }
 
-func (o *imageOptions) run(cmd *cobra.Command, source string) error {
+// fail ends a scan without a result.
+func (s *scanned) fail(reported, err error) {
+	s.result, s.report, s.err = &match.Result{}, imagereport.Failed(&s.about, reported), err
+}
+
+// problem returns why not everything in the image was judged.
+func (s *scanned) problem() error {
+	if s.err == nil && s.report.State != v1alpha1.ImageScanned {
+		return fmt.Errorf("%q is %s (%s): %s", s.source, s.report.State, s.report.Reason, s.report.Message)
+	}
+	return s.err
+}
+
+// run scans images, and prints what has come of it.
+func (o *imageOptions) run(cmd *cobra.Command, sources []string) error {
 	platform, err := image.ParsePlatform(o.platform)
 	if err != nil {
 		return usageError(cmd, err)
@@ -116,20 +140,24 @@ func (o *imageOptions) run(cmd *cobra.Command, source string) error {
 	steps := &progress{out: cmd.ErrOrStderr()}
 	defer steps.done()
 	open := image.Options{Platform: platform, Keychain: authn.DefaultKeychain, PlainHTTP: o.database.plainHTTP, UserAgent: userAgent()}
-	s, scanErr := o.scan(ctx, source, open, steps)
+	list := o.scan(ctx, sources, open, steps)
 	if ctx.Err() != nil {
 		return &exitError{exitInput, errors.New("interrupted")}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	if err := errors.Join(o.print(out, s), out.Flush()); err != nil {
+	if err := errors.Join(o.print(out, list), out.Flush()); err != nil {
 		return &exitError{exitInput, fmt.Errorf("printing the result: %w", err)}
 	}
+	var problems []error
+	for _, s := range list {
+		if err := s.problem(); err != nil && !slices.ContainsFunc(problems, func(p error) bool { return p.Error() == err.Error() }) {
+			problems = append(problems, err)
+		}
+	}
 	switch {
-	case scanErr != nil:
-		return &exitError{exitInput, scanErr}
-	case s.report.State != v1alpha1.ImageScanned:
-		return &exitError{exitInput, fmt.Errorf("%q is %s (%s): %s", source, s.report.State, s.report.Reason, s.report.Message)}
-	case o.fails(s.result.Vulnerabilities):
+	case len(problems) > 0:
+		return &exitError{exitInput, errors.Join(problems...)}
+	case slices.ContainsFunc(list, func(s *scanned) bool { return o.fails(s.result.Vulnerabilities) }):
 		return &exitError{code: exitFindings}
 	}
 	return nil
@@ -137,52 +165,73 @@ func (o *imageOptions) run(cmd *cobra.Command, source string) error {
 
 func userAgent() string { return "kubersafe-scanner/" + version }
 
-// scan never returns nothing: where the image cannot be judged, the report says why.
-func (o *imageOptions) scan(ctx context.Context, source string, open image.Options, steps *progress) (*scanned, error) {
-	s := &scanned{result: &match.Result{}}
-	about := v1alpha1.Image{Name: source}
-	err := func() error {
-		limited, cancel := context.WithTimeout(ctx, o.timeout)
-		defer cancel()
-		steps.step("Looking for %s", source)
-		img, err := image.Open(limited, source, open)
-		if err != nil {
-			return err
+// scan never leaves an image out: where it cannot be judged, its report says why.
+func (o *imageOptions) scan(ctx context.Context, sources []string, open image.Options, steps *progress) []*scanned {
+	var list []*scanned
+	var ecosystems []string
+	for _, source := range sources {
+		s := &scanned{source: source, about: v1alpha1.Image{Name: source}}
+		if err := o.look(ctx, s, open, steps); err != nil {
+			s.fail(err, fmt.Errorf("scanning %q: %w", source, err))
+		} else {
+			ecosystems = append(ecosystems, ecosystemsOf(s.inventory)...)
 		}
-		about = img.About
-		steps.step("Reading %s (%d MB)", about.Name, about.SizeBytes/1e6)
-		extractor, err := inventory.NewExtractor(o.tempDir)
-		if err != nil {
-			return err
-		}
-		scanner := scan.Scanner{Extractor: extractor}
-		if s.inventory, err = scanner.Inventory(limited, img); err != nil {
-			return err
-		}
-		about = s.inventory.About
-		return nil
-	}()
-	if err != nil {
-		s.report = imagereport.Failed(&about, err)
-		return s, fmt.Errorf("scanning %q: %w", source, err)
+		list = append(list, s)
 	}
-	view, err := o.database.view(ctx, ecosystemsOf(s.inventory), open, steps)
+	slices.Sort(ecosystems)
+	view, err := o.database.view(ctx, slices.Compact(ecosystems), open, steps)
 	if err != nil {
-		s.report = imagereport.Failed(&about, problem.Errorf(v1alpha1.ReasonDatabaseMissing, "%w", err))
-		return s, err
+		for _, s := range list {
+			if s.err == nil {
+				s.fail(problem.Errorf(v1alpha1.ReasonDatabaseMissing, "%w", err), err)
+			}
+		}
+		return list
 	}
 	defer func() { _ = view.Close() }() // only read
-	steps.step("Comparing %d packages with the database", len(s.inventory.Packages))
-	if s.result, err = match.New(view).Match(ctx, s.inventory); err != nil {
-		s.result = &match.Result{}
-		s.report = imagereport.Failed(&about, err)
-		return s, fmt.Errorf("scanning %q: %w", source, err)
+	matcher := match.New(view)
+	for _, s := range list {
+		if s.err == nil {
+			o.match(ctx, s, matcher, view, steps)
+		}
 	}
-	s.report = imagereport.Build(&about, s.result, view.State, len(s.result.Vulnerabilities))
+	return list
+}
+
+// look finds out what is in an image.
+func (o *imageOptions) look(ctx context.Context, s *scanned, open image.Options, steps *progress) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	steps.step("Looking for %s", s.source)
+	img, err := image.Open(ctx, s.source, open)
+	if err != nil {
+		return err
+	}
+	s.about = img.About
+	steps.step("Reading %s (%d MB)", s.about.Name, s.about.SizeBytes/1e6)
+	extractor, err := inventory.NewExtractor(o.tempDir)
+	if err != nil {
+		return err
+	}
+	scanner := scan.Scanner{Extractor: extractor}
+	if s.inventory, err = scanner.Inventory(ctx, img); err == nil {
+		s.about = s.inventory.About
+	}
+	return err
+}
+
+// match finds out what of that is vulnerable.
+func (o *imageOptions) match(ctx context.Context, s *scanned, matcher *match.Matcher, view *osvdb.View, steps *progress) {
+	steps.step("Comparing %d packages with the database", len(s.inventory.Packages))
+	result, err := matcher.Match(ctx, s.inventory)
+	if err != nil {
+		s.fail(err, fmt.Errorf("scanning %q: %w", s.source, err))
+		return
+	}
+	s.result, s.report = result, imagereport.Build(&s.about, result, view.State, len(result.Vulnerabilities))
 	if o.maxAge > 0 {
 		imagereport.Stale(s.report, view.Published, time.Now(), o.maxAge)
 	}
-	return s, nil
 }
 
 // ecosystemsOf returns the ecosystems of an image's packages that a database can have.
@@ -194,7 +243,6 @@ func ecosystemsOf(inv *inventory.Inventory) []string {
 			list = append(list, base)
 		}
 	}
-	slices.SortFunc(list, cmp.Compare[string])
 	return list
 }
 

@@ -95,7 +95,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newImageCommand(), newRunCommand(), newDBCommand(), newVersionCommand())
+	root.AddCommand(newImageCommand(), newAuditCommand(), newRunCommand(), newDBCommand(), newVersionCommand())
 	return root
 }
 

@@ -13,11 +13,14 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/fixture"
 )
 
@@ -51,6 +54,86 @@ func TestPeakMemory(t *testing.T) {
 	if peak > maxPeak {
 		t.Errorf("peak memory: %d MiB, want %d MiB or less", peak>>20, maxPeak>>20)
 	}
+}
+
+// TestRunPeakMemory scans that image out of a registry, beside 5,000 Pods of 250 images, in a process of its own as the Pod of the scanner has it.
+func TestRunPeakMemory(t *testing.T) {
+	if testing.Short() || runtime.GOOS != "linux" {
+		t.Skip("builds the command and an image of 300 MB, and reads /proc")
+	}
+	command := filepath.Join(t.TempDir(), "kubersafe-scanner")
+	fixture.Run(t, ".", []string{"CGO_ENABLED=0"}, "go", "build", "-o", command, ".")
+	w := newWorld(t)
+	s := newServer(t)
+	digest := s.push(t, "large:1", fixture.Image(t, largeImage(t)...))
+	small := s.push(t, "small:1", debianImage(t, "small"))
+	namespace := w.namespace()
+	w.pod(namespace, s.host+"/large:1", s.host+"/large@"+digest)
+	w.pod(namespace, s.host+"/large:1", s.host+"/large@"+digest)
+	w.manyPods(namespace, 5000, func(n int) (image, imageID string) {
+		if n%250 == 0 {
+			return s.host + "/small:1", s.host + "/small@" + small
+		}
+		// An image that its registry does not have any more.
+		return fmt.Sprintf("%s/gone-%d:1", s.host, n%250), fmt.Sprintf("%s/gone-%d@sha256:%064x", s.host, n%250, n%250)
+	})
+
+	cmd := exec.CommandContext(t.Context(), command, w.runArgs("--retry-min=1h", "--retry-max=1h")...)
+	cmd.Stdout, cmd.Stderr = w.output, w.output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.becomes(s.host+"/large:1", v1alpha1.ImageScanned, "")
+		w.becomes(s.host+"/small:1", v1alpha1.ImageScanned, "")
+		w.eventually("all images to be looked at", func() string {
+			if n := len(w.reports()); n != 251 {
+				return strconv.Itoa(n)
+			}
+			return ""
+		})
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+	}()
+	peak, err := peakOf(cmd.Process.Pid, ended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	t.Logf("peak memory: %d MiB", peak>>20)
+	if peak > maxPeak {
+		t.Errorf("peak memory: %d MiB, want %d MiB or less", peak>>20, maxPeak>>20)
+	}
+}
+
+// manyPods makes Pods of the size that Pods have.
+func (w *world) manyPods(namespace string, n int, image func(int) (image, imageID string)) {
+	w.Helper()
+	var all sync.WaitGroup
+	next := make(chan int)
+	for range 16 {
+		all.Go(func() {
+			for i := range next {
+				name, id := image(i)
+				w.podWith(namespace, name, id, func(p *corev1.Pod) {
+					p.Annotations = map[string]string{"description": strings.Repeat("a Pod has some kilobytes ", 80)}
+					for e := range 20 {
+						p.Spec.Containers[0].Env = append(p.Spec.Containers[0].Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", e), Value: fmt.Sprint("value ", e, " of Pod ", i)})
+					}
+				})
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	all.Wait()
 }
 
 // peakOf returns the peak memory of a process in bytes once it has ended. What the kernel tells afterwards includes the process that has

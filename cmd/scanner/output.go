@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -16,23 +17,36 @@ import (
 	"github.com/kubersafe/kubersafe/internal/plain"
 )
 
-func (o *imageOptions) print(out io.Writer, s *scanned) error {
+func (o *imageOptions) print(out io.Writer, list []*scanned) error {
 	switch o.output.value {
 	case "table":
-		return printReport(out, s.report)
+		for _, s := range list {
+			if err := printReport(out, s.report); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "json":
-		return printJSON(out, s.report)
+		if !o.many {
+			return printJSON(out, list[0].report)
+		}
+		all := &v1alpha1.ImageReportList{Items: []v1alpha1.ImageReport{}}
+		all.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ImageReportList"))
+		for _, s := range list {
+			all.Items = append(all.Items, *s.report)
+		}
+		return printJSON(out, all)
 	}
-	if s.report.Summary == nil {
+	if !slices.ContainsFunc(list, func(s *scanned) bool { return s.report.Summary != nil }) {
 		return nil // there is nothing to be said in the other formats, and nothing said is no good result
 	}
 	switch o.output.value {
 	case "sarif":
-		return printJSON(out, newSARIF(s))
+		return printJSON(out, newSARIF(list))
 	case "cyclonedx":
-		return printCycloneDX(out, s)
+		return printCycloneDX(out, list[0])
 	default:
-		return printSPDX(out, s)
+		return printSPDX(out, list[0])
 	}
 }
 

@@ -71,34 +71,41 @@ type (
 	}
 )
 
-func newSARIF(s *scanned) *sarifLog {
+func newSARIF(list []*scanned) *sarifLog {
 	run := sarifRun{
 		Tool: sarifTool{sarifDriver{
 			Name: "kubersafe-scanner", Version: version, InformationURI: "https://github.com/kubersafe/kubersafe", Rules: []sarifRule{},
 		}},
 		Results: []sarifResult{},
 	}
-	invocation := sarifInvocation{ExecutionSuccessful: s.report.State == v1alpha1.ImageScanned}
-	if !invocation.ExecutionSuccessful {
-		invocation.ToolExecutionNotifications = []sarifNotification{{"error", sarifText{s.report.Message}}}
+	invocation := sarifInvocation{ExecutionSuccessful: true}
+	rules := make(map[string]int)
+	for _, s := range list {
+		if s.report.State != v1alpha1.ImageScanned {
+			invocation.ExecutionSuccessful = false
+			message := s.report.Message
+			if len(list) > 1 {
+				message = s.report.Image.Name + ": " + message
+			}
+			invocation.ToolExecutionNotifications = append(invocation.ToolExecutionNotifications, sarifNotification{"error", sarifText{message}})
+		}
+		for i := range s.result.Vulnerabilities {
+			v := &s.result.Vulnerabilities[i]
+			index, ok := rules[v.ID]
+			if !ok {
+				index = len(run.Tool.Driver.Rules)
+				rules[v.ID] = index
+				run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(v))
+			}
+			run.Results = append(run.Results, sarifResult{
+				RuleID: v.ID, RuleIndex: index, Level: sarifLevel(v.Severity), Message: sarifText{sarifMessage(v)},
+				Locations: []sarifLocation{{sarifPhysicalLocation{sarifArtifactLocation{uriOf(s.report.Image.Name, v.Path)}}}},
+				// What makes it the same finding in the next image.
+				PartialFingerprints: map[string]string{"vulnerability/v1": strings.Join([]string{v.ID, v.Ecosystem, v.Package}, " ")},
+			})
+		}
 	}
 	run.Invocations = []sarifInvocation{invocation}
-	rules := make(map[string]int)
-	for i := range s.result.Vulnerabilities {
-		v := &s.result.Vulnerabilities[i]
-		index, ok := rules[v.ID]
-		if !ok {
-			index = len(run.Tool.Driver.Rules)
-			rules[v.ID] = index
-			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(v))
-		}
-		run.Results = append(run.Results, sarifResult{
-			RuleID: v.ID, RuleIndex: index, Level: sarifLevel(v.Severity), Message: sarifText{sarifMessage(v)},
-			Locations: []sarifLocation{{sarifPhysicalLocation{sarifArtifactLocation{uriOf(s.report.Image.Name, v.Path)}}}},
-			// What makes it the same finding in the next image.
-			PartialFingerprints: map[string]string{"vulnerability/v1": strings.Join([]string{v.ID, v.Ecosystem, v.Package}, " ")},
-		})
-	}
 	return &sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}}
 }
 

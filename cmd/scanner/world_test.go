@@ -213,13 +213,21 @@ func (w *world) create(o client.Object) {
 // pod makes a Pod that runs an image, as its status says.
 func (w *world) pod(namespace, image, imageID string, secrets ...string) {
 	w.Helper()
+	w.podWith(namespace, image, imageID, func(p *corev1.Pod) {
+		for _, s := range secrets {
+			p.Spec.ImagePullSecrets = append(p.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: s})
+		}
+	})
+}
+
+// podWith makes such a Pod with something else about it.
+func (w *world) podWith(namespace, image, imageID string, more func(*corev1.Pod)) {
+	w.Helper()
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "pod-"},
 		Spec:       corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "app", Image: image}}},
 	}
-	for _, s := range secrets {
-		p.Spec.ImagePullSecrets = append(p.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: s})
-	}
+	more(p)
 	w.create(p)
 	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", Image: image, ImageID: imageID}}}
 	if err := w.admin.Status().Update(w.Context(), p); err != nil {
@@ -233,11 +241,7 @@ func (w *world) scanner(args ...string) (stop func()) {
 	w.Setenv("TMPDIR", os.TempDir()) // --temp-dir sets it
 	ctx, cancel := context.WithCancel(w.Context())
 	cmd := newCommand()
-	cmd.SetArgs(append([]string{
-		"run", "--kubeconfig", w.kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=0",
-		"--db", w.database, "--db-dir", filepath.Join(w.dir, "db"), "--store-dir", filepath.Join(w.dir, "images"), "--temp-dir", w.TempDir(),
-		"--kube-api-qps=1000", "--kube-api-burst=1000", "--retry-min=100ms", "--retry-max=1s", "--db-poll=100ms",
-	}, args...))
+	cmd.SetArgs(w.runArgs(args...))
 	cmd.SetErr(w.output)
 	cmd.SetContext(ctx)
 	ended := make(chan error, 1)
@@ -250,6 +254,15 @@ func (w *world) scanner(args ...string) (stop func()) {
 	})
 	w.Cleanup(stop)
 	return stop
+}
+
+// runArgs are the arguments of "kubersafe-scanner run" for this world.
+func (w *world) runArgs(more ...string) []string {
+	return append([]string{
+		"run", "--kubeconfig", w.kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=0",
+		"--db", w.database, "--db-dir", filepath.Join(w.dir, "db"), "--store-dir", filepath.Join(w.dir, "images"), "--temp-dir", w.TempDir(),
+		"--kube-api-qps=1000", "--kube-api-burst=1000", "--retry-min=100ms", "--retry-max=1s", "--db-poll=100ms",
+	}, more...)
 }
 
 // buffer is a bytes.Buffer for several goroutines.

@@ -6,6 +6,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unique"
@@ -78,7 +79,7 @@ func fromPod(p *corev1.Pod) *workload {
 	}
 	w.node = unique.Make(p.Spec.NodeName)
 	images := make(map[string]string)
-	for name, image := range imagesOf(&p.Spec) {
+	for name, image := range ImagesOf(&p.Spec) {
 		images[name] = image
 	}
 	for _, statuses := range [][]corev1.ContainerStatus{
@@ -89,7 +90,7 @@ func fromPod(p *corev1.Pod) *workload {
 			if digest == "" && config == "" {
 				continue
 			}
-			name := nameOf(cmp.Or(images[statuses[i].Name], statuses[i].Image))
+			name := NameOf(cmp.Or(images[statuses[i].Name], statuses[i].Image))
 			w.add(container{unique.Make(name), unique.Make(pulled), unique.Make(digest), unique.Make(config)})
 		}
 	}
@@ -106,8 +107,8 @@ func fromTemplate(o metav1.Object, t *corev1.PodTemplateSpec, idle bool) *worklo
 	if arch := t.Spec.NodeSelector[corev1.LabelArchStable]; arch != "" {
 		w.platform = unique.Make(cmp.Or(t.Spec.NodeSelector[corev1.LabelOSStable], "linux") + "/" + arch)
 	}
-	for _, image := range imagesOf(&t.Spec) {
-		if name := nameOf(image); name != "" {
+	for _, image := range ImagesOf(&t.Spec) {
+		if name := NameOf(image); name != "" {
 			w.add(container{unique.Make(name), unique.Make(""), unique.Make(digestOf(name)), unique.Make("")})
 		}
 	}
@@ -135,8 +136,8 @@ func (w *workload) add(c container) {
 	}
 }
 
-// imagesOf calls yield with name and image of every container.
-func imagesOf(spec *corev1.PodSpec) func(yield func(name, image string) bool) {
+// ImagesOf returns name and image of every container.
+func ImagesOf(spec *corev1.PodSpec) iter.Seq2[string, string] {
 	return func(yield func(name, image string) bool) {
 		for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 			for i := range list {

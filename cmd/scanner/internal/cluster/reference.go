@@ -10,11 +10,11 @@ import (
 	"github.com/distribution/reference"
 )
 
-// nameOf returns an image's name as people know it, with registry and tag: docker.io/library/nginx:1.29. A digest stays in it. What is
+// NameOf returns an image's name as people know it, with registry and tag: docker.io/library/nginx:1.29. A digest stays in it. What is
 // no name, such as the image's own ID, is "".
-func nameOf(image string) string {
+func NameOf(image string) string {
 	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
+	if err != nil || imageID.MatchString(image) {
 		return ""
 	}
 	return reference.TagNameOnly(named).String()

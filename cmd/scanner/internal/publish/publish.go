@@ -34,6 +34,8 @@ const (
 	fieldOwner = "kubersafe-scanner"
 	// unusedSince is the annotation with the time since when nothing refers to an image.
 	unusedSince = "audit.kubersafe.io/unused-since"
+	// databaseInterval is how much newer a database must be for that to be written alone.
+	databaseInterval = 24 * time.Hour
 	// resource is what the reports are to the API server.
 	resource audit.Resource = "imagereports.audit.kubersafe.io"
 )
@@ -187,7 +189,8 @@ func (r *Reports) HasAny(name string, ecosystems map[string]bool) bool {
 		slices.ContainsFunc(s.ecosystems, func(e string) bool { return ecosystems[e] })
 }
 
-// Put makes a report be as it is to be, if it is not: with a result that only another database has led to, it is left alone.
+// Put makes a report be as it is to be, if it is not. Where another database has led to the same result, that is written once a day: whoever
+// reads it sees that somebody still looks.
 func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	old := &v1alpha1.ImageReport{}
 	err := r.client.Get(ctx, client.ObjectKeyFromObject(report), old)
@@ -205,7 +208,7 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	if report.Summary == nil && old.Summary != nil {
 		keepResult(fresh, old)
 	}
-	if old.Database != nil && fresh.Database != nil {
+	if old.Database != nil && fresh.Database != nil && fresh.Database.Modified.Sub(old.Database.Modified.Time) < databaseInterval {
 		fresh.Database = old.Database
 	}
 	if equality.Semantic.DeepEqual(withoutKind(old), withoutKind(fresh)) {
