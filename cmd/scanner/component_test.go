@@ -55,7 +55,8 @@ func TestComponent(t *testing.T) {
 	}
 	want := []rbacv1.PolicyRule{
 		rule("", "nodes pods", "list watch"), rule("apps", "daemonsets deployments statefulsets", "list watch"), rule("batch", "cronjobs jobs", "list watch"),
-		rule("", "serviceaccounts", "get"), rule("audit.kubersafe.io", "imagereports", "create delete get list update watch"),
+		rule("", "serviceaccounts", "get"), rule("audit.kubersafe.io", "auditconfigurations", "list watch"),
+		rule("audit.kubersafe.io", "imagereports", "create delete get list update watch"),
 		rule("authentication.k8s.io", "tokenreviews", "create"), rule("authorization.k8s.io", "subjectaccessreviews", "create"),
 	}
 	if diff := cmp.Diff(want, rules); diff != "" {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/fixture"
@@ -297,4 +299,29 @@ func TestRunCorruptImage(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestRunRepositories scans what the AuditConfiguration wants scanned besides what runs.
+func TestRunRepositories(t *testing.T) {
+	w := newWorld(t)
+	s := newServer(t)
+	for _, tag := range []string{"1.0", "1.1", "latest"} {
+		s.push(t, "next:"+tag, debianImage(t, tag))
+	}
+	wanted := &v1alpha1.AuditConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	wanted.Spec.Images.ScannedRepositories = []v1alpha1.ScannedRepository{{Name: s.host + "/next", Tags: []string{"1.*"}}, {Name: s.host + "/gone"}}
+	w.create(wanted)
+	t.Cleanup(func() {
+		if err := w.admin.Delete(context.Background(), wanted); client.IgnoreNotFound(err) != nil {
+			t.Error(err)
+		}
+	})
+	w.scanner("--keep=0s")
+	w.await("the versions to be scanned", 2, isScanned)
+	w.becomes(s.host+"/next:1.0", v1alpha1.ImageScanned, "")
+	w.becomes(s.host+"/next:1.1", v1alpha1.ImageScanned, "")
+	if err := w.admin.Delete(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	w.await("the reports to be gone", 0, isScanned)
 }

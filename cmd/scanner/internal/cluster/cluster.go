@@ -71,8 +71,8 @@ func (c *Cluster) Synced() bool {
 	return !slices.ContainsFunc(c.followers, func(f *source.Follower) bool { return !f.Synced() })
 }
 
-// Uses returns the images that are used: those of most Pods first.
-func (c *Cluster) Uses() []Use {
+// Uses returns the images that are used, and more by their names: those of most Pods first.
+func (c *Cluster) Uses(more []string) []Use {
 	platforms := make(map[string]string)
 	count := make(map[string]int)
 	for _, n := range c.nodes.All() {
@@ -81,7 +81,7 @@ func (c *Cluster) Uses() []Use {
 			count[n.platform]++
 		}
 	}
-	// Of templates, and of Pods whose node is gone, it is not known where they run: most likely where most do.
+	// Of names, and of Pods whose node is gone, it is not known where they run: most likely where most do.
 	usual := "linux/" + runtime.GOARCH
 	if len(count) > 0 {
 		usual = slices.MinFunc(slices.Collect(maps.Keys(count)), func(a, b string) int {
@@ -92,5 +92,5 @@ func (c *Cluster) Uses() []Use {
 	for _, store := range c.workloads {
 		all = append(all, store.All()...)
 	}
-	return uses(all, platforms, usual)
+	return uses(append(all, named(more)), platforms, usual)
 }

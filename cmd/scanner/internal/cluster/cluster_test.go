@@ -134,8 +134,8 @@ func TestUses(t *testing.T) {
 				},
 			},
 			[]Use{
-				named("docker.io/library/a:latest", "linux/amd64"), named("docker.io/library/arm:latest", "linux/arm64"),
-				named("docker.io/library/c:latest", "linux/amd64"), named("docker.io/library/d:latest", "linux/amd64"),
+				templated("docker.io/library/a:latest", "linux/amd64"), templated("docker.io/library/arm:latest", "linux/arm64"),
+				templated("docker.io/library/c:latest", "linux/amd64"), templated("docker.io/library/d:latest", "linux/amd64"),
 				{Image{one, "", "", "linux/amd64"}, []string{"docker.io/library/b@" + one}, []Source{{"docker.io/library/b@" + one, "", "", "app"}}, 0},
 			},
 		},
@@ -160,8 +160,21 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// named is the use of an image that one template names.
-func named(name, platform string) Use {
+// TestANameThatIsATemplatesToo: what is to be scanned besides may be used, too.
+func TestANameThatIsATemplatesToo(t *testing.T) {
+	w, err := convert(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: zero(), Template: template("a")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := templated("docker.io/library/a:latest", "linux/amd64")
+	want.Sources = append([]Source{{Reference: "docker.io/library/a:latest"}}, want.Sources...)
+	if diff := cmp.Diff([]Use{want}, uses([]*workload{w, named(want.Names)}, nil, "linux/amd64")); diff != "" {
+		t.Errorf("uses (-want +got):\n%s", diff)
+	}
+}
+
+// templated is the use of an image that one template names.
+func templated(name, platform string) Use {
 	return Use{Image: Image{Name: name, Platform: platform}, Names: []string{name}, Sources: []Source{{Reference: name, ServiceAccount: "app"}}}
 }
 

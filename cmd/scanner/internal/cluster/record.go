@@ -115,6 +115,16 @@ func fromTemplate(o metav1.Object, t *corev1.PodTemplateSpec, idle bool) *worklo
 	return w
 }
 
+// named returns a workload that names images, and has no credentials.
+func named(images []string) *workload {
+	none := unique.Make("")
+	w := &workload{template: true, node: none, platform: none, serviceAccount: none, secrets: none}
+	for _, name := range images {
+		w.add(container{unique.Make(name), none, unique.Make(digestOf(name)), none})
+	}
+	return w
+}
+
 func newWorkload(o metav1.Object, spec *corev1.PodSpec) *workload {
 	var secrets []string
 	for _, s := range spec.ImagePullSecrets {

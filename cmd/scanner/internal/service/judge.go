@@ -5,7 +5,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -62,10 +61,14 @@ func (s *Service) judgeOne(ctx context.Context, name string) error {
 	return s.reports.Put(ctx, report)
 }
 
+// later is when it is looked again whether all is known that is used.
+const later = 2 * time.Second
+
 // retire forgets an image that nothing refers to any more, once that has been so for long enough.
 func (s *Service) retire(ctx context.Context, name string) error {
-	if !s.cluster.Synced() {
-		return errors.New("it is not known what the cluster runs")
+	if !s.known() || !s.listed.Load() {
+		s.dirty.AddAfter(name, later)
+		return nil
 	}
 	wait, gone, err := s.reports.Retire(ctx, name, s.options.Keep, time.Now())
 	if err != nil {

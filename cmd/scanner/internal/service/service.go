@@ -26,6 +26,7 @@ import (
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/publish"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/pullsecret"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/repository"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/scan"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/work"
 )
@@ -58,15 +59,18 @@ type Options struct {
 
 // Service scans the images of a cluster.
 type Service struct {
-	options  Options
-	log      logr.Logger
-	metrics  *Metrics
-	cluster  *cluster.Cluster
-	reports  *publish.Reports
-	secrets  *pullsecret.Reader
-	board    *work.Board
-	store    *inventory.Store
-	database *osvdb.DB
+	options Options
+	log     logr.Logger
+	metrics *Metrics
+	cluster *cluster.Cluster
+	reports *publish.Reports
+	// repositories are those that are wanted, and wanted wakes whoever lists them.
+	repositories *repository.Wanted
+	wanted       *wakeup
+	secrets      *pullsecret.Reader
+	board        *work.Board
+	store        *inventory.Store
+	database     *osvdb.DB
 
 	// changed says that uses or reports may be other ones, poll that the database is to be looked at. Each has room for one word.
 	changed, poll chan struct{}
@@ -79,9 +83,13 @@ type Service struct {
 	// subjects are the reports that there are to be, as of the last look.
 	subjects map[string]*work.Subject
 	prints   map[string]string
+	// besides are the images of repositories that are wanted.
+	besides []string
 	// databaseErr is why the last update of the database has failed.
 	databaseErr error
 
+	// listed: the repositories that are wanted have been asked once.
+	listed atomic.Bool
 	// generation counts the states of the database; the judge opens a new one.
 	generation atomic.Int64
 	judge      judge
@@ -97,11 +105,14 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 	}
 	s := &Service{
 		options: options, log: log, metrics: metrics, secrets: &pullsecret.Reader{Client: client, Fallback: authn.DefaultKeychain},
-		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(),
+		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(), wanted: newWakeup(),
 		dirty: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, time.Minute)),
 	}
 	s.cluster = cluster.New(client, func() { tell(s.changed) })
 	if s.reports, err = publish.New(cfg, httpClient, func() { tell(s.changed) }); err != nil {
+		return nil, err
+	}
+	if s.repositories, err = repository.New(cfg, httpClient, func() { s.wanted.wake(); tell(s.changed) }); err != nil {
 		return nil, err
 	}
 	if s.store, err = inventory.NewStore(options.StoreDir); err != nil {
@@ -144,6 +155,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.dirty.ShutDown()
 	all.Go(func() { s.cluster.Follow(ctx) })
 	all.Go(func() { s.reports.Follow(ctx) })
+	all.Go(func() { s.repositories.Follow(ctx) })
 	if !s.await(ctx) {
 		return nil
 	}
@@ -152,6 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	all.Go(func() { s.followDatabase(ctx) })
+	all.Go(func() { s.followRepositories(ctx) })
 	all.Go(func() { s.judgeAll(ctx) })
 	for _, scanner := range scanners {
 		all.Go(func() { s.scanAll(ctx, scanner) })
@@ -167,6 +180,8 @@ func (s *Service) Ready() error {
 		return errors.New("the ImageReports have not been read yet")
 	case !s.cluster.Synced():
 		return errors.New("what the cluster runs has not been read yet")
+	case !s.repositories.Synced():
+		return errors.New("the AuditConfiguration has not been read yet")
 	}
 	return nil
 }
@@ -233,9 +248,8 @@ func (s *Service) followUses(ctx context.Context) {
 
 // update takes in what is used, and what others have done to the reports.
 func (s *Service) update() {
-	// What cannot be seen may be used all the same: then nothing is taken for unused.
-	if s.cluster.Synced() {
-		s.board.Update(s.cluster.Uses())
+	if s.known() {
+		s.board.Update(s.cluster.Uses(s.names()))
 	}
 	s.sync()
 	for _, name := range s.reports.Foreign() {
@@ -243,6 +257,9 @@ func (s *Service) update() {
 	}
 	s.idle.wake()
 }
+
+// known says whether all is known that is used. What cannot be seen may be used all the same: then nothing is taken for unused.
+func (s *Service) known() bool { return s.cluster.Synced() && s.repositories.Synced() }
 
 // sync has those reports looked at that are to say something else now.
 func (s *Service) sync() {
