@@ -118,7 +118,7 @@ func TestRunCredentials(t *testing.T) {
 		w.becomes(reference, v1alpha1.ImageScanned, "")
 	}
 	r := w.becomes(theirs, v1alpha1.ImageFailed, v1alpha1.ReasonUnauthorized)
-	if !strings.HasPrefix(r.Message, "1 pull secrets or ServiceAccounts of its Pods may not be read by the scanner, which takes a Role in their namespace: ") ||
+	if !strings.HasPrefix(r.Message, "of the pull secrets and ServiceAccounts of its Pods, the scanner may not read 1, which takes a Role in their namespace: ") ||
 		strings.Contains(r.Message, other) {
 		t.Errorf("message %q", r.Message)
 	}
@@ -299,6 +299,39 @@ func TestRunCorruptImage(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestRunDamagedStore: of an image that is kept in a file that cannot be read, the layers are pulled again.
+func TestRunDamagedStore(t *testing.T) {
+	w := newWorld(t)
+	s := newServer(t)
+	digest := s.push(t, "app:1", debianImage(t, "app"))
+	w.pod(w.namespace(), s.host+"/app:1", s.host+"/app@"+digest)
+	stop := w.scanner()
+	w.becomes(s.host+"/app:1", v1alpha1.ImageScanned, "")
+	stop()
+	files, err := filepath.Glob(filepath.Join(w.dir, "images", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	whole, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files[0], 10); err != nil {
+		t.Fatal(err)
+	}
+	w.scanner()
+	w.eventually("it to be mended", func() string {
+		info, err := os.Stat(files[0])
+		if err != nil || info.Size() != whole.Size() {
+			return fmt.Sprint(info, err)
+		}
+		return ""
+	})
+	if r := w.image(s.host + "/app:1"); r.State != v1alpha1.ImageScanned || r.Summary == nil {
+		t.Errorf("what was known is gone: %+v", r)
+	}
 }
 
 // TestRunRepositories scans what the AuditConfiguration wants scanned besides what runs.

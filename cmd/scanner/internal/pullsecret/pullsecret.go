@@ -33,6 +33,15 @@ type Attempt struct {
 	Keychain  authn.Keychain
 }
 
+// Registry returns the name of the registry.
+func (a *Attempt) Registry() string {
+	ref, err := name.ParseReference(a.Reference)
+	if err != nil {
+		return ""
+	}
+	return ref.Context().RegistryStr()
+}
+
 const (
 	// maxAttempts at one image. Its registry may take more for an attack.
 	maxAttempts = 8

@@ -99,6 +99,9 @@ func (s *Service) report(ctx context.Context, subject *work.Subject) (*v1alpha1.
 		return nil, err
 	}
 	if inv == nil { // damaged, or gone
+		if err := s.store.Delete(about.Digest); err != nil {
+			return nil, err
+		}
 		s.board.Lost(about.Digest)
 		s.sync()
 		s.idle.wake()

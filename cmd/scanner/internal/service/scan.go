@@ -4,9 +4,11 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -97,7 +99,11 @@ func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, erro
 		}
 	}
 	var errs []error
+	down := make(map[string]bool)
 	for _, a := range attempts {
+		if down[a.Registry()] {
+			continue
+		}
 		options := s.open(a.Keychain)
 		options.Platform = platform
 		found, err := image.Open(ctx, a.Reference, options)
@@ -105,27 +111,29 @@ func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, erro
 			return found, nil
 		}
 		errs = append(errs, err)
-		if reason := problem.Reason(err, ""); reason != v1alpha1.ReasonUnauthorized && reason != v1alpha1.ReasonNotFound {
-			break // other credentials do not help
+		switch problem.Reason(err, "") {
+		case v1alpha1.ReasonUnauthorized, v1alpha1.ReasonNotFound: // which some registries say instead
+		case v1alpha1.ReasonRegistryUnavailable:
+			down[a.Registry()] = true
+		default:
+			return nil, err // it is the image that is wrong
 		}
 	}
 	return nil, worst(errs, forbidden)
 }
 
-// worst returns what is told of several attempts: that credentials are missing, if any of them says so. Reports are read by people who need
-// not know the names of others' Secrets; the log has them.
+// worst returns what is told of several attempts: that credentials are missing, if any of them says so, or that a registry is not there.
+// Reports are read by people who need not know the names of others' Secrets; the log has them.
 func worst(errs []error, forbidden int) error {
-	last := errs[len(errs)-1]
-	for _, err := range errs {
-		if problem.Reason(err, "") == v1alpha1.ReasonUnauthorized {
-			last = err
-		}
+	rank := func(err error) int {
+		return slices.Index([]v1alpha1.ImageReason{v1alpha1.ReasonNotFound, v1alpha1.ReasonRegistryUnavailable, v1alpha1.ReasonUnauthorized}, problem.Reason(err, ""))
 	}
-	if problem.Reason(last, "") != v1alpha1.ReasonUnauthorized || forbidden == 0 {
-		return last
+	err := slices.MaxFunc(errs, func(a, b error) int { return cmp.Compare(rank(a), rank(b)) })
+	if forbidden == 0 || problem.Reason(err, "") == v1alpha1.ReasonRegistryUnavailable {
+		return err
 	}
-	return problem.Errorf(v1alpha1.ReasonUnauthorized,
-		"%d pull secrets or ServiceAccounts of its Pods may not be read by the scanner, which takes a Role in their namespace: %w", forbidden, errors.Unwrap(last))
+	return problem.Errorf(problem.Reason(err, ""),
+		"of the pull secrets and ServiceAccounts of its Pods, the scanner may not read %d, which takes a Role in their namespace: %w", forbidden, errors.Unwrap(err))
 }
 
 // reportName returns the name of the report on a digest.
