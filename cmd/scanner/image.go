@@ -76,7 +76,7 @@ Exit codes:
 		Args: func(cmd *cobra.Command, args []string) error {
 			return usageError(cmd, cobra.ExactArgs(1)(cmd, args))
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+		RunE: o.run,
 	}
 	o.add(cmd, "What to print: findings as a table, an ImageReport or SARIF, or a bill of materials with them (cyclonedx) or without (spdx).")
 	return cmd

@@ -6,6 +6,7 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,13 +34,16 @@ func TestRunMetrics(t *testing.T) {
 	w.becomes(s.host+"/app:1", v1alpha1.ImageScanned, "")
 	w.becomes(s.host+"/gone:1", v1alpha1.ImageFailed, v1alpha1.ReasonNotFound)
 	for _, path := range []string{"/healthz", "/readyz"} {
-		response, err := http.Get("http://" + probes + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s %v", path, response.Status, err)
-		}
+		w.eventually(path, func() string {
+			response, err := http.Get("http://" + probes + path)
+			if err != nil {
+				return err.Error()
+			}
+			if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
+				return response.Status
+			}
+			return ""
+		})
 	}
 
 	// Signed by itself; who may read it the API server says.
@@ -55,7 +59,7 @@ func TestRunMetrics(t *testing.T) {
 		}
 		response, err := insecure.Do(request)
 		if err != nil {
-			t.Fatal(err)
+			return 0, err.Error() // it does not listen yet
 		}
 		text, err := io.ReadAll(response.Body)
 		if err := errors.Join(err, response.Body.Close()); err != nil {
@@ -63,9 +67,12 @@ func TestRunMetrics(t *testing.T) {
 		}
 		return response.StatusCode, string(text)
 	}
-	if code, _ := scrape(""); code != http.StatusUnauthorized {
-		t.Errorf("without a token: %d", code)
-	}
+	w.eventually("no metrics without a token", func() string {
+		if code, text := scrape(""); code != http.StatusUnauthorized {
+			return fmt.Sprint(code, text)
+		}
+		return ""
+	})
 	w.create(&rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: ns}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubersafe-metrics-reader"},
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: ns, Name: "default"}},

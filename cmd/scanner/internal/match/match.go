@@ -49,6 +49,9 @@ type Matcher struct {
 	known map[string][]Vulnerability
 }
 
+// maxKnown bounds the verdicts that are remembered: those of some 100 images, which take some 20 MB.
+const maxKnown = 20_000
+
 // New returns a Matcher.
 func New(db *osvdb.View) *Matcher {
 	return &Matcher{db, make(map[string][]Vulnerability)}
@@ -196,6 +199,9 @@ func (m *Matcher) vulnerabilities(q *query) ([]Vulnerability, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if len(m.known) >= maxKnown {
+		clear(m.known)
 	}
 	var list []Vulnerability
 	if valid {

@@ -208,6 +208,7 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	if report.Summary == nil && old.Summary != nil {
 		keepResult(fresh, old)
 	}
+	fresh.Image.IndexDigests = indexes(fresh, old)
 	if old.Database != nil && fresh.Database != nil && fresh.Database.Modified.Sub(old.Database.Modified.Time) < databaseInterval {
 		fresh.Database = old.Database
 	}
@@ -232,6 +233,17 @@ func keepResult(fresh, old *v1alpha1.ImageReport) {
 		fresh.State, fresh.Reason = v1alpha1.ImageStale, v1alpha1.ReasonDatabaseOutdated
 		fresh.Message = plain.Clean("the result is from before, because the image cannot be scanned again: "+message, v1alpha1.MaxMessage)
 	}
+}
+
+// indexes returns the digests of all indexes that are known to lead to an image. Those do not change, so two scanners that have come to know
+// of different ones agree on all of them, as far as there is room.
+func indexes(fresh, old *v1alpha1.ImageReport) []string {
+	all := slices.Concat(fresh.Image.IndexDigests, old.Image.IndexDigests)
+	slices.Sort(all)
+	if all = slices.Compact(all); fresh.Image.Digest == "" || len(all) > v1alpha1.MaxImageReferences {
+		return fresh.Image.IndexDigests
+	}
+	return all
 }
 
 // withoutKind returns a report without what clients leave out.
@@ -272,7 +284,7 @@ func (r *Reports) Retire(ctx context.Context, name string, keep time.Duration, n
 		return 0, false, fmt.Errorf("ImageReport %q: %w", name, err)
 	}
 	since, err := time.Parse(time.RFC3339, report.Annotations[unusedSince])
-	if err != nil || since.After(now) { // nobody's clock is that far ahead
+	if err != nil || since.After(now) { // somebody else's, or of a clock that was wrong
 		since = now
 	}
 	if left := since.Add(keep).Sub(now); left > 0 && report.Image.Digest != "" {

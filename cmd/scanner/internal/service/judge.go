@@ -78,7 +78,7 @@ func (s *Service) retire(ctx context.Context, name string) error {
 		s.dirty.AddAfter(name, wait)
 		return nil
 	}
-	if digest := strings.Replace(name, "-", ":", 1); reportName(digest) == name && inventory.IsDigest(digest) {
+	if digest := strings.Replace(name, "-", ":", 1); inventory.IsDigest(digest) {
 		return s.store.Delete(digest)
 	}
 	return nil
