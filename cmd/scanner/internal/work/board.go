@@ -190,9 +190,7 @@ func (b *Board) Done(image cluster.Image, err error) {
 	}
 	i.failures++
 	i.next = b.Now().Add(b.Retry.after(i.failures))
-	if !i.done { // what was found under the name before is still there
-		i.err = err
-	}
+	i.err = err // which nobody is told of while what was found under the name before is still there
 }
 
 // outage notes whether a registry answers. While it does not, none of its images is tried but one at a time, so that those of others get

@@ -172,6 +172,29 @@ func TestTheSameImageUnderOtherNames(t *testing.T) {
 	}
 }
 
+func TestAnAnswerEndsAnOutage(t *testing.T) {
+	d := newDesk(t)
+	one, two := use("a.example/one", digest('1'), 2), use("a.example/two", digest('2'), 1)
+	d.Update([]cluster.Use{one, two})
+	d.takes(0, one, two) // at a time
+	d.Done(one.Image, failure(v1alpha1.ReasonRegistryUnavailable))
+	d.takes(time.Minute)
+	d.finish(two, digest('2'))
+	d.takes(0, one)
+}
+
+func TestAnIndexThatATagHasLedTo(t *testing.T) {
+	d := newDesk(t)
+	named, index := use("a.example/one:latest", "", 9), use("a.example/one", digest('1'), 1)
+	d.Update([]cluster.Use{named, index})
+	u, _, _ := d.Next()
+	d.finish(u, digest('a'), digest('1'))
+	d.takes(time.Hour)
+	if s := d.Subjects(); len(s) != 1 || !s[v1alpha1.ImageReportName("", digest('a'))].Kept {
+		t.Errorf("subjects %v", s)
+	}
+}
+
 func TestSubjectsBeforeTheRegistryHasAnswered(t *testing.T) {
 	d := newDesk(t)
 	queued, failed := use("a.example/one", digest('1'), 5), use("a.example/two:1", "", 0)
