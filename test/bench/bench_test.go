@@ -93,20 +93,6 @@ func TestCheckRanges(t *testing.T) {
 	}
 }
 
-func TestDifferenceShowsWhatDiffers(t *testing.T) {
-	text := difference(
-		map[string]string{"ns/same": "x", "ns/other": "line one\nline two\n", "ns/missing": "y"},
-		map[string]string{"ns/same": "x", "ns/other": "line one\nline 2\n", "ns/extra": "z"})
-	for _, want := range []string{"3 of 3 reports differ", "ns/other", "line two", "line 2", "ns/missing", "ns/extra"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the difference lacks %q:\n%s", want, text)
-		}
-	}
-	if strings.Contains(text, "ns/same") {
-		t.Errorf("the difference shows what is the same:\n%s", text)
-	}
-}
-
 // BenchmarkChange judges a namespace of a hundred Pods as after a change to nothing that its verdicts depend on: what every event
 // costs.
 func BenchmarkChange(b *testing.B) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/test/bench/load"
+	"github.com/kubersafe/kubersafe/test/fresh"
 )
 
 const (
@@ -318,7 +319,7 @@ func configure(ctx context.Context, b *bench) error {
 	}
 	namespace := quiet[0].Namespace
 	reports := 0
-	err = b.each(ctx, &v1alpha1.SecurityReportList{}, func(o client.Object) error {
+	err = fresh.Each(ctx, b.client, &v1alpha1.SecurityReportList{}, func(o client.Object) error {
 		if o.GetNamespace() == namespace {
 			reports++
 		}

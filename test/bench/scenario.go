@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/test/bench/load"
+	"github.com/kubersafe/kubersafe/test/fresh"
 )
 
 type scenario struct {
@@ -229,7 +230,7 @@ func deployment(namespace, name string, replicas int32) *appsv1.Deployment {
 // deployments of the load, by namespace. Each is changed by one scenario at a time.
 func (b *bench) deployments(ctx context.Context) (map[string][]*appsv1.Deployment, error) {
 	found := make(map[string][]*appsv1.Deployment)
-	return found, b.each(ctx, &appsv1.DeploymentList{}, func(o client.Object) error {
+	return found, fresh.Each(ctx, b.client, &appsv1.DeploymentList{}, func(o client.Object) error {
 		if d, ok := o.(*appsv1.Deployment); ok && load.Holds(d.Namespace) {
 			found[d.Namespace] = append(found[d.Namespace], d)
 		}
@@ -359,7 +360,7 @@ func (b *bench) measure(ctx context.Context, name string, run func() (int, error
 func some[T client.Object](ctx context.Context, b *bench, list client.ObjectList, n int) ([]T, error) {
 	errEnough := errors.New("enough")
 	var found []T
-	err := b.each(ctx, list, func(o client.Object) error {
+	err := fresh.Each(ctx, b.client, list, func(o client.Object) error {
 		if typed, ok := o.(T); ok && load.Holds(o.GetNamespace()) {
 			found = append(found, typed)
 		}
