@@ -22,8 +22,8 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 )
 
-// retry paces a source that cannot be read: soon enough for somebody who has just granted it, and no load on an API
-// server that refuses.
+// retry paces a source that cannot be read: soon enough for somebody who has just granted it, or for an API server that is back,
+// and no load on one that refuses.
 var retry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 8, Cap: 10 * time.Second}
 
 // retryReset is how long a source must have been followed to be retried as soon as at first.
@@ -69,7 +69,10 @@ func newWatcher[R Record[R]](resource audit.Resource, from listWatcher, example 
 			return events, err
 		},
 	}
-	reflector := cache.NewReflectorWithOptions(observed, example, syncTelling[R]{store, w}, cache.ReflectorOptions{Name: string(resource)})
+	// A watch that an API server which is away or overloaded refuses is tried again within the Reflector, from where it was. By
+	// default that comes to wait for a minute.
+	reflector := cache.NewReflectorWithOptions(
+		observed, example, syncTelling[R]{store, w}, cache.ReflectorOptions{Name: string(resource), Backoff: &retry})
 	w.run = func(ctx context.Context) { w.follow(ctx, reflector) }
 	return w
 }

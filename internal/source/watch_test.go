@@ -7,11 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -209,6 +214,36 @@ func TestRefusalsAreLoggedOnce(t *testing.T) {
 	}
 	if state := w.Status().State; state != v1alpha1.SourceNotServed {
 		t.Errorf("the state is %s", state)
+	}
+}
+
+// TestHowOftenIsTriedAgain: an API server that is back, or allows what it did not, is noticed soon, and asked seldom until then.
+func TestHowOftenIsTriedAgain(t *testing.T) {
+	for name, err := range map[string]error{
+		"an API server that is away":   &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
+		"an API server that overloads": outcomes["429"],
+		"forbidden":                    outcomes["403"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const outage, longest = 10 * time.Minute, 12 * time.Second // with its jitter
+				ctx, cancel := context.WithTimeout(t.Context(), outage)
+				defer cancel()
+				var longestGap time.Duration
+				tries, last := 0, time.Now()
+				w := newWatcher(audit.Services, refusing(func() error {
+					tries, longestGap, last = tries+1, max(longestGap, time.Since(last)), time.Now()
+					return err
+				}), &corev1.Service{}, NewStore(serviceRecord))
+				w.run(klog.NewContext(ctx, logr.Discard()))
+				if longestGap > longest {
+					t.Errorf("it was left alone for %s, want %s at most", longestGap, longest)
+				}
+				if most := 4 * int(outage/retry.Cap); tries > most { // a watch and a list are a try, and from time to time it begins anew
+					t.Errorf("it was asked %d times in %s, want %d at most", tries, outage, most)
+				}
+			})
+		})
 	}
 }
 
