@@ -113,6 +113,18 @@ func (c *ControlPlane) flushedAuditLog() ([]byte, error) {
 	return content, err
 }
 
+// cutAuditLog takes what an API server was killed amid of writing off the log.
+func (c *ControlPlane) cutAuditLog() error {
+	if c.auditLog == "" {
+		return nil
+	}
+	content, err := os.ReadFile(c.auditLog)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(c.auditLog, int64(bytes.LastIndexByte(content, '\n')+1))
+}
+
 // ParseAuditLog returns the events of an audit log, which has one as JSON in each line: one per request, although watches are logged
 // twice, and without the markers of AuditEvents.
 func ParseAuditLog(content []byte) ([]AuditEvent, error) {

@@ -65,13 +65,15 @@ func (c *ControlPlane) ServiceAccount(ctx context.Context, namespace, name strin
 	config.BearerToken = token.Status.Token
 	// An underscore is in no name, so that no two accounts share a file.
 	path := filepath.Join(c.Dir, fmt.Sprintf("serviceaccount_%s_%s.kubeconfig", namespace, name))
-	if err := writeKubeconfig(path, config); err != nil {
+	if err := WriteKubeconfig(path, config); err != nil {
 		return nil, "", err
 	}
 	return config, path, nil
 }
 
-func writeKubeconfig(path string, config *rest.Config) error {
+// WriteKubeconfig writes a client configuration, as far as the control plane makes such, into a kubeconfig that only its owner
+// can read.
+func WriteKubeconfig(path string, config *rest.Config) error {
 	const name = "kubersafe"
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}

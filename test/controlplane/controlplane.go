@@ -34,6 +34,8 @@ const (
 	// readyTimeout bounds the wait for the controllers, after the API server is up.
 	readyTimeout = 90 * time.Second
 	pollInterval = 50 * time.Millisecond
+
+	apiServerName = "kube-apiserver"
 )
 
 // Options of a control plane.
@@ -125,10 +127,10 @@ func (c *ControlPlane) startAPIServer(_ context.Context, options Options) error 
 	c.log("starting etcd and kube-apiserver of %s", c.binaries.dir)
 	config, err := c.env.Start()
 	if err != nil {
-		return fmt.Errorf("%w\n%s\n%s", err, c.logTail("etcd"), c.logTail("kube-apiserver"))
+		return fmt.Errorf("%w\n%s\n%s", err, c.logTail("etcd"), c.logTail(apiServerName))
 	}
 	c.Config = config
-	return writeKubeconfig(c.Kubeconfig, config)
+	return WriteKubeconfig(c.Kubeconfig, config)
 }
 
 // configure prepares the environment. Everything goes below Dir, so that removing it is all the cleaning there is.
@@ -153,7 +155,7 @@ func (c *ControlPlane) configure(options Options) error {
 	if etcd.DataDir, err = c.mkdir("etcd"); err != nil {
 		return err
 	}
-	if apiServer.Path, apiServer.Out, err = c.component("kube-apiserver", options.APIServerMemory); err != nil {
+	if apiServer.Path, apiServer.Out, err = c.component(apiServerName, options.APIServerMemory); err != nil {
 		return err
 	}
 	if etcd.Path, etcd.Out, err = c.component("etcd", ""); err != nil {
@@ -197,7 +199,7 @@ func (c *ControlPlane) startControllerManager(_ context.Context, _ Options) erro
 		return fmt.Errorf("creating the controller manager's user: %w", err)
 	}
 	kubeconfig := filepath.Join(c.Dir, "kube-controller-manager.kubeconfig")
-	if err := writeKubeconfig(kubeconfig, user.Config()); err != nil {
+	if err := WriteKubeconfig(kubeconfig, user.Config()); err != nil {
 		return err
 	}
 	rootCA := filepath.Join(c.Dir, "ca.crt")
@@ -261,6 +263,28 @@ func (c *ControlPlane) waitForQuotas(ctx context.Context, client kubernetes.Inte
 		return fmt.Errorf("deleting the quota: %w", err)
 	}
 	return nil
+}
+
+// RestartAPIServer kills the API server, calls meanwhile, and starts it again at the same address, with what etcd has. Asked to end, it
+// would wait for a minute for those who watch.
+func (c *ControlPlane) RestartAPIServer(meanwhile func() error) error {
+	c.log("restarting kube-apiserver")
+	trusted, err := os.ReadFile(c.clientAuthorities())
+	if err == nil {
+		err = c.guard.kill(apiServerName)
+	}
+	if err == nil {
+		err = c.cutAuditLog()
+	}
+	if err != nil {
+		return fmt.Errorf("killing the API server: %w", err)
+	}
+	errMeanwhile := meanwhile()
+	if err := c.env.ControlPlane.GetAPIServer().Start(); err != nil {
+		return errors.Join(errMeanwhile, fmt.Errorf("starting the API server again: %w\n%s", err, c.logTail(apiServerName)))
+	}
+	// envtest has written the file anew, with its own authority alone.
+	return errors.Join(errMeanwhile, os.WriteFile(c.clientAuthorities(), trusted, 0o600)) //nolint:gosec // G703: a path of ours
 }
 
 // poll waits for a condition that the controller manager brings about; if that has died, its log is in the error.

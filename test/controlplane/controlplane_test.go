@@ -54,6 +54,24 @@ func TestControlPlane(t *testing.T) {
 	t.Run("the audit log counts requests exactly", func(t *testing.T) { testAuditLog(t, c, client) })
 	t.Run("a ServiceAccount's client can do what it may and nothing else", func(t *testing.T) { testServiceAccount(t, c, client) })
 	t.Run("kubectl works and its errors say why", func(t *testing.T) { testKubectl(t, c) })
+	t.Run("the API server restarts with what there was", func(t *testing.T) { testRestart(t, c, client) })
+}
+
+func TestWhatAnAPIServerWasKilledAmidOfIsNoEvent(t *testing.T) {
+	c := &ControlPlane{auditLog: filepath.Join(t.TempDir(), "audit.jsonl")}
+	if err := os.WriteFile(c.auditLog, []byte(`{"auditID":"1","verb":"get"}`+"\n"+`{"auditID":"2","ve`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cutAuditLog(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(c.auditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := ParseAuditLog(content); err != nil || len(events) != 1 || events[0].Verb != "get" {
+		t.Errorf("events: %+v, %v", events, err)
+	}
 }
 
 func TestStartFailsAndLeavesNothing(t *testing.T) {
@@ -177,6 +195,26 @@ func testAuditLog(t *testing.T, c *ControlPlane, client kubernetes.Interface) {
 	}
 	if !strings.HasPrefix(got[0].UserAgent, "controlplane.test/") {
 		t.Errorf("user agent %q, want the test's", got[0].UserAgent)
+	}
+}
+
+func testRestart(t *testing.T, c *ControlPlane, client kubernetes.Interface) {
+	createNamespace(t, client, "before")
+	err := c.RestartAPIServer(func() error {
+		if _, err := client.Discovery().ServerVersion(); err == nil {
+			t.Error("the API server answers while it is away")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	createNamespace(t, client, "after")
+	if _, err := client.CoreV1().Namespaces().Get(t.Context(), "before", metav1.GetOptions{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.AuditEvents(); err != nil {
+		t.Error(err)
 	}
 }
 

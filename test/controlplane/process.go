@@ -85,6 +85,17 @@ func (p *Process) terminate(timeout time.Duration) error {
 	return fmt.Errorf("%s did not end within %s of SIGTERM and was killed", p.name, timeout)
 }
 
+// Kill sends SIGKILL, as the kernel does where memory is short, and returns when the program has ended, which it may have before.
+func (p *Process) Kill() {
+	select {
+	case <-p.done:
+	default:
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it can only fail if the program has ended meanwhile
+		<-p.done
+	}
+	p.guard.remove(p.name)
+}
+
 // Pid is the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
@@ -173,6 +184,25 @@ func (g *guard) add(name string, pid int) error {
 }
 
 func (g *guard) remove(name string) { _ = os.Remove(g.pidFile(name)) }
+
+// kill kills a program that envtest has started, and returns when it has ended.
+func (g *guard) kill(name string) error {
+	content, err := os.ReadFile(g.pidFile(name))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return fmt.Errorf("reading the process id of %s: %w", name, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing %s: %w", name, err)
+	}
+	for syscall.Kill(pid, 0) == nil { // until envtest has waited for it
+		time.Sleep(pollInterval)
+	}
+	return nil
+}
 
 // wrap returns a script that notes its process id and becomes the program: envtest does not tell the ids of what it starts.
 // memory, if not "", is the memory that Go's runtime is to keep it within.

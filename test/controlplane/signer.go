@@ -31,8 +31,8 @@ func (c *ControlPlane) makeSigner() ([]string, error) {
 			return nil, fmt.Errorf("writing a CA: %w", err)
 		}
 	}
-	trusted := filepath.Join(c.env.ControlPlane.APIServer.CertDir, "client-cert-auth-ca.crt") // envtest's name for it
-	own, err := os.ReadFile(trusted)                                                          //nolint:gosec // G304: a path of ours
+	trusted := c.clientAuthorities()
+	own, err := os.ReadFile(trusted) //nolint:gosec // G304: a path of ours
 	if err != nil {
 		return nil, fmt.Errorf("reading the CA of clients: %w", err)
 	}
@@ -40,6 +40,11 @@ func (c *ControlPlane) makeSigner() ([]string, error) {
 		return nil, fmt.Errorf("writing the CAs of clients: %w", err)
 	}
 	return []string{"--cluster-signing-cert-file=" + certPath, "--cluster-signing-key-file=" + keyPath}, nil
+}
+
+// clientAuthorities is the path of the certificates that the API server verifies those of clients against.
+func (c *ControlPlane) clientAuthorities() string {
+	return filepath.Join(c.env.ControlPlane.APIServer.CertDir, "client-cert-auth-ca.crt") // envtest's name for it
 }
 
 // newCA returns a certificate and its key, encoded.

@@ -26,6 +26,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/kubersafe/kubersafe/test/controlplane"
@@ -63,6 +64,7 @@ type Operator struct {
 	Args []string
 
 	plane           *controlplane.ControlPlane
+	config          *rest.Config
 	kubeconfig      string
 	certificates    string // directory with tls.crt and tls.key
 	client          *http.Client
@@ -90,7 +92,7 @@ func Build(ctx context.Context, binary string) error {
 func New(ctx context.Context, plane *controlplane.ControlPlane, binary string) (*Operator, error) {
 	o := &Operator{Binary: binary, plane: plane, certificates: filepath.Join(plane.Dir, "metrics-certificates")}
 	var err error
-	if _, o.kubeconfig, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {
+	if o.config, o.kubeconfig, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {
 		return nil, err
 	}
 	if err := o.makeCertificate(); err != nil {
@@ -105,6 +107,19 @@ func (o *Operator) Replica() *Operator {
 	replica.process = nil
 	return &replica
 }
+
+// Through returns another replica, which is not started and reaches the API server at another URL, whose certificate is verified
+// against that of authority.
+func (o *Operator) Through(url string, authority []byte) (*Operator, error) {
+	replica := o.Replica()
+	replica.config = rest.CopyConfig(o.config)
+	replica.config.Host, replica.config.CAData = url, authority
+	replica.kubeconfig = filepath.Join(o.plane.Dir, fmt.Sprintf("through-%d.kubeconfig", runs.Add(1)))
+	return replica, controlplane.WriteKubeconfig(replica.kubeconfig, replica.config)
+}
+
+// Config is the client configuration of the operator's ServiceAccount.
+func (o *Operator) Config() *rest.Config { return o.config }
 
 // makeCertificate makes a serving certificate, as cert-manager would in a cluster, and a client that trusts nothing else.
 func (o *Operator) makeCertificate() error {
@@ -222,6 +237,9 @@ func (o *Operator) Stop() error {
 	}
 	return err
 }
+
+// Kill sends SIGKILL and returns when the operator has ended, which it may have before.
+func (o *Operator) Kill() { o.process.Kill() }
 
 // Process is what Start has started last, or nil.
 func (o *Operator) Process() *controlplane.Process { return o.process }
