@@ -177,6 +177,7 @@ func (o *operatorOptions) restConfig() (*rest.Config, error) {
 		return nil, err
 	}
 	cfg.QPS, cfg.Burst = o.qps, o.burst
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
 	return cfg, nil
 }
 
