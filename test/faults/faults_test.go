@@ -78,7 +78,8 @@ func (w *world) install(t *testing.T) {
 	w.kubectl(t, "wait", "--for=condition=Established", "-f", w.crd())
 }
 
-// kindNotServed: without the kind of its reports the operator audits into its metrics. It writes all of them once the kind is there.
+// kindNotServed: without the kind of its reports the operator audits into its metrics. It writes all of them once the kind is there,
+// at the start as later.
 func kindNotServed(t *testing.T, w *world) {
 	const reports = "securityreports.audit.kubersafe.io"
 	ns := w.shop(t)
@@ -96,7 +97,12 @@ func kindNotServed(t *testing.T, w *world) {
 	w.settled(t, r)
 	before := r.profile()
 
+	w.kubectl(t, "delete", "--wait", "-f", w.crd())
 	w.alter(t, ns, 1)
+	r.sourceIs(reports, v1alpha1.SourceNotServed)
+	w.agree(t, r, false)
+
+	w.install(t)
 	w.settled(t, r)
 	r.leavesNothingBehind(before)
 	r.stop()

@@ -42,7 +42,7 @@ const (
 	timeout      = 90 * time.Second
 	pollInterval = 20 * time.Millisecond
 	// evaluateInterval is that of conditions that cost more, such as to read the cluster anew, which takes some 100 ms.
-	evaluateInterval = 250 * time.Millisecond
+	evaluateInterval = 400 * time.Millisecond
 )
 
 // world is a cluster with an operator that reaches it through a proxy.
