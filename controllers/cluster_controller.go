@@ -212,7 +212,7 @@ func (r *ClusterReconciler) judge(ctx context.Context) (wait, cost time.Duration
 		}
 		return false
 	})
-	return max(time.Millisecond, c.Recheck.Sub(now)), cost, err
+	return until(c.Recheck, now), cost, err
 }
 
 // remembered returns what is stored of a report.

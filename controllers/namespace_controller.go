@@ -176,9 +176,18 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return ctrl.Result{}, err
 	}
 	if wait == 0 && !recheck.IsZero() {
-		wait = max(time.Millisecond, recheck.Sub(r.Now()))
+		wait = until(recheck, r.Now())
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// maxRecheck is the longest wait for a time. Timers do not notice that a clock is set, and stand still while a machine sleeps, so the
+// clock is looked at now and then.
+const maxRecheck = time.Hour
+
+// until returns how long to wait before it is looked whether a time has come.
+func until(then, now time.Time) time.Duration {
+	return min(maxRecheck, max(time.Millisecond, then.Sub(now)))
 }
 
 // errStoredUnknown says that what is stored cannot be read, and so nothing can be written.

@@ -124,18 +124,19 @@ func (r *SettingsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (c
 	return ctrl.Result{RequeueAfter: r.untilNextEnd(exceptions)}, err
 }
 
-// untilNextEnd returns how long it is until the next exception ends, which need not be an event; 0 if none will.
+// untilNextEnd returns how long to wait for the next exception to end, which need not be an event; 0 if none will.
 func (r *SettingsReconciler) untilNextEnd(exceptions []*audit.ExceptionRecord) time.Duration {
-	var next time.Duration
+	var wait time.Duration
+	now := r.Now()
 	for _, e := range exceptions {
-		if e.Expires == nil {
+		if e.Expires == nil || !e.Expires.Time().After(now) {
 			continue
 		}
-		if left := e.Expires.Time().Sub(r.Now()); left > 0 && (next == 0 || left < next) {
-			next = left
+		if left := until(e.Expires.Time(), now); wait == 0 || left < wait {
+			wait = left
 		}
 	}
-	return next
+	return wait
 }
 
 // +kubebuilder:rbac:groups=audit.kubersafe.io,resources=auditconfigurations/status;securityexceptions/status;clustersecurityexceptions/status,verbs=patch
