@@ -23,6 +23,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/test/fixtures"
 )
 
@@ -67,7 +68,7 @@ func execute(stdin string, args ...string) (code int, stdout, stderr string) {
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(&errs)
-	code = run(cmd, &errs)
+	code = command.Run(cmd, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -12,14 +12,15 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/catalog"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/compliance"
 )
 
 func newChecksCommand() *cobra.Command {
-	framework := choice{}
+	framework := command.Choice{}
 	var completions []cobra.Completion
 	for _, f := range compliance.Frameworks {
-		framework.values = append(framework.values, string(f.ID))
+		framework.Values = append(framework.Values, string(f.ID))
 		completions = append(completions, cobra.CompletionWithDesc(string(f.ID), f.Title))
 	}
 	cmd := &cobra.Command{
@@ -43,7 +44,7 @@ func newChecksCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if f := compliance.Find(audit.Framework(framework.value)); f != nil {
+			if f := compliance.Find(audit.Framework(framework.Value)); f != nil {
 				if len(args) > 0 {
 					return errors.New("NAME and --framework exclude each other: it is either a check or the controls of a framework")
 				}

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 // clusterOptions say which cluster is meant. The flags are kubectl's.
@@ -41,7 +43,7 @@ func (o *clusterOptions) addFlags(cmd *cobra.Command) {
 	f.Lookup("namespace").Usage = "Namespace."
 	cmd.Flags().AddFlagSet(f)
 	o.config = clientcmd.NewNonInteractiveDeferredLoadingClientConfig(o.rules, &o.overrides)
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 }
 
 // namespace returns the one that is asked for, or "".
@@ -51,7 +53,7 @@ func (o *clusterOptions) namespace() string { return o.overrides.Context.Namespa
 func (o *clusterOptions) exclude(cmd *cobra.Command, given, instead string) error {
 	for _, name := range o.flags {
 		if cmd.Flags().Changed(name) {
-			return usageError(cmd, fmt.Errorf("%s and --%s exclude each other: it is either %s or a cluster", given, name, instead))
+			return command.UsageError(cmd, fmt.Errorf("%s and --%s exclude each other: it is either %s or a cluster", given, name, instead))
 		}
 	}
 	return nil

@@ -15,12 +15,13 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
 
 type diffOptions struct {
 	clusterOptions
-	output, failOn choice
+	output, failOn command.Choice
 }
 
 func newDiffCommand() *cobra.Command {
@@ -48,18 +49,18 @@ Exit codes:
   kubersafe diff before.json after.json -o json | jq '.changes[] | select(.state == "New")'
   kubersafe audit -f deploy/ -o json | kubersafe diff main.json -    # what a change of manifests brings`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.RangeArgs(1, 2)(cmd, args))
+			return command.UsageError(cmd, cobra.RangeArgs(1, 2)(cmd, args))
 		},
 	}
 	o.addFlags(cmd)
 	f := cmd.Flags()
 	f.VarP(&o.output, "output", "o", "What to print.")
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if a finding of this severity or a worse one is new.")
-	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
+	command.Complete(cmd, map[string]*command.Choice{"output": &o.output, "fail-on": &o.failOn})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 {
 			if args[0] == args[1] {
-				return usageError(cmd, errors.New("OLD and NEW are the same"))
+				return command.UsageError(cmd, errors.New("OLD and NEW are the same"))
 			}
 			if err := o.exclude(cmd, "NEW", "a file"); err != nil {
 				return err
@@ -98,12 +99,12 @@ func (o *diffOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer
 	if err != nil {
 		return err
 	}
-	if err := printAs(cmd, out, o.output.value, c); err != nil {
+	if err := printAs(cmd, out, o.output.Value, c); err != nil {
 		return fmt.Errorf("printing changes: %w", err)
 	}
 	for _, change := range c.Worse() {
-		if reaches(change.Severity, o.failOn.value) {
-			return &exitError{code: exitFindings}
+		if reaches(change.Severity, o.failOn.Value) {
+			return command.ErrFindings
 		}
 	}
 	return nil

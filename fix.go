@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/fix"
 	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/output"
@@ -29,24 +30,24 @@ const maxFixRounds = 10
 func (o *auditOptions) runFix(cmd *cobra.Command, judge *judge) error {
 	switch {
 	case !cmd.Flags().Changed("filename"):
-		return usageError(cmd, errors.New("--fix needs --filename: only manifests can be fixed"))
-	case o.output.value != "table":
-		return usageError(cmd, errors.New("--fix and --output exclude each other: what is printed are the manifests"))
+		return command.UsageError(cmd, errors.New("--fix needs --filename: only manifests can be fixed"))
+	case o.output.Value != "table":
+		return command.UsageError(cmd, errors.New("--fix and --output exclude each other: what is printed are the manifests"))
 	}
 	stderr := cmd.ErrOrStderr()
 	f := fixer{judge: judge, input: manifest.Load(o.files, cmd.InOrStdin())}
 	objects := f.input.Objects()
 	wrong, err := tellProblems(objects, stderr)
 	if err != nil {
-		return &exitError{exitInput, err}
+		return command.InputError(err)
 	}
 	judge.wrong += wrong
 	exceptions, err := f.run(objects)
 	if err != nil {
-		return &exitError{exitInput, err}
+		return command.InputError(err)
 	}
 	if _, err := cmd.OutOrStdout().Write(f.input.Bytes()); err != nil {
-		return &exitError{exitInput, fmt.Errorf("printing manifests: %w", err)}
+		return command.InputError(fmt.Errorf("printing manifests: %w", err))
 	}
 	for _, text := range f.warnings() {
 		fmt.Fprintln(stderr, "Warning:", text)
@@ -58,7 +59,7 @@ func (o *auditOptions) runFix(cmd *cobra.Command, judge *judge) error {
 	fmt.Fprintf(stderr, "Fixed %s\n\n", output.Count(len(f.fixed), "finding"))
 	t := terminalOf(stderr)
 	if err := cmp.Or(t.Table(stderr, f.rows()), output.Table(stderr, t, judge.sorted())); err != nil {
-		return &exitError{exitInput, fmt.Errorf("printing what remains: %w", err)}
+		return command.InputError(fmt.Errorf("printing what remains: %w", err))
 	}
 	return o.verdict(judge)
 }

@@ -5,52 +5,20 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
-	os.Exit(run(newRoot(os.Args[0], os.Args[1:]), os.Stderr))
+	os.Exit(command.Run(newRoot(os.Args[0], os.Args[1:]), os.Stderr))
 }
-
-// run executes the command and returns its exit code.
-func run(cmd *cobra.Command, stderr io.Writer) int {
-	err := cmd.Execute()
-	if err == nil {
-		return 0
-	}
-	code := 1
-	if e := (*exitError)(nil); errors.As(err, &e) {
-		code, err = e.code, e.err
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "Error:", err)
-	}
-	return code
-}
-
-// exitError makes the command end with an exit code of its own.
-type exitError struct {
-	code int
-	// err is nil if everything is said already.
-	err error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/netpol"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
@@ -34,7 +35,7 @@ func (o *inputOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "File or folder with manifests, or - for standard input. Can be given several times.")
 	f.Lookup("namespace").Usage = "Namespace to look at."
-	cmd.Args = func(cmd *cobra.Command, args []string) error { return usageError(cmd, cobra.NoArgs(cmd, args)) }
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return command.UsageError(cmd, cobra.NoArgs(cmd, args)) }
 }
 
 // answer reads the input by load, which returns how many errors are in it, and calls use with a writer to standard output.
@@ -48,18 +49,15 @@ func (o *inputOptions) answer(cmd *cobra.Command, load func(context.Context) (wr
 	defer stop()
 	wrong, err := load(ctx)
 	if err != nil {
-		return &exitError{exitInput, err}
+		return command.InputError(err)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	err = use(out)
-	if e := (*exitError)(nil); err != nil && !errors.As(err, &e) {
-		err = &exitError{exitInput, err}
-	}
+	err = command.InputError(use(out))
 	if flushed := out.Flush(); err == nil && flushed != nil {
-		err = &exitError{exitInput, fmt.Errorf("printing: %w", flushed)}
+		err = command.InputError(fmt.Errorf("printing: %w", flushed))
 	}
 	if err == nil && wrong > 0 {
-		err = &exitError{exitInput, fmt.Errorf("%s in the input", output.Count(wrong, "error"))}
+		err = command.InputError(fmt.Errorf("%s in the input", output.Count(wrong, "error")))
 	}
 	return err
 }
@@ -109,7 +107,7 @@ func newNetworkCommand() *cobra.Command {
 	var (
 		o              networkOptions
 		from, to, port string
-		format         = choice{value: "table", values: []string{"table", "json", "dot", "mermaid"}}
+		format         = command.Choice{Value: "table", Values: []string{"table", "json", "dot", "mermaid"}}
 	)
 	cmd := &cobra.Command{
 		Use:   "network",
@@ -146,25 +144,25 @@ Exit codes:
 		asked := from != "" || to != ""
 		switch {
 		case asked && (from == "" || to == ""):
-			return usageError(cmd, errors.New("--from and --to go together"))
+			return command.UsageError(cmd, errors.New("--from and --to go together"))
 		case port != "" && !asked:
-			return usageError(cmd, errors.New("--port needs --from and --to"))
-		case asked && (format.value == "dot" || format.value == "mermaid"):
-			return usageError(cmd, errors.New("an answer is printed as table or json"))
+			return command.UsageError(cmd, errors.New("--port needs --from and --to"))
+		case asked && (format.Value == "dot" || format.Value == "mermaid"):
+			return command.UsageError(cmd, errors.New("an answer is printed as table or json"))
 		case !asked && o.namespace() == "":
-			return usageError(cmd, errors.New("a namespace is needed: pass -n, or --from and --to"))
+			return command.UsageError(cmd, errors.New("a namespace is needed: pass -n, or --from and --to"))
 		}
 		within, err := parsePort(port)
 		if err != nil {
-			return usageError(cmd, err)
+			return command.UsageError(cmd, err)
 		}
 		return o.read(cmd, func(n *network, out *bufio.Writer) error {
 			if !asked {
-				return n.printNamespace(out, o.namespace(), format.value)
+				return n.printNamespace(out, o.namespace(), format.Value)
 			}
-			allowed, err := n.printAnswer(out, o.namespace(), from, to, within, port != "", format.value)
+			allowed, err := n.printAnswer(out, o.namespace(), from, to, within, port != "", format.Value)
 			if err == nil && !allowed {
-				err = &exitError{code: exitFindings}
+				err = command.ErrFindings
 			}
 			return err
 		})
@@ -176,7 +174,7 @@ Exit codes:
 func newNetworkMatrixCommand() *cobra.Command {
 	var (
 		o      networkOptions
-		format = choice{value: "json", values: []string{"json"}}
+		format = command.Choice{Value: "json", Values: []string{"json"}}
 	)
 	cmd := &cobra.Command{
 		Use:   "matrix",
@@ -208,7 +206,7 @@ namespace needs has to be allowed apart: kubersafe cannot know it.`,
 	o.addFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.namespace() == "" {
-			return usageError(cmd, errors.New("a namespace is needed: pass -n"))
+			return command.UsageError(cmd, errors.New("a namespace is needed: pass -n"))
 		}
 		return o.read(cmd, func(n *network, out *bufio.Writer) error { return printSuggestions(out, n.suggest(o.namespace())) })
 	}

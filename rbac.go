@@ -14,20 +14,21 @@ import (
 	"github.com/spf13/cobra"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
 type rbacOptions struct {
 	inputOptions
-	output choice
+	output command.Choice
 }
 
 func (o *rbacOptions) addFlags(cmd *cobra.Command, args cobra.PositionalArgs) {
 	o.inputOptions.addFlags(cmd)
-	o.output = choice{value: "table", values: []string{"table", "json"}}
+	o.output = command.Choice{Value: "table", Values: []string{"table", "json"}}
 	cmd.Flags().VarP(&o.output, "output", "o", "What to print.")
-	cmd.Args = func(cmd *cobra.Command, given []string) error { return usageError(cmd, args(cmd, given)) }
+	cmd.Args = func(cmd *cobra.Command, given []string) error { return command.UsageError(cmd, args(cmd, given)) }
 }
 
 // read reads roles and bindings and, for paths, what else those depend on, and calls use with them.
@@ -66,12 +67,12 @@ It knows RBAC only, and warns where the API server asks ABAC or a webhook too, o
 		Example: `  kubersafe rbac who-can get secrets -n shop
   kubersafe rbac can-reach-admin
   kubersafe rbac explain ServiceAccount/shop/web -f deploy/`,
-		Args: func(cmd *cobra.Command, args []string) error { return usageError(cmd, cobra.NoArgs(cmd, args)) },
+		Args: func(cmd *cobra.Command, args []string) error { return command.UsageError(cmd, cobra.NoArgs(cmd, args)) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError(cmd, errors.New("a question is needed: who-can, can-reach-admin or explain"))
+			return command.UsageError(cmd, errors.New("a question is needed: who-can, can-reach-admin or explain"))
 		},
 	}
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 	cmd.AddCommand(newWhoCanCommand(), newCanReachAdminCommand(), newExplainCommand())
 	return cmd
 }
@@ -109,18 +110,18 @@ Exit codes:
 		within := false
 		if strings.HasPrefix(args[1], "/") {
 			if o.namespace() != "" || name != "" {
-				return usageError(cmd, errors.New("a path is in no namespace, and has no name"))
+				return command.UsageError(cmd, errors.New("a path is in no namespace, and has no name"))
 			}
 			request.Path = args[1]
 		} else {
 			resource, subresource, err := rbac.ParseResource(args[1])
 			if err != nil {
-				return usageError(cmd, err)
+				return command.UsageError(cmd, err)
 			}
 			request.Group, request.Resource, request.Subresource = resource.Group, resource.Name, subresource
 			// Of a Namespace, its own roles decide too.
 			if !resource.Namespaced && resource.Name != "namespaces" && o.namespace() != "" {
-				return usageError(cmd, fmt.Errorf("%s are in no namespace", resource.Name))
+				return command.UsageError(cmd, fmt.Errorf("%s are in no namespace", resource.Name))
 			}
 			within = resource.Namespaced && o.namespace() == ""
 		}
@@ -132,7 +133,7 @@ Exit codes:
 					fmt.Fprintf(cmd.ErrOrStderr(), "Left out %s with nothing but what Kubernetes made itself: --all prints them\n", output.Count(found, "subject"))
 				}
 			}
-			return p.printHolders(out, request, holders, o.output.value)
+			return p.printHolders(out, request, holders, o.output.Value)
 		})
 	}
 	return cmd
@@ -163,9 +164,9 @@ Exit codes:
 			if o.namespace() != "" {
 				paths = slices.DeleteFunc(paths, func(path rbac.Path) bool { return path.Subject.Namespace != o.namespace() })
 			}
-			err := p.printPaths(out, paths, o.output.value)
+			err := p.printPaths(out, paths, o.output.Value)
 			if err == nil && len(paths) > 0 {
-				err = &exitError{code: exitFindings}
+				err = command.ErrFindings
 			}
 			return err
 		})
@@ -198,14 +199,14 @@ Exit codes:
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		subject, err := parseSubject(args[0], o.namespace())
 		if err != nil {
-			return usageError(cmd, err)
+			return command.UsageError(cmd, err)
 		}
 		return o.read(cmd, true, func(p *permissions, out *bufio.Writer) error {
 			grants := p.cluster.Grants(subject)
 			if !all {
 				grants = slices.DeleteFunc(grants, func(g rbac.Grant) bool { return g.Default && g.To != subject })
 			}
-			return p.printSubject(out, subject, grants, o.output.value)
+			return p.printSubject(out, subject, grants, o.output.Value)
 		})
 	}
 	return cmd

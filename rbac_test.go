@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/rbac"
 )
 
@@ -88,7 +89,7 @@ Group   dev                shop    RoleBinding/shop/deployer to Role/shop/deploy
 			stdout: `KIND             NAME       NAMESPACE   WHERE        THROUGH
 ServiceAccount   operator   shop        everywhere   ClusterRoleBinding/operator to ClusterRole/operator
 `, stderr: "Left out 2 subjects with nothing but what Kubernetes made itself: --all prints them\n"},
-		"who becomes cluster-admin": {args: []string{"can-reach-admin"}, code: exitFindings,
+		"who becomes cluster-admin": {args: []string{"can-reach-admin"}, code: command.ExitFindings,
 			stdout: `KIND             NAME       NAMESPACE   STEPS   HOW
 Group            dev                    2       Group "dev" may create deployments.apps in namespace "shop" (RoleBinding "shop/deployer", Role "shop/deployer"), and so run a Pod as ServiceAccount "shop/operator"
                                                 ServiceAccount "shop/operator" may bind clusterroles.rbac.authorization.k8s.io and create clusterrolebindings.rbac.authorization.k8s.io (ClusterRoleBinding "operator", ClusterRole "operator"), and so bind itself to ClusterRole "cluster-admin"
@@ -113,15 +114,15 @@ No way to become cluster-admin is known.
 `},
 		"bound to nothing": {args: []string{"explain", "sa/web", "-n", "shop"},
 			stdout: "ServiceAccount \"shop/web\" is bound to nothing.\n\nNo way to become cluster-admin is known.\n"},
-		"a node has no namespace": {args: []string{"who-can", "get", "nodes", "-n", "shop"}, code: exitInput,
+		"a node has no namespace": {args: []string{"who-can", "get", "nodes", "-n", "shop"}, code: command.ExitInput,
 			stderr: "Error: nodes are in no namespace\nSee 'kubersafe rbac who-can --help'\n"},
-		"a resource that nobody knows": {args: []string{"who-can", "get", "foos"}, code: exitInput,
+		"a resource that nobody knows": {args: []string{"who-can", "get", "foos"}, code: command.ExitInput,
 			stderr: "Error: Kubernetes has no resource \"foos\": name the group of others, such as certificates.cert-manager.io\nSee 'kubersafe rbac who-can --help'\n"},
-		"no subject": {args: []string{"explain", "alice"}, code: exitInput,
+		"no subject": {args: []string{"explain", "alice"}, code: command.ExitInput,
 			stderr: "Error: \"alice\" is no subject: name a User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME\nSee 'kubersafe rbac explain --help'\n"},
-		"no namespace": {args: []string{"explain", "ServiceAccount/web"}, code: exitInput,
+		"no namespace": {args: []string{"explain", "ServiceAccount/web"}, code: command.ExitInput,
 			stderr: "Error: of ServiceAccount \"web\" the namespace is needed: ServiceAccount/NAMESPACE/web, or -n\nSee 'kubersafe rbac explain --help'\n"},
-		"no question": {code: exitInput,
+		"no question": {code: command.ExitInput,
 			stderr: "Error: a question is needed: who-can, can-reach-admin or explain\nSee 'kubersafe rbac --help'\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +130,7 @@ No way to become cluster-admin is known.
 			if len(tc.args) > 0 {
 				args = append(args, "-f", "-")
 			}
-			if tc.code != exitInput {
+			if tc.code != command.ExitInput {
 				tc.stderr = rbacWarnings + tc.stderr
 			}
 			code, stdout, stderr := execute(bound, args...)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
 
@@ -26,11 +27,11 @@ const completionTimeout = 2 * time.Second
 type reportOptions struct {
 	clusterOptions
 	all            bool
-	output, failOn choice
+	output, failOn command.Choice
 }
 
 func newReportCommand() *cobra.Command {
-	o := reportOptions{output: choice{value: "table", values: output.Formats}, failOn: newBar(never)}
+	o := reportOptions{output: command.Choice{Value: "table", Values: output.Formats}, failOn: newBar(never)}
 	cmd := &cobra.Command{
 		Use:   "report [TYPE/NAME]",
 		Short: "Print the operator's reports: what was found, and how to fix it",
@@ -50,7 +51,7 @@ Exit codes:
   kubersafe report -A -o html > cluster.html
   kubersafe report -A -o json > monday.json    # for "kubersafe diff"`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.MaximumNArgs(2)(cmd, args))
+			return command.UsageError(cmd, cobra.MaximumNArgs(2)(cmd, args))
 		},
 	}
 	o.addFlags(cmd)
@@ -58,7 +59,7 @@ Exit codes:
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "All namespaces, and what is in none.")
 	f.VarP(&o.output, "output", "o", "What to print.")
 	f.Var(&o.failOn, "fail-on", "Exit with 1 if there is a finding of this severity or a worse one.")
-	complete(cmd, map[string]*choice{"output": &o.output, "fail-on": &o.failOn})
+	command.Complete(cmd, map[string]*command.Choice{"output": &o.output, "fail-on": &o.failOn})
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return o.complete(cmd, args)
 	}
@@ -74,7 +75,7 @@ Exit codes:
 			err = fmt.Errorf("%s/%s is not in namespace %q: leave out -n", kind, name, n)
 		}
 		if err != nil {
-			return usageError(cmd, err)
+			return command.UsageError(cmd, err)
 		}
 		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, kind, name) })
 	}
@@ -90,16 +91,16 @@ func (o *reportOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writ
 	if err != nil {
 		return err
 	}
-	if o.output.value == "table" {
+	if o.output.Value == "table" {
 		err = output.Details(out, terminalOf(cmd.OutOrStdout()), a)
 	} else {
-		err = writeAudit(cmd, out, o.output.value, a)
+		err = writeAudit(cmd, out, o.output.Value, a)
 	}
 	if err != nil {
 		return fmt.Errorf("printing reports: %w", err)
 	}
-	if fails(a.Reports, o.failOn.value) {
-		return &exitError{code: exitFindings}
+	if fails(a.Reports, o.failOn.Value) {
+		return command.ErrFindings
 	}
 	return nil
 }

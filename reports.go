@@ -30,6 +30,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/output"
 	"github.com/kubersafe/kubersafe/internal/plain"
@@ -324,12 +325,9 @@ func printing(cmd *cobra.Command, run func(ctx context.Context, out *bufio.Write
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	err := run(ctx, out)
-	if e := (*exitError)(nil); err != nil && !errors.As(err, &e) {
-		err = &exitError{exitInput, err}
-	}
+	err := command.InputError(run(ctx, out))
 	if flushed := out.Flush(); err == nil && flushed != nil {
-		err = &exitError{exitInput, fmt.Errorf("printing: %w", flushed)}
+		err = command.InputError(fmt.Errorf("printing: %w", flushed))
 	}
 	return err
 }
@@ -359,18 +357,11 @@ func writeAudit(cmd *cobra.Command, out io.Writer, format string, a *output.Audi
 }
 
 // newFormat returns the flag of commands that print something of their own.
-func newFormat() choice { return choice{value: "table", values: []string{"table", "json", "yaml"}} }
-
-// newBar returns the flag that says which severity fails.
-func newBar(value string) choice {
-	return choice{value: value, values: []string{"critical", "high", "medium", "low", never}}
+func newFormat() command.Choice {
+	return command.Choice{Value: "table", Values: []string{"table", "json", "yaml"}}
 }
 
-// complete registers the values of flags.
-func complete(cmd *cobra.Command, flags map[string]*choice) {
-	for name, c := range flags {
-		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // a flag that is not there: tests would not get this far
-		}
-	}
+// newBar returns the flag that says which severity fails.
+func newBar(value string) command.Choice {
+	return command.Choice{Value: value, Values: []string{"critical", "high", "medium", "low", never}}
 }

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
 
@@ -133,7 +134,7 @@ func plugin(called string, args ...string) (code int, stdout, stderr string) {
 	cmd := newRoot("/usr/local/bin/"+called, args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&errs)
-	code = run(cmd, &errs)
+	code = command.Run(cmd, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -14,20 +14,21 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/output"
 )
 
 type topOptions struct {
 	clusterOptions
 	limit  int
-	output choice
+	output command.Choice
 }
 
 var topKinds = []string{"namespaces", "workloads", "checks"}
 
 func newTopCommand() *cobra.Command {
 	o := topOptions{output: newFormat()}
-	kinds := choice{values: topKinds}
+	kinds := command.Choice{Values: topKinds}
 	cmd := &cobra.Command{
 		Use:   "top [namespaces|workloads|checks]",
 		Short: "Rank the worst namespaces, workloads and checks",
@@ -42,19 +43,19 @@ those with the most High ones, and so on. Those without any are left out.`,
 			if err == nil && len(args) > 0 {
 				err = kinds.Set(args[0])
 			}
-			return usageError(cmd, err)
+			return command.UsageError(cmd, err)
 		},
 	}
 	o.addFlags(cmd)
 	f := cmd.Flags()
 	f.IntVar(&o.limit, "limit", 10, "How many of each.")
 	f.VarP(&o.output, "output", "o", "What to print.")
-	complete(cmd, map[string]*choice{"output": &o.output})
+	command.Complete(cmd, map[string]*command.Choice{"output": &o.output})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.limit < 1 {
-			return usageError(cmd, errors.New("--limit must be 1 or more"))
+			return command.UsageError(cmd, errors.New("--limit must be 1 or more"))
 		}
-		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, kinds.value) })
+		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out, kinds.Value) })
 	}
 	return cmd
 }
@@ -84,7 +85,7 @@ func (o *topOptions) run(ctx context.Context, cmd *cobra.Command, out io.Writer,
 	if unlisted > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s that reports do not list: their checks are not known\n", output.Count(unlisted, "finding"))
 	}
-	return printAs(cmd, out, o.output.value, &worst)
+	return printAs(cmd, out, o.output.Value, &worst)
 }
 
 // overviewNamespaces is how many of the worst an overview names.
@@ -92,7 +93,7 @@ const overviewNamespaces = 10
 
 type overviewOptions struct {
 	clusterOptions
-	output choice
+	output command.Choice
 }
 
 // makeOverview makes a command print an overview of the cluster.
@@ -101,11 +102,11 @@ func makeOverview(cmd *cobra.Command) {
 	o.addFlags(cmd)
 	cmd.Flags().Lookup("namespace").Hidden = true
 	cmd.Flags().VarP(&o.output, "output", "o", "What to print.")
-	complete(cmd, map[string]*choice{"output": &o.output})
-	cmd.Args = func(cmd *cobra.Command, args []string) error { return usageError(cmd, cobra.NoArgs(cmd, args)) }
+	command.Complete(cmd, map[string]*command.Choice{"output": &o.output})
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return command.UsageError(cmd, cobra.NoArgs(cmd, args)) }
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.namespace() != "" {
-			return usageError(cmd, fmt.Errorf("an overview is of the whole cluster; \"%s report -n NAMESPACE\" prints what was found in one namespace", cmd.CommandPath()))
+			return command.UsageError(cmd, fmt.Errorf("an overview is of the whole cluster; \"%s report -n NAMESPACE\" prints what was found in one namespace", cmd.CommandPath()))
 		}
 		return printing(cmd, func(ctx context.Context, out *bufio.Writer) error { return o.run(ctx, cmd, out) })
 	}
@@ -127,5 +128,5 @@ func (o *overviewOptions) run(ctx context.Context, cmd *cobra.Command, out io.Wr
 	if err != nil {
 		return err
 	}
-	return printAs(cmd, out, o.output.value, output.OverviewOf(cluster, namespaces, overviewNamespaces))
+	return printAs(cmd, out, o.output.Value, output.OverviewOf(cluster, namespaces, overviewNamespaces))
 }

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
+	"github.com/kubersafe/kubersafe/internal/command"
 	"github.com/kubersafe/kubersafe/internal/manifest"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -23,8 +24,8 @@ import (
 func newAuditCommand() *cobra.Command {
 	o := imageOptions{
 		many:   true,
-		output: choice{value: "table", values: []string{"table", "json", "sarif"}},
-		failOn: choice{value: "high", values: []string{"critical", "high", "medium", "low", never}},
+		output: command.Choice{Value: "table", Values: []string{"table", "json", "sarif"}},
+		failOn: command.Choice{Value: "high", Values: []string{"critical", "high", "medium", "low", never}},
 	}
 	var files []string
 	cmd := &cobra.Command{
@@ -42,11 +43,11 @@ Exit codes:
   helm template shop charts/shop | kubersafe-scanner audit -f - --fail-on critical --only-fixable
   kubersafe-scanner audit -f deploy/ -o sarif > findings.sarif`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.NoArgs(cmd, args))
+			return command.UsageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(files) == 0 {
-				return usageError(cmd, errors.New("-f must be set: name files or folders, or - for the standard input"))
+				return command.UsageError(cmd, errors.New("-f must be set: name files or folders, or - for the standard input"))
 			}
 			return o.audit(cmd, files)
 		},
@@ -69,7 +70,7 @@ func (o *imageOptions) audit(cmd *cobra.Command, files []string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Error:", p)
 	}
 	if objects.Found == 0 {
-		return &exitError{exitInput, errors.New("no Kubernetes object in the input: nothing was scanned")}
+		return command.InputError(errors.New("no Kubernetes object in the input: nothing was scanned"))
 	}
 	images, invalid := imagesIn(objects.All, cmd.ErrOrStderr())
 	wrong += invalid
@@ -77,8 +78,8 @@ func (o *imageOptions) audit(cmd *cobra.Command, files []string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Warning: the manifests name no image")
 	}
 	err := o.run(cmd, images)
-	if e := (*exitError)(nil); wrong > 0 && (err == nil || errors.As(err, &e) && e.code == exitFindings) {
-		return &exitError{exitInput, fmt.Errorf("%s in the input: not all of it was scanned", count(wrong, "error"))}
+	if wrong > 0 && (err == nil || errors.Is(err, command.ErrFindings)) {
+		return command.InputError(fmt.Errorf("%s in the input: not all of it was scanned", count(wrong, "error")))
 	}
 	return err
 }

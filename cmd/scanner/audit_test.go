@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/fixture"
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 // manifests name %[1]s/debian, twice, and %[1]s/node.
@@ -71,14 +72,14 @@ func TestAudit(t *testing.T) {
 	for i := range list.Items {
 		got = append(got, fmt.Sprint(strings.TrimPrefix(list.Items[i].Image.Name, s.host), " ", list.Items[i].State, " ", list.Items[i].Summary.All.High))
 	}
-	if diff := cmp.Diff([]string{"/debian:latest Scanned 1", "/node:1 Scanned 1"}, got); diff != "" || code != exitFindings || stderr != "" || list.Kind != "ImageReportList" {
+	if diff := cmp.Diff([]string{"/debian:latest Scanned 1", "/node:1 Scanned 1"}, got); diff != "" || code != command.ExitFindings || stderr != "" || list.Kind != "ImageReportList" {
 		t.Errorf("exit code %d: %s (-want +got):\n%s", code, stderr, diff)
 	}
 	if n := s.asked("/manifests/latest"); n != 1 {
 		t.Errorf("an image that is named twice was looked for %d times", n)
 	}
 
-	if code, stdout, _ = execute(t, args()...); code != exitFindings || strings.Count(stdout, "CVE-2023-5363") != 1 || strings.Count(stdout, "CVE-2021-23337") != 1 {
+	if code, stdout, _ = execute(t, args()...); code != command.ExitFindings || strings.Count(stdout, "CVE-2023-5363") != 1 || strings.Count(stdout, "CVE-2021-23337") != 1 {
 		t.Errorf("exit code %d, table:\n%s", code, stdout)
 	}
 	if code, stdout, _ = execute(t, args("-o", "sarif", "--fail-on=critical")...); code != 0 || !strings.Contains(stdout, `"executionSuccessful": true`) ||
@@ -89,7 +90,7 @@ func TestAudit(t *testing.T) {
 	// What cannot be looked at is told, and the rest is looked at.
 	write(strings.Replace(strings.Replace(text, "/node:1", "/gone:1", 1), s.host+`/debian"`, `docker-archive:/etc/passwd"`, 1))
 	code, stdout, stderr = execute(t, args("-o", "sarif")...)
-	if code != exitInput || !strings.Contains(stdout, `"executionSuccessful": false`) || !strings.Contains(stdout, `"ruleId": "CVE-2023-5363"`) ||
+	if code != command.ExitInput || !strings.Contains(stdout, `"executionSuccessful": false`) || !strings.Contains(stdout, `"ruleId": "CVE-2023-5363"`) ||
 		!strings.Contains(stderr, `Error: Deployment shop/cart: container "init": "docker-archive:/etc/passwd" is no name of an image`) ||
 		!strings.Contains(stderr, `scanning "`+s.host+`/gone:1": `) {
 		t.Errorf("exit code %d: %s\n%s", code, stderr, stdout)
@@ -101,11 +102,11 @@ func TestAudit(t *testing.T) {
 		"no images":  {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", "Warning: the manifests name no image"},
 	} {
 		write(tc.text)
-		if code, _, stderr := execute(t, args()...); !strings.Contains(stderr, tc.want) || (code == exitInput) == strings.HasPrefix(tc.want, "Warning") {
+		if code, _, stderr := execute(t, args()...); !strings.Contains(stderr, tc.want) || (code == command.ExitInput) == strings.HasPrefix(tc.want, "Warning") {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
-	if code, _, stderr := execute(t, "audit"); code != exitInput || !strings.Contains(stderr, "-f must be set") {
+	if code, _, stderr := execute(t, "audit"); code != command.ExitInput || !strings.Contains(stderr, "-f must be set") {
 		t.Errorf("without -f: exit code %d: %s", code, stderr)
 	}
 }

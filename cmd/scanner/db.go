@@ -21,6 +21,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 // databaseVariable names the environment variable with the default of --db.
@@ -128,23 +129,23 @@ only what has changed is fetched and copied. Every archive is proven before it i
 		Example: `  kubersafe-scanner db mirror --to oci://registry.example.com/mirror/osv:latest
   kubersafe-scanner db mirror --to /srv/osv --ecosystem Debian --ecosystem Go`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.NoArgs(cmd, args))
+			return command.UsageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
-				return usageError(cmd, errors.New("--to must be set"))
+				return command.UsageError(cmd, errors.New("--to must be set"))
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			text, err := o.mirror(ctx, to, ecosystems, &progress{out: cmd.ErrOrStderr()})
 			if err != nil {
-				return &exitError{exitInput, err}
+				return command.InputError(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), text)
 			return nil
 		},
 	}
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 	o.add(cmd.Flags())
 	cmd.Flags().StringVar(&to, "to", "", "Where to copy it: oci://REFERENCE or a folder.")
 	cmd.Flags().StringArrayVar(&ecosystems, "ecosystem", osvdb.DefaultEcosystems, "Ecosystem to copy. Can be given several times.")
@@ -185,19 +186,19 @@ func newStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Print what is kept of the vulnerability database",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.NoArgs(cmd, args))
+			return command.UsageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			db, err := osvdb.New(o.dir)
 			if err != nil {
-				return &exitError{exitInput, err}
+				return command.InputError(err)
 			}
 			state, err := db.State()
 			if err != nil {
-				return &exitError{exitInput, err}
+				return command.InputError(err)
 			}
 			if state == nil {
-				return &exitError{exitInput, fmt.Errorf("there is no vulnerability database in %q", o.dir)}
+				return command.InputError(fmt.Errorf("there is no vulnerability database in %q", o.dir))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Version: %s\nSource: %s\nPublished: %s\nNewest advisory: %s\nLast compared with the source: %s\n\n",
 				state.Version, state.Source, state.Published.Format(time.RFC3339), state.Modified.UTC().Format(time.RFC3339), db.Checked().UTC().Format(time.RFC3339))
@@ -212,7 +213,7 @@ func newStatusCommand() *cobra.Command {
 			return printTable(cmd.OutOrStdout(), rows)
 		},
 	}
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 	cmd.Flags().StringVar(&o.dir, "db-dir", defaultDir(), "Folder in which the database is kept.")
 	return cmd
 }

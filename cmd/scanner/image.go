@@ -27,6 +27,7 @@ import (
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/scan"
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 const never = "never"
@@ -36,8 +37,8 @@ type imageOptions struct {
 	many        bool
 	database    databaseOptions
 	platform    string
-	output      choice
-	failOn      choice
+	output      command.Choice
+	failOn      command.Choice
 	onlyFixable bool
 	timeout     time.Duration
 	maxAge      time.Duration
@@ -46,8 +47,8 @@ type imageOptions struct {
 
 func newImageCommand() *cobra.Command {
 	o := imageOptions{
-		output: choice{value: "table", values: []string{"table", "json", "sarif", "cyclonedx", "spdx"}},
-		failOn: choice{value: "high", values: []string{"critical", "high", "medium", "low", never}},
+		output: command.Choice{Value: "table", Values: []string{"table", "json", "sarif", "cyclonedx", "spdx"}},
+		failOn: command.Choice{Value: "high", Values: []string{"critical", "high", "medium", "low", never}},
 	}
 	cmd := &cobra.Command{
 		Use:   "image IMAGE | oci-layout:DIR | docker-archive:FILE",
@@ -74,7 +75,7 @@ Exit codes:
   kubersafe-scanner image oci-layout:build/image --db oci://registry.example.com/mirror/osv:latest -o sarif > findings.sarif
   kubersafe-scanner image registry.example.com/shop/checkout:1.4 --platform linux/arm64 -o cyclonedx > bom.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.ExactArgs(1)(cmd, args))
+			return command.UsageError(cmd, cobra.ExactArgs(1)(cmd, args))
 		},
 		RunE: o.run,
 	}
@@ -84,7 +85,7 @@ Exit codes:
 
 // add adds the flags.
 func (o *imageOptions) add(cmd *cobra.Command, output string) {
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 	f := cmd.Flags()
 	o.database.add(f)
 	f.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "Platform to scan, of images for several.")
@@ -94,11 +95,7 @@ func (o *imageOptions) add(cmd *cobra.Command, output string) {
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "How long pulling and reading an image may take.")
 	f.DurationVar(&o.maxAge, "db-max-age", 7*24*time.Hour, "How long ago the database may have been published. 0: as long as it likes.")
 	f.StringVar(&o.tempDir, "temp-dir", os.TempDir(), "Folder for the contents of an image's files while it is read.")
-	for name, c := range map[string]*choice{"output": &o.output, "fail-on": &o.failOn} {
-		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // the flag is registered some lines above
-		}
-	}
+	command.Complete(cmd, map[string]*command.Choice{"output": &o.output, "fail-on": &o.failOn})
 }
 
 // scanned is a scan of an image and what has come of it.
@@ -129,11 +126,11 @@ func (s *scanned) problem() error {
 func (o *imageOptions) run(cmd *cobra.Command, sources []string) error {
 	platform, err := image.ParsePlatform(o.platform)
 	if err != nil {
-		return usageError(cmd, err)
+		return command.UsageError(cmd, err)
 	}
 	// Libraries have temporary files too.
 	if err := os.Setenv("TMPDIR", o.tempDir); err != nil {
-		return &exitError{exitInput, err}
+		return command.InputError(err)
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -142,11 +139,11 @@ func (o *imageOptions) run(cmd *cobra.Command, sources []string) error {
 	open := image.Options{Platform: platform, Keychain: authn.DefaultKeychain, PlainHTTP: o.database.plainHTTP, UserAgent: userAgent()}
 	list := o.scan(ctx, sources, open, steps)
 	if ctx.Err() != nil {
-		return &exitError{exitInput, errors.New("interrupted")}
+		return command.InputError(errors.New("interrupted"))
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if err := errors.Join(o.print(out, list), out.Flush()); err != nil {
-		return &exitError{exitInput, fmt.Errorf("printing the result: %w", err)}
+		return command.InputError(fmt.Errorf("printing the result: %w", err))
 	}
 	var problems []error
 	for _, s := range list {
@@ -156,9 +153,9 @@ func (o *imageOptions) run(cmd *cobra.Command, sources []string) error {
 	}
 	switch {
 	case len(problems) > 0:
-		return &exitError{exitInput, errors.Join(problems...)}
+		return command.InputError(errors.Join(problems...))
 	case slices.ContainsFunc(list, func(s *scanned) bool { return o.fails(s.result.Vulnerabilities) }):
-		return &exitError{code: exitFindings}
+		return command.ErrFindings
 	}
 	return nil
 }
@@ -248,10 +245,10 @@ func ecosystemsOf(inv *inventory.Inventory) []string {
 
 // fails says whether any vulnerability is as severe as the bar.
 func (o *imageOptions) fails(list []match.Vulnerability) bool {
-	if o.failOn.value == never {
+	if o.failOn.Value == never {
 		return false
 	}
-	bar := v1alpha1.VulnerabilitySeverity(strings.ToUpper(o.failOn.value[:1]) + o.failOn.value[1:])
+	bar := v1alpha1.VulnerabilitySeverity(strings.ToUpper(o.failOn.Value[:1]) + o.failOn.Value[1:])
 	return slices.ContainsFunc(list, func(v match.Vulnerability) bool {
 		return match.AtLeast(v.Severity, bar) && (v.FixedVersion != "" || !o.onlyFixable)
 	})

@@ -31,6 +31,7 @@ import (
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/fixture"
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 // execute runs the command as a process would, and returns its exit code and what it prints.
@@ -43,7 +44,7 @@ func execute(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	cmd.SetOut(&out)
 	cmd.SetErr(&errs)
 	cmd.SetContext(t.Context())
-	code = run(cmd, &errs)
+	code = command.Run(cmd, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -98,7 +99,7 @@ func TestTheTable(t *testing.T) {
 	if diff := cmp.Diff(strings.Join(strings.Fields(table), " "), strings.Join(strings.Fields(got), " ")); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
-	if code != exitFindings || stderr != "" {
+	if code != command.ExitFindings || stderr != "" {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
@@ -121,22 +122,22 @@ func TestExitCodes(t *testing.T) {
 		want   int
 		stderr string
 	}{
-		"high is the default":           {scanArgs(t, all), exitFindings, ""},
+		"high is the default":           {scanArgs(t, all), command.ExitFindings, ""},
 		"nothing is critical":           {scanArgs(t, all, "--fail-on", "critical"), 0, ""},
 		"never":                         {scanArgs(t, all, "--fail-on", "never"), 0, ""},
-		"low":                           {scanArgs(t, unfixed, "--fail-on", "low"), exitFindings, ""},
+		"low":                           {scanArgs(t, unfixed, "--fail-on", "low"), command.ExitFindings, ""},
 		"low, if it can be fixed":       {scanArgs(t, unfixed, "--fail-on", "low", "--only-fixable"), 0, ""},
 		"nothing in it":                 {append(scanArgs(t, nothing), "--db", "/no/database/is/needed"), 0, ""},
-		"not all can be judged":         {scanArgs(t, unknown, "--fail-on", "never"), exitInput, `Error: "` + unknown + `" is Unsupported (DistributionUnsupported): the image is built on "Arch", but no list`},
-		"an old database":               {append(scanArgs(t, all, "--fail-on", "never"), "--db", old), exitInput, `Error: "` + all + `" is Stale (DatabaseOutdated): the vulnerability database is of 2025-11-01T00:00:00Z`},
-		"no image":                      {scanArgs(t, "oci-layout:/nothing"), exitInput, `Error: scanning "oci-layout:/nothing": reading the OCI layout "/nothing": `},
-		"no database":                   {append(scanArgs(t, all), "--db", "/nothing"), exitInput, "Error: asking for the vulnerability database: open /nothing: no such file or directory"},
-		"no database, and none is kept": {scanArgs(t, all, "--db-offline"), exitInput, "Error: there is no vulnerability database in "},
-		"no time":                       {scanArgs(t, all, "--timeout", "1ns"), exitInput, `Error: scanning "` + all + `": layer 1 of 1: reading it: context deadline exceeded`},
-		"an unknown flag":               {[]string{"image", "x", "--nonsense"}, exitInput, "Error: unknown flag: --nonsense\nSee 'kubersafe-scanner image --help'"},
-		"a wrong value":                 {[]string{"image", "x", "-o", "xml"}, exitInput, "Error: invalid argument \"xml\" for \"-o, --output\" flag: must be one of table, json, sarif, cyclonedx, spdx\nSee"},
-		"a wrong platform":              {[]string{"image", "x", "--platform", "linux"}, exitInput, `Error: "linux" is not a platform: it must be like linux/amd64 or linux/arm64/v8`},
-		"no argument":                   {[]string{"image"}, exitInput, "Error: accepts 1 arg(s), received 0\nSee 'kubersafe-scanner image --help'"},
+		"not all can be judged":         {scanArgs(t, unknown, "--fail-on", "never"), command.ExitInput, `Error: "` + unknown + `" is Unsupported (DistributionUnsupported): the image is built on "Arch", but no list`},
+		"an old database":               {append(scanArgs(t, all, "--fail-on", "never"), "--db", old), command.ExitInput, `Error: "` + all + `" is Stale (DatabaseOutdated): the vulnerability database is of 2025-11-01T00:00:00Z`},
+		"no image":                      {scanArgs(t, "oci-layout:/nothing"), command.ExitInput, `Error: scanning "oci-layout:/nothing": reading the OCI layout "/nothing": `},
+		"no database":                   {append(scanArgs(t, all), "--db", "/nothing"), command.ExitInput, "Error: asking for the vulnerability database: open /nothing: no such file or directory"},
+		"no database, and none is kept": {scanArgs(t, all, "--db-offline"), command.ExitInput, "Error: there is no vulnerability database in "},
+		"no time":                       {scanArgs(t, all, "--timeout", "1ns"), command.ExitInput, `Error: scanning "` + all + `": layer 1 of 1: reading it: context deadline exceeded`},
+		"an unknown flag":               {[]string{"image", "x", "--nonsense"}, command.ExitInput, "Error: unknown flag: --nonsense\nSee 'kubersafe-scanner image --help'"},
+		"a wrong value":                 {[]string{"image", "x", "-o", "xml"}, command.ExitInput, "Error: invalid argument \"xml\" for \"-o, --output\" flag: must be one of table, json, sarif, cyclonedx, spdx\nSee"},
+		"a wrong platform":              {[]string{"image", "x", "--platform", "linux"}, command.ExitInput, `Error: "linux" is not a platform: it must be like linux/amd64 or linux/arm64/v8`},
+		"no argument":                   {[]string{"image"}, command.ExitInput, "Error: accepts 1 arg(s), received 0\nSee 'kubersafe-scanner image --help'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := execute(t, tc.args...)
@@ -158,7 +159,7 @@ func TestADockerArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := execute(t, scanArgs(t, "docker-archive:"+file)...)
-	if code != exitFindings || stderr != "" || !strings.HasSuffix(stdout, table[strings.LastIndex(table, "\n\n"):]) {
+	if code != command.ExitFindings || stderr != "" || !strings.HasSuffix(stdout, table[strings.LastIndex(table, "\n\n"):]) {
 		t.Errorf("exit code %d: %s\n%s", code, stderr, stdout)
 	}
 }
@@ -169,11 +170,11 @@ func TestAFailedScanHasAReport(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatal(err)
 	}
-	if code != exitInput || r.State != v1alpha1.ImageFailed || r.Reason != v1alpha1.ReasonNotFound || r.Summary != nil || r.Kind != "ImageReport" {
+	if code != command.ExitInput || r.State != v1alpha1.ImageFailed || r.Reason != v1alpha1.ReasonNotFound || r.Summary != nil || r.Kind != "ImageReport" {
 		t.Errorf("exit code %d: %s", code, stdout)
 	}
 	for _, format := range []string{"sarif", "cyclonedx", "spdx"} {
-		if code, stdout, _ := execute(t, scanArgs(t, "oci-layout:/nothing", "-o", format)...); code != exitInput || stdout != "" {
+		if code, stdout, _ := execute(t, scanArgs(t, "oci-layout:/nothing", "-o", format)...); code != command.ExitInput || stdout != "" {
 			t.Errorf("%s: exit code %d: %s", format, code, stdout)
 		}
 	}
@@ -183,17 +184,17 @@ func TestTheSourceOfTheDatabaseIsGone(t *testing.T) {
 	location, kept := fixture.Database(t), t.TempDir()
 	source := writeLayout(t, debian(t))
 	args := append(scanArgs(t, source), "--db", location, "--db-dir", kept)
-	if code, _, stderr := execute(t, args...); code != exitFindings || stderr != "" {
+	if code, _, stderr := execute(t, args...); code != command.ExitFindings || stderr != "" {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	if err := os.RemoveAll(location); err != nil {
 		t.Fatal(err)
 	}
 	code, _, stderr := execute(t, args...)
-	if want := "Warning: asking for the vulnerability database: open " + location + ": no such file or directory; what was fetched before is used\n"; code != exitFindings || stderr != want {
+	if want := "Warning: asking for the vulnerability database: open " + location + ": no such file or directory; what was fetched before is used\n"; code != command.ExitFindings || stderr != want {
 		t.Errorf("exit code %d, stderr %q, want %q", code, stderr, want)
 	}
-	if code, _, stderr := execute(t, append(args, "--db-offline")...); code != exitFindings || stderr != "" {
+	if code, _, stderr := execute(t, append(args, "--db-offline")...); code != command.ExitFindings || stderr != "" {
 		t.Errorf("offline: exit code %d: %s", code, stderr)
 	}
 }
@@ -282,7 +283,7 @@ func TestMirrorAndStatus(t *testing.T) {
 	}
 	kept := t.TempDir()
 	code, _, stderr = execute(t, append(scanArgs(t, writeLayout(t, debian(t)), "--db-dir", kept), "--db", to)...)
-	if code != exitFindings || stderr != "" {
+	if code != command.ExitFindings || stderr != "" {
 		t.Fatalf("with the mirror: exit code %d: %s", code, stderr)
 	}
 	code, stdout, stderr = execute(t, "db", "status", "--db-dir", kept)
@@ -295,10 +296,10 @@ func TestMirrorAndStatus(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, stdout)
 		}
 	}
-	if code, _, stderr := execute(t, "db", "status", "--db-dir", t.TempDir()); code != exitInput || !strings.HasPrefix(stderr, "Error: there is no vulnerability database in ") {
+	if code, _, stderr := execute(t, "db", "status", "--db-dir", t.TempDir()); code != command.ExitInput || !strings.HasPrefix(stderr, "Error: there is no vulnerability database in ") {
 		t.Errorf("without a database: exit code %d: %s", code, stderr)
 	}
-	if code, _, stderr := execute(t, "db", "mirror"); code != exitInput || !strings.HasPrefix(stderr, "Error: --to must be set\nSee") {
+	if code, _, stderr := execute(t, "db", "mirror"); code != command.ExitInput || !strings.HasPrefix(stderr, "Error: --to must be set\nSee") {
 		t.Errorf("without a target: exit code %d: %s", code, stderr)
 	}
 }
@@ -335,7 +336,7 @@ func TestRealPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := execute(t, scanArgs(t, ref, "-o", "json")...)
-	if code != exitFindings || stderr != "" {
+	if code != command.ExitFindings || stderr != "" {
 		t.Fatalf("exit code %d: %s\n%s", code, stderr, stdout)
 	}
 	var r v1alpha1.ImageReport

@@ -18,7 +18,7 @@ import (
 )
 
 func (o *imageOptions) print(out io.Writer, list []*scanned) error {
-	switch o.output.value {
+	switch o.output.Value {
 	case "table":
 		for _, s := range list {
 			if err := printReport(out, s.report); err != nil {
@@ -40,7 +40,7 @@ func (o *imageOptions) print(out io.Writer, list []*scanned) error {
 	if !slices.ContainsFunc(list, func(s *scanned) bool { return s.report.Summary != nil }) {
 		return nil // there is nothing to be said in the other formats, and nothing said is no good result
 	}
-	switch o.output.value {
+	switch o.output.Value {
 	case "sarif":
 		return printJSON(out, newSARIF(list))
 	case "cyclonedx":

@@ -34,6 +34,7 @@ import (
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/rootfs"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/service"
+	"github.com/kubersafe/kubersafe/internal/command"
 )
 
 type runOptions struct {
@@ -59,11 +60,11 @@ vulnerability database is matched against what is kept of the images, and nothin
 
 docs/images.md says how it is installed.`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError(cmd, cobra.NoArgs(cmd, args))
+			return command.UsageError(cmd, cobra.NoArgs(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	cmd.SetFlagErrorFunc(usageError)
+	cmd.SetFlagErrorFunc(command.UsageError)
 	f := cmd.Flags()
 	o.database.addSource(f)
 	s := &o.service
@@ -111,7 +112,7 @@ func (o *runOptions) validate() error {
 
 func (o *runOptions) run(cmd *cobra.Command) error {
 	if err := o.validate(); err != nil {
-		return usageError(cmd, err)
+		return command.UsageError(cmd, err)
 	}
 	log := zap.New(zap.UseFlagOptions(&o.logging), zap.WriteTo(cmd.ErrOrStderr()))
 	ctrl.SetLogger(log)
