@@ -26,6 +26,11 @@ import (
 // powerChecks are those that take roles and bindings.
 var powerChecks = []string{"exposed-privilege-path", "service-account-token-mounted", "workload-can-escalate", "workload-reads-secrets"}
 
+// scannedChecks are those that take ImageReports.
+var scannedChecks = []string{
+	"image-outdated", "image-runs-as-root", "image-scan-stale", "image-too-many-packages", "image-update-available", "image-vulnerabilities",
+}
+
 var sampleNamespaces = []string{"legacy", "shop"}
 
 // TestAuditCommandAgreesWithTheOperator judges the samples three times: by the operator, by the command on the same cluster,
@@ -74,7 +79,7 @@ func TestAuditCommandAgreesWithTheOperator(t *testing.T) {
 	unseen := append([]string{
 		"network-policy-not-enforced", "quota-nearly-exhausted",
 		"bootstrap-sidecar", "ephemeral-container", "image-drift", "image-too-large", "rollout-stuck", "runs-on-control-plane",
-	}, powerChecks...)
+	}, slices.Concat(powerChecks, scannedChecks)...)
 	for _, r := range offline {
 		for _, s := range r.Skips {
 			if !slices.Contains(unseen, s.Check) || s.Reason != v1alpha1.SkipDataMissing {

@@ -101,7 +101,7 @@ func TestImageReports(t *testing.T) {
 	reinstalled = true
 	waitForClusterReport(t, sourceIs(audit.ImageReports, v1alpha1.SourceSynced))
 	for _, name := range subjects {
-		waitFor(t, ns, name, skips(v1alpha1.SkipDataMissing, "has not been scanned yet"))
+		waitFor(t, ns, name, skips(v1alpha1.SkipDataMissing, "not all images have been scanned yet"))
 	}
 
 	fixable := v1alpha1.VulnerabilityCounts{Total: 1, High: 1}
@@ -125,7 +125,7 @@ func TestImageReports(t *testing.T) {
 		waitFor(t, ns, name, found(v1alpha1.SeverityHigh, "CVE-2024-0001 in openssl (fixed in 2)"))
 	}
 	waitForSeries(t, ns, `kubersafe_image_vulnerabilities{fixable="true",namespace="`+ns+`",severity="High"} 1`, 1)
-	waitFor(t, ns, "pod-other", skips(v1alpha1.SkipDataMissing, "has not been scanned yet"))
+	waitFor(t, ns, "pod-other", skips(v1alpha1.SkipDataMissing, "not all images have been scanned yet"))
 
 	change(t, report, func(r *v1alpha1.ImageReport) {
 		r.Summary.All, r.Summary.Fixable = v1alpha1.VulnerabilityCounts{Total: 1, Critical: 1}, v1alpha1.VulnerabilityCounts{}
@@ -147,7 +147,7 @@ func TestImageReports(t *testing.T) {
 
 	remove(t, report)
 	for _, name := range subjects {
-		waitFor(t, ns, name, skips(v1alpha1.SkipDataMissing, "has not been scanned yet"))
+		waitFor(t, ns, name, skips(v1alpha1.SkipDataMissing, "not all images have been scanned yet"))
 	}
 	if replica.Process() != process {
 		t.Error("the operator was restarted")

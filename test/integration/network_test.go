@@ -222,6 +222,7 @@ func TestNetworkCommandForViewers(t *testing.T) {
 	want := []string{
 		string(audit.ClusterRoleBindings), string(audit.ClusterRoles), string(audit.MutatingWebhooks), string(audit.Nodes),
 		string(audit.RoleBindings), string(audit.Roles), string(audit.ValidatingWebhooks), string(audit.AdmissionPolicies), string(audit.AdmissionPolicyBindings),
+		string(audit.ImageReports),
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {

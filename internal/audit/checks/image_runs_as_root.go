@@ -40,7 +40,7 @@ func imageRunsAsRoot(image *audit.ScannedImage, r *audit.Reporter) {
 	}
 	name := image.Image.Image
 	if image.Report == nil || image.Report.Image.Platform == "" { // its configuration has not been read
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("it is not known as whom image %q runs: it has not been scanned yet", name))
+		r.Skip(v1alpha1.SkipDataMissing, notScanned)
 		return
 	}
 	if strings.HasPrefix(image.Report.Image.Platform, "windows/") {

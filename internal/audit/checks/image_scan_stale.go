@@ -56,7 +56,7 @@ func imageScanStale(image *audit.ScannedImage, r *audit.Reporter) {
 		if image.Overdue() {
 			find("has been waiting for hours: " + why(image.Report))
 		} else {
-			r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", name))
+			r.Skip(v1alpha1.SkipDataMissing, notScanned)
 		}
 	case v1alpha1.ImageScanned:
 		if most := r.Settings().MaxScanAge; agedDatabase(image, most) {

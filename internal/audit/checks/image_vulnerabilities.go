@@ -95,11 +95,14 @@ func described(v *v1alpha1.Vulnerability) string {
 	return fmt.Sprintf("%s in %s (fixed in %s)", v.ID, v.Package, v.FixedVersion)
 }
 
+// notScanned names no image: while one replaces another, neither of which is scanned, nothing is to be written anew.
+const notScanned = "not all images have been scanned yet"
+
 // looked says whether it is known what is in an image. If not, the check is skipped.
 func looked(image *audit.ScannedImage, r *audit.Reporter) bool {
 	switch {
 	case image.Report == nil:
-		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("image %q has not been scanned yet", image.Image.Image))
+		r.Skip(v1alpha1.SkipDataMissing, notScanned)
 	case image.Report.Summary == nil:
 		skipUnscanned(image, r)
 	default:

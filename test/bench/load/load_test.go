@@ -100,8 +100,10 @@ func TestTwoFifthsOfTheWorkloadsViolate(t *testing.T) {
 			if len(result.Findings) > 0 {
 				bad++
 			}
-			if len(result.Skips) > 0 {
-				t.Errorf("%+v skips %+v", result.Subject, result.Skips)
+			for _, skip := range result.Skips {
+				if set.Check(skip.Check).Scanned == nil { // nothing has scanned the images
+					t.Errorf("%+v skips %+v", result.Subject, skip)
+				}
 			}
 		}
 	}
