@@ -5,6 +5,7 @@ package audit
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,4 +117,38 @@ func TestShapesKnowTheirImages(t *testing.T) {
 	if diff := cmp.Diff(pod, shape.Pod()); diff != "" {
 		t.Errorf("the Pod differs (-want +got):\n%s", diff)
 	}
+}
+
+// FuzzReferenceOf: whatever a Pod names, its parts put together again mean the same image, and no folder of a registry contains an
+// image whose path does not begin with it, segment by segment.
+func FuzzReferenceOf(f *testing.F) {
+	for _, seed := range []string{
+		"nginx", "team/app:latest", "index.docker.io/team/app:1", "example.com:5000/app", "[::1]:5000/a/b__c:1.0",
+		"example.com/a/b:latest@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1", "example.com/App:1", "a/b/../c",
+	} {
+		f.Add(seed, "team")
+	}
+	f.Fuzz(func(t *testing.T, image, folder string) {
+		r := *ReferenceOf(image)
+		if r.Registry == "" {
+			if r != (Reference{}) {
+				t.Fatalf("%q is no image, and has the parts %+v", image, r)
+			}
+			return
+		}
+		whole := r.Registry + "/" + r.Repository
+		if r.Tag != "" {
+			whole += ":" + r.Tag
+		}
+		if r.Digest != "" {
+			whole += "@" + r.Digest
+		}
+		if again := *ReferenceOf(whole); again != r {
+			t.Errorf("%q is %+v, and put together again %+v", image, r, again)
+		}
+		wanted, path := strings.Split(folder, "/"), strings.Split(r.Repository, "/")
+		if folder != "" && r.In(folder) != (len(wanted) < len(path) && slices.Equal(wanted, path[:len(wanted)])) {
+			t.Errorf("%q in %q: %t", r.Repository, folder, r.In(folder))
+		}
+	})
 }

@@ -192,3 +192,37 @@ func BenchmarkNamed(b *testing.B) {
 		Named("PRODUCT_CATALOG_SERVICE_ADDR", "productcatalogservice:3550")
 	}
 }
+
+// FuzzIn: what is found lies in the text, in order and apart, and nothing of it is left once it is taken out.
+func FuzzIn(f *testing.F) {
+	for _, seed := range []string{
+		"--password=" + password + " --token=" + random + " --level=1", "mysql -u root -p" + password, "AKIA" + strings.ToUpper(lower[:16]),
+		"https://user:" + password + "@example.com/x", "export API_KEY='" + letters + "'", "a=b", "--", markBegin + "x" + markEnd,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		spans, end := In(text), 0
+		for _, s := range spans {
+			if s.Start < end || s.End <= s.Start || s.End > len(text) || s.Kind == "" {
+				t.Fatalf("%q: %+v", text, spans)
+			}
+			end = s.End
+		}
+		redacted := Redact(text, spans)
+		if len(spans) == 0 && redacted != text {
+			t.Errorf("%q became %q", text, redacted)
+		}
+		if len(spans) > 0 && !strings.Contains(text, markBegin) && Marked(redacted) != spans[0].Kind {
+			t.Errorf("%q: of what is found first, %q, is told that it is %q", text, spans[0].Kind, Marked(redacted))
+		}
+		rest := redacted
+		for _, s := range spans {
+			_, after, found := strings.Cut(rest, Mark(s.Kind))
+			if !found {
+				t.Fatalf("%q: %q has no mark for %+v", text, redacted, s)
+			}
+			rest = after
+		}
+	})
+}
