@@ -47,7 +47,14 @@ func makeNamespace(t *testing.T, name string, labels map[string]string) {
 		return err == nil, fmt.Sprint(err)
 	})
 	waitForReport(t, name, "namespace-"+name)
-	t.Cleanup(func() { removeAfterwards(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+	t.Cleanup(func() {
+		// There is no kubelet to end Pods that are on a node. They would keep the namespace until the garbage collector of Pods comes.
+		err := admin.DeleteAllOf(context.Background(), &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(0))
+		if err != nil {
+			t.Error(err)
+		}
+		removeAfterwards(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	})
 }
 
 // removeAfterwards removes what may be gone already when the test's own context is over.
