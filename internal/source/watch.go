@@ -29,8 +29,9 @@ var retry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.
 // retryReset is how long a source must have been followed to be retried as soon as at first.
 const retryReset = 2 * time.Minute
 
-// revocationGrace is how long a source that could be read must be refused before that counts. An API server that starts
-// refuses what it will allow as soon as it has read its roles, and a blip must not rewrite every report twice.
+// revocationGrace is how long a source that could be read, or was not served, must be refused in another way before that counts. An
+// API server that starts refuses what it will allow as soon as it has read its roles, and does not know of all that it serves: a blip
+// must not rewrite every report twice.
 const revocationGrace = 15 * time.Second
 
 // watcher keeps one resource listed and watched, and knows whether that works.
@@ -48,8 +49,9 @@ type watcher struct {
 	// listed: the store holds what the API server has or had, and no later list was refused. A list is tried before each
 	// new watch.
 	listed bool
-	// refusal is what the API server's refusals mean, since when; "" if it does not refuse.
-	refusal      v1alpha1.SourceState
+	// refusal is what the API server's refusals mean; "" if it does not refuse.
+	refusal v1alpha1.SourceState
+	// refusedSince is when it began to refuse otherwise than the state says.
 	refusedSince time.Time
 }
 
@@ -122,7 +124,7 @@ func (w *watcher) observe(err error, isWatch bool) {
 		case refusal == "":
 			w.watching = false
 		default:
-			if w.refusal == "" {
+			if w.refusal == "" || w.refusal == w.state {
 				w.refusedSince = w.now()
 			}
 			w.watching, w.refusal = false, refusal
@@ -147,8 +149,9 @@ func (w *watcher) update(change func()) {
 	w.mu.Lock()
 	change()
 	before := w.state
+	settled := before == v1alpha1.SourceSynced || before == v1alpha1.SourceNotServed
 	switch {
-	case w.refusal != "" && (before != v1alpha1.SourceSynced || w.now().Sub(w.refusedSince) >= revocationGrace):
+	case w.refusal != "" && (!settled || w.now().Sub(w.refusedSince) >= revocationGrace):
 		w.state = w.refusal
 	case w.refusal == "" && w.listed:
 		w.state = v1alpha1.SourceSynced
