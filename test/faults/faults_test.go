@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -40,6 +43,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"the kind of the reports is not served", kindNotServed},
 		{"a kind is forbidden and granted", kindForbidden},
+		{"the API server has not read its roles yet", rolesNotRead},
 		{"watches are cut", watchesCut},
 		{"watches are told that they are too old", watchesExpired},
 		{"the API server is slow", slowAPIServer},
@@ -159,6 +163,34 @@ func (w *world) allowQuotas(t *testing.T, allowed bool) {
 	if err := w.admin.Update(ctx, role); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// rolesNotRead: an API server that starts refuses everything for a moment. What has been read, and what is known not to be served, stays
+// so, and nothing is written.
+func rolesNotRead(t *testing.T, w *world) {
+	const policies = "clusternetworkpolicies.policy.networking.k8s.io" // not served
+	r, quiet, busy := quietAndBusy(t, w, withoutElection)
+	r.sourceIs(policies, v1alpha1.SourceNotServed)
+	before, versions := r.profile(), w.versions(t, quiet)
+	refusal := apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("roles have not been read"))
+	var refused atomic.Bool
+	w.proxy.inject(func(request *http.Request) *apierrors.StatusError {
+		if request.Method != http.MethodGet { // the operator asks who scrapes it
+			return nil
+		}
+		if strings.HasSuffix(request.URL.Path, "/clusternetworkpolicies") {
+			refused.Store(true)
+		}
+		return refusal
+	})
+	w.proxy.cutWatches()
+	w.alter(t, busy, 1)
+	eventually(t, "what is not served to be refused", func(context.Context) (bool, string) { return refused.Load(), "" })
+	w.proxy.mend()
+	w.settled(t, r)
+	w.untouched(t, quiet, versions)
+	r.leavesNothingBehind(before)
+	r.stop()
 }
 
 // quietAndBusy starts a replica in a world with a namespace in which nothing happens and one in which much does.
