@@ -4,9 +4,7 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -14,9 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	openreportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,16 +20,11 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of every provider
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -44,6 +35,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
 	"github.com/kubersafe/kubersafe/internal/openreports"
+	"github.com/kubersafe/kubersafe/internal/server"
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
 )
@@ -57,29 +49,20 @@ func init() {
 }
 
 type operatorOptions struct {
-	kubeconfig              string
-	qps                     float32
-	burst                   int
+	server                  server.Options
 	shard                   string
 	leaderElect             bool
 	leaderElectionNamespace string
-	probeAddress            string
-	metricsAddress          string
-	metricsCertPath         string
-	metricsCertName         string
-	metricsKeyName          string
-	enableHTTP2             bool
 	workloadMetrics         bool
 	dropLabels              []string
 	exemplars               bool
 	profiling               bool
 	events                  string
 	openReports             bool
-	logging                 zap.Options
 }
 
 func newOperatorCommand() *cobra.Command {
-	var o operatorOptions
+	o := operatorOptions{server: server.Options{QPS: 200, Burst: 400}}
 	cmd := &cobra.Command{
 		Use:   "operator",
 		Short: "Run the operator: audit the cluster, write SecurityReports, serve metrics",
@@ -87,34 +70,21 @@ func newOperatorCommand() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return o.run() },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
-	f.Float32Var(&o.qps, "kube-api-qps", 200, "Requests per second to the API server, at most.")
-	f.IntVar(&o.burst, "kube-api-burst", 400, "Requests to the API server in one burst, at most.")
 	f.StringVar(&o.shard, "shard", "0/1", "Part I/N of the namespaces to audit, from 0/N to N-1/N. For I also the name of a StatefulSet's Pod: its ordinal counts, modulo N.")
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader, so that several replicas can run; the others stand by.")
 	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader's Lease. Empty: the Pod's own.")
-	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address for /healthz and /readyz; 0 for none.")
-	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address for /metrics, served over HTTPS to whom the cluster allows it; 0 for none.")
-	f.StringVar(&o.metricsCertPath, "metrics-cert-path", "", "Directory of the metrics server's certificate, reloaded when it changes. Empty: one signed by itself.")
-	f.StringVar(&o.metricsCertName, "metrics-cert-name", "tls.crt", "File of the certificate.")
-	f.StringVar(&o.metricsKeyName, "metrics-cert-key", "tls.key", "File of the certificate's key.")
-	f.BoolVar(&o.enableHTTP2, "enable-http2", false, "Serve metrics over HTTP/2 too.")
 	f.BoolVar(&o.workloadMetrics, "workload-metrics", true, "Export kubersafe_workload_violations, a series for each workload and severity with violations.")
 	f.StringSliceVar(&o.dropLabels, "metrics-drop-labels", nil, "Labels that series of the cluster's state do not have, of: "+strings.Join(metrics.Droppable, ", ")+". For what they would tell apart there is the sum, or the least.")
 	f.BoolVar(&o.exemplars, "metrics-exemplars", false, "Name in OpenMetrics, as exemplars, namespaces of the latest changes of each bucket of kubersafe_change_to_report_duration_seconds.")
 	f.BoolVar(&o.profiling, "profiling", false, "Serve /debug/pprof/ beside /metrics, under the same authentication and authorization.")
 	f.StringVar(&o.events, "events", string(v1alpha1.SeverityHigh), "Least severity of findings whose coming and going Events on their object tell: Critical, High, Medium or Low; None for no Events.")
 	f.BoolVar(&o.openReports, "openreports", false, "Copy reports with findings into reports of OpenReports (openreports.io), while the API server serves those.")
-	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
-	o.logging.BindFlags(logging)
-	f.AddGoFlagSet(logging)
+	o.server.AddTo(f)
 	return cmd
 }
 
 func (o *operatorOptions) run() error {
-	log := zap.New(zap.UseFlagOptions(&o.logging))
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
+	o.server.Log(os.Stderr)
 
 	part, err := shard.Parse(o.shard)
 	if err != nil {
@@ -133,14 +103,14 @@ func (o *operatorOptions) run() error {
 			return err
 		}
 	}
-	cfg, err := o.restConfig()
+	cfg, err := o.server.Config("kubersafe/" + version)
 	if err != nil {
-		return fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return err
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       o.metricsServer(),
-		HealthProbeBindAddress:        o.probeAddress,
+		HealthProbeBindAddress:        o.server.ProbeAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              controllers.LeaseName(part),
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
@@ -152,14 +122,7 @@ func (o *operatorOptions) run() error {
 	if err := o.setup(mgr, part); err != nil {
 		return err
 	}
-	ctx := ctrl.SetupSignalHandler()
-	// The limit may change while the Pod runs. Without one, the garbage collector goes by GOGC alone.
-	memory, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute))
-	if err != nil {
-		log.Info("No memory limit can be read, so none is kept to", "reason", err.Error())
-	}
-	log.Info("Starting", "version", version, "shard", part.String(), "memoryLimit", memory)
-	return mgr.Start(ctx)
+	return server.Start(ctrl.SetupSignalHandler(), mgr, "version", version, "shard", part.String())
 }
 
 // podNamespace returns the namespace of the Pod that the operator runs in.
@@ -171,39 +134,11 @@ func podNamespace() (string, error) {
 	return string(namespace), err
 }
 
-func (o *operatorOptions) restConfig() (*rest.Config, error) {
-	cfg, err := restConfig(o.kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	cfg.QPS, cfg.Burst = o.qps, o.burst
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
-	return cfg, nil
-}
-
-// restConfig returns how to reach the cluster of a kubeconfig or, if that is "", of the environment.
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, err
-	}
-	return rest.AddUserAgent(cfg, "kubersafe/"+version), nil
-}
-
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 func (o *operatorOptions) metricsServer() metricsserver.Options {
-	options := metricsserver.Options{
-		BindAddress:    o.metricsAddress,
-		SecureServing:  true,
-		FilterProvider: filters.WithAuthenticationAndAuthorization,
-		CertDir:        o.metricsCertPath,
-		CertName:       o.metricsCertName,
-		KeyName:        o.metricsKeyName,
-	}
+	options := o.server.Metrics()
 	if o.profiling {
 		options.ExtraHandlers = map[string]http.Handler{
 			"/debug/pprof/":        http.HandlerFunc(pprof.Index),
@@ -213,17 +148,8 @@ func (o *operatorOptions) metricsServer() metricsserver.Options {
 			"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
 		}
 	}
-	options.TLSOpts = append(options.TLSOpts, func(c *tls.Config) {
-		c.MinVersion = tls.VersionTLS12
-		if !o.enableHTTP2 {
-			c.NextProtos = []string{"http/1.1"}
-		}
-	})
 	return options
 }
-
-// metricsPattern is more specific than the pattern of the metrics server's own handler, /metrics, and goes before it.
-const metricsPattern = "GET /metrics"
 
 // setup puts the parts together: sources feed the reconcilers, those the ledger, and the ledger writes and metrics.
 func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
@@ -304,7 +230,7 @@ func (o *operatorOptions) setup(mgr ctrl.Manager, part shard.Shard) error {
 		mgr.Add(sources),
 		namespaces.SetupWithManager(mgr),
 		settings.SetupWithManager(mgr),
-		mgr.AddMetricsServerExtraHandler(metricsPattern, state.Handler(ctrlmetrics.Registry)),
+		mgr.AddMetricsServerExtraHandler(server.MetricsPattern, state.Handler(ctrlmetrics.Registry)),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("sources", func(*http.Request) error {
 			if !sources.Settled() {

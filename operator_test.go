@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/rest"
@@ -25,6 +26,7 @@ import (
 	"github.com/kubersafe/kubersafe/internal/audit/checks"
 	"github.com/kubersafe/kubersafe/internal/ledger"
 	"github.com/kubersafe/kubersafe/internal/metrics"
+	"github.com/kubersafe/kubersafe/internal/server"
 )
 
 // reviews answers as an API server that knows the tokens "prometheus" and "other", and lets the first get /metrics.
@@ -63,9 +65,14 @@ func reviews(w http.ResponseWriter, r *http.Request) {
 func TestMetricsServer(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(reviews))
 	defer api.Close()
-	o := operatorOptions{metricsAddress: "127.0.0.1:0"}
+	var o operatorOptions
+	flags := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+	o.server.AddTo(flags)
+	if err := flags.Parse([]string{"--metrics-bind-address=127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
 	config := &rest.Config{Host: api.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
-	server, err := metricsserver.NewServer(o.metricsServer(), config, api.Client())
+	served, err := metricsserver.NewServer(o.metricsServer(), config, api.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,19 +85,19 @@ func TestMetricsServer(t *testing.T) {
 		Complete: func() bool { return true }, LastComplete: time.Now,
 	}
 	state.Ledger.Put("shop", set, ledger.Entries{"pod-x": {Kind: "Pod", Name: "x"}})
-	if err := server.AddExtraHandler(metricsPattern, state.Handler(ctrlmetrics.Registry)); err != nil {
+	if err := served.AddExtraHandler(server.MetricsPattern, state.Handler(ctrlmetrics.Registry)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error)
-	go func() { stopped <- server.Start(ctx) }()
+	go func() { stopped <- served.Start(ctx) }()
 	defer func() {
 		stop()
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
 	}()
-	bound := server.(interface{ GetBindAddr() string })
+	bound := served.(interface{ GetBindAddr() string })
 	for begun := time.Now(); bound.GetBindAddr() == ""; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > time.Minute {
 			t.Fatal("the metrics server does not listen")

@@ -24,8 +24,8 @@ import (
 // Who may read the registries' private repositories.
 const registryUser, registryPassword = "puller", "secret"
 
-// server is a registry that counts what it is asked for, may go away, and has repositories below "private/" for registryUser.
-type server struct {
+// registryServer is a registry that counts what it is asked for, may go away, and has repositories below "private/" for registryUser.
+type registryServer struct {
 	host    string
 	handler http.Handler
 
@@ -35,16 +35,16 @@ type server struct {
 }
 
 // newServer starts a registry.
-func newServer(t *testing.T) *server {
+func newServer(t *testing.T) *registryServer {
 	t.Helper()
-	s := &server{handler: registry.New(registry.Logger(log.New(io.Discard, "", 0))), host: "127.0.0.1:0"}
+	s := &registryServer{handler: registry.New(registry.Logger(log.New(io.Discard, "", 0))), host: "127.0.0.1:0"}
 	s.start(t)
 	t.Cleanup(func() { s.stop(t) })
 	return s
 }
 
 // start starts it, at the address that it had before.
-func (s *server) start(t *testing.T) {
+func (s *registryServer) start(t *testing.T) {
 	t.Helper()
 	listener, err := net.Listen("tcp", s.host)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *server) start(t *testing.T) {
 }
 
 // stop makes it refuse connections.
-func (s *server) stop(t *testing.T) {
+func (s *registryServer) stop(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *server) stop(t *testing.T) {
 	}
 }
 
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *registryServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	if strings.HasPrefix(r.URL.Path, "/v2/private/") && (user != registryUser || password != registryPassword) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
@@ -88,14 +88,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // forget forgets what was asked for.
-func (s *server) forget() {
+func (s *registryServer) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil
 }
 
 // asked returns how often something was asked for, by the end of its path.
-func (s *server) asked(suffix string) int {
+func (s *registryServer) asked(suffix string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -108,14 +108,14 @@ func (s *server) asked(suffix string) int {
 }
 
 // all returns all that was asked for since it was last forgotten.
-func (s *server) all() []string {
+func (s *registryServer) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
 // push puts an image or an index there, and returns its digest.
-func (s *server) push(t *testing.T, repository string, content remote.Taggable) string {
+func (s *registryServer) push(t *testing.T, repository string, content remote.Taggable) string {
 	t.Helper()
 	ref, err := name.ParseReference(s.host + "/" + repository)
 	if err != nil {

@@ -5,9 +5,7 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,41 +14,28 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of every provider
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/osvdb"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/rootfs"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/service"
 	"github.com/kubersafe/kubersafe/internal/command"
+	"github.com/kubersafe/kubersafe/internal/server"
 )
 
 type runOptions struct {
-	service         service.Options
-	database        databaseOptions
-	kubeconfig      string
-	qps             float32
-	burst           int
-	probeAddress    string
-	metricsAddress  string
-	metricsCertPath string
-	logging         zap.Options
+	service  service.Options
+	database databaseOptions
+	server   server.Options
 }
 
 func newRunCommand() *cobra.Command {
-	var o runOptions
+	o := runOptions{server: server.Options{QPS: 20, Burst: 40}}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Scan the images that a cluster uses, and keep ImageReports on them",
@@ -80,15 +65,7 @@ docs/images.md says how it is installed.`,
 	f.DurationVar(&s.Retry.Max, "retry-max", 6*time.Hour, "How long it waits at most.")
 	f.DurationVar(&s.Recheck, "recheck", 24*time.Hour, "How often it is looked which image a tag leads to that only templates name.")
 	f.DurationVar(&s.Keep, "keep", 24*time.Hour, "How long a report is kept after nothing refers to its image any more.")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig file. Empty: $KUBECONFIG, the Pod's ServiceAccount, or the home directory's.")
-	f.Float32Var(&o.qps, "kube-api-qps", 20, "Requests per second to the API server, at most.")
-	f.IntVar(&o.burst, "kube-api-burst", 40, "Requests to the API server in one burst, at most.")
-	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address for /healthz and /readyz; 0 for none.")
-	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address for /metrics, served over HTTPS to whom the cluster allows it; 0 for none.")
-	f.StringVar(&o.metricsCertPath, "metrics-cert-path", "", "Directory of the metrics server's certificate (tls.crt, tls.key), reloaded when it changes. Empty: one signed by itself.")
-	logging := flag.NewFlagSet("logging", flag.ContinueOnError)
-	o.logging.BindFlags(logging)
-	f.AddGoFlagSet(logging)
+	o.server.AddTo(f)
 	return cmd
 }
 
@@ -114,61 +91,27 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	if err := o.validate(); err != nil {
 		return command.UsageError(cmd, err)
 	}
-	log := zap.New(zap.UseFlagOptions(&o.logging), zap.WriteTo(cmd.ErrOrStderr()))
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
+	log := o.server.Log(cmd.ErrOrStderr())
 	if err := os.Setenv("TMPDIR", o.service.TempDir); err != nil { // libraries have temporary files too
 		return err
 	}
 	o.service.Database, o.service.DatabaseDir = o.database.location, o.database.dir
 	o.service.PlainHTTP, o.service.UserAgent = o.database.plainHTTP, userAgent()
-	cfg, err := restConfig(o.kubeconfig)
+	cfg, err := o.server.Config(userAgent())
 	if err != nil {
-		return fmt.Errorf("no configuration to reach a cluster: %w", err)
+		return err
 	}
-	cfg.QPS, cfg.Burst = o.qps, o.burst
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{Metrics: o.metricsServer(), HealthProbeBindAddress: o.probeAddress, Logger: log})
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{Metrics: o.server.Metrics(), HealthProbeBindAddress: o.server.ProbeAddress, Logger: log})
 	if err != nil {
 		return fmt.Errorf("manager: %w", err)
 	}
 	if err := o.setup(mgr); err != nil {
 		return err
 	}
-	memory, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute))
-	if err != nil {
-		log.Info("No memory limit can be read, so none is kept to", "reason", err.Error())
-	}
-	log.Info("Starting", "version", version, "memoryLimit", memory)
-	return mgr.Start(ctx)
+	return server.Start(ctx, mgr, "version", version)
 }
-
-// restConfig returns how to reach the cluster of a kubeconfig or, if that is "", of the environment.
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, err
-	}
-	return rest.AddUserAgent(cfg, userAgent()), nil
-}
-
-func (o *runOptions) metricsServer() metricsserver.Options {
-	return metricsserver.Options{
-		BindAddress:    o.metricsAddress,
-		SecureServing:  true,
-		FilterProvider: filters.WithAuthenticationAndAuthorization,
-		CertDir:        o.metricsCertPath,
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-			c.MinVersion, c.NextProtos = tls.VersionTLS12, []string{"http/1.1"}
-		}},
-	}
-}
-
-// metricsPattern is more specific than the pattern of the metrics server's own handler, /metrics, and goes before it.
-const metricsPattern = "GET /metrics"
 
 func (o *runOptions) setup(mgr ctrl.Manager) error {
 	registry := prometheus.NewRegistry()
@@ -179,7 +122,7 @@ func (o *runOptions) setup(mgr ctrl.Manager) error {
 	all := promhttp.HandlerFor(prometheus.Gatherers{registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	return errors.Join(
 		mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return scanner.Run(ctx) })),
-		mgr.AddMetricsServerExtraHandler(metricsPattern, all),
+		mgr.AddMetricsServerExtraHandler(server.MetricsPattern, all),
 		mgr.AddHealthzCheck("scans", func(*http.Request) error { return scanner.Alive() }),
 		mgr.AddReadyzCheck("cluster", func(*http.Request) error { return scanner.Ready() }),
 	)

@@ -59,7 +59,7 @@ type images struct {
 	layers       []string
 }
 
-func pushImages(t *testing.T, s *server) *images {
+func pushImages(t *testing.T, s *registryServer) *images {
 	t.Helper()
 	i := &images{}
 	for n := range 40 {

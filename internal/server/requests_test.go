@@ -1,7 +1,7 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package server
 
 import (
 	"context"

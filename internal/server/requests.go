@@ -1,7 +1,7 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package server
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// requestTimeout is how long the operator waits for the whole answer to a request. An API server gives up after a minute by
+// requestTimeout is how long a server waits for the whole answer to a request. An API server gives up after a minute by
 // itself, but what stands in between may never say so, and who writes the reports of a namespace would wait for good.
 const requestTimeout = 75 * time.Second
 
