@@ -6,15 +6,11 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -66,15 +62,7 @@ func (r *ClusterReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.Now = time.Now
 	}
 	r.schedule = newSchedule(clusterWindow, 10*clusterWindow)
-	c, err := controller.New("cluster", mgr, controller.Options{
-		Reconciler:       r,
-		UsePriorityQueue: new(true),
-		RateLimiter:      workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
-	})
-	if err != nil {
-		return fmt.Errorf("cluster controller: %w", err)
-	}
-	return c.Watch(scheduleSource{r.schedule, r.begin})
+	return r.schedule.watch(mgr, "cluster", r, 1, r.begin)
 }
 
 func (r *ClusterReconciler) begin(context.Context) {

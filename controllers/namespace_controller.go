@@ -7,13 +7,10 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -63,16 +60,7 @@ func (r *NamespaceReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.Now = time.Now
 	}
 	r.schedule = newSchedule(namespaceMinWindow, namespaceMaxWindow)
-	c, err := controller.New("namespace", mgr, controller.Options{
-		Reconciler:              r,
-		MaxConcurrentReconciles: namespaceWorkers,
-		UsePriorityQueue:        new(true),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
-	})
-	if err != nil {
-		return fmt.Errorf("namespace controller: %w", err)
-	}
-	return c.Watch(scheduleSource{r.schedule, r.begin})
+	return r.schedule.watch(mgr, "namespace", r, namespaceWorkers, r.begin)
 }
 
 // begin starts the audit: everything once when nothing is left to be read, and from then on what changes.

@@ -16,11 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -81,16 +78,7 @@ func (r *OpenReportsReconciler) SetupWithManager(mgr ctrl.Manager, own rest.Inte
 	}
 	r.schedule = newSchedule(namespaceMinWindow, namespaceMaxWindow)
 	r.setup(own, theirs, part)
-	c, err := controller.New("openreports", mgr, controller.Options{
-		Reconciler:              r,
-		MaxConcurrentReconciles: openReportsWorkers,
-		UsePriorityQueue:        new(true),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
-	})
-	if err != nil {
-		return fmt.Errorf("openreports controller: %w", err)
-	}
-	return c.Watch(scheduleSource{r.schedule, r.begin})
+	return r.schedule.watch(mgr, "openreports", r, openReportsWorkers, r.begin)
 }
 
 // setup says what is followed: in namespaces what is in those of a shard, and what is in none in the first shard.

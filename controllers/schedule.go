@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -178,6 +180,20 @@ func (s *schedule) settledOf(key reconcile.Request) bool {
 	defer s.mu.Unlock()
 	k := s.keys[key]
 	return k == nil || !k.waiting && !k.running
+}
+
+// watch adds a controller to a manager, whose work comes from a schedule. begin is called once it runs.
+func (s *schedule) watch(mgr ctrl.Manager, name string, r reconcile.Reconciler, workers int, begin func(context.Context)) error {
+	c, err := controller.New(name, mgr, controller.Options{
+		Reconciler:              r,
+		MaxConcurrentReconciles: workers,
+		UsePriorityQueue:        new(true),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
+	})
+	if err != nil {
+		return fmt.Errorf("%s controller: %w", name, err)
+	}
+	return c.Watch(scheduleSource{s, begin})
 }
 
 // scheduleSource makes the schedule a source of a controller: begin is called once the controller runs.

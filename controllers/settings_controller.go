@@ -17,10 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
@@ -61,15 +59,7 @@ func (r *SettingsReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.Now = time.Now
 	}
 	r.schedule = newSchedule(time.Second, clusterWindow)
-	c, err := controller.New("settings", mgr, controller.Options{
-		Reconciler:       r,
-		UsePriorityQueue: new(true),
-		RateLimiter:      workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff),
-	})
-	if err != nil {
-		return fmt.Errorf("settings controller: %w", err)
-	}
-	return c.Watch(scheduleSource{r.schedule, r.begin})
+	return r.schedule.watch(mgr, "settings", r, 1, r.begin)
 }
 
 func (r *SettingsReconciler) begin(context.Context) {

@@ -83,49 +83,29 @@ func (s *Set) Runs(c *Check) bool { return !c.Off && (c.Applies == nil || c.Appl
 
 // run puts a check among those that are run.
 func (s *Set) run(c *Check) {
-	if c.Pod != nil {
-		s.pod = append(s.pod, c)
-	}
-	if c.Image != nil {
-		s.image = append(s.image, c)
-	}
-	if c.Placed != nil && c.Labelled {
-		s.labelled = append(s.labelled, c)
-	} else if c.Placed != nil {
-		s.placed = append(s.placed, c)
-	}
-	if c.Running != nil {
-		s.running = append(s.running, c)
-	}
-	if c.Connected != nil {
-		s.connected = append(s.connected, c)
-	}
-	if c.Scanned != nil {
-		s.scanned = append(s.scanned, c)
-	}
-	if c.Exposed != nil {
-		s.exposed = append(s.exposed, c)
-	}
-	if c.Namespace != nil {
-		s.namespace = append(s.namespace, c)
-	}
-	if c.Node != nil {
-		s.node = append(s.node, c)
-	}
-	if c.ControlPlane != nil {
-		s.controlPlane = append(s.controlPlane, c)
-	}
-	if c.Admission != nil {
-		s.admission = append(s.admission, c)
-	}
-	if c.Role != nil {
-		s.role = append(s.role, c)
-	}
-	if c.Binding != nil {
-		s.binding = append(s.binding, c)
-	}
-	if c.judgesAccess() {
-		s.access = append(s.access, c)
+	for _, sort := range []struct {
+		judged bool
+		among  *[]*Check
+	}{
+		{c.Pod != nil, &s.pod},
+		{c.Image != nil, &s.image},
+		{c.Placed != nil && !c.Labelled, &s.placed},
+		{c.Placed != nil && c.Labelled, &s.labelled},
+		{c.Running != nil, &s.running},
+		{c.Connected != nil, &s.connected},
+		{c.Scanned != nil, &s.scanned},
+		{c.Exposed != nil, &s.exposed},
+		{c.Namespace != nil, &s.namespace},
+		{c.Node != nil, &s.node},
+		{c.ControlPlane != nil, &s.controlPlane},
+		{c.Admission != nil, &s.admission},
+		{c.Role != nil, &s.role},
+		{c.Binding != nil, &s.binding},
+		{c.judgesAccess(), &s.access},
+	} {
+		if sort.judged {
+			*sort.among = append(*sort.among, c)
+		}
 	}
 }
 
