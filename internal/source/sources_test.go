@@ -66,10 +66,14 @@ func syncAll(s *Sources) {
 }
 
 // forbid has a source refused for longer than a blip.
-func forbid(w *watcher) {
-	w.observe(outcomes["403"], false)
-	w.now = func() time.Time { return time.Now().Add(time.Hour) }
-	w.observe(outcomes["403"], false)
+func forbid(w *watcher) { refuse(w, "403") }
+
+// refuse has the API server refuse a watcher for so long that it counts.
+func refuse(w *watcher, outcome string) {
+	w.observe(outcomes[outcome], false)
+	later := w.now().Add(time.Hour)
+	w.now = func() time.Time { return later }
+	w.observe(outcomes[outcome], false)
 }
 
 // TestAnotherNetworkConcernsAll: a network's DaemonSet that comes or goes changes what is said of every namespace.
@@ -302,10 +306,7 @@ func TestOptionalResourcesNeedNotBeServed(t *testing.T) {
 		t.Errorf("gateways %v, policies %v", i.Gateways, i.ClusterPolicies)
 	}
 	for _, r := range []audit.Resource{audit.Gateways, audit.HTTPRoutes, audit.ClusterNetworkPolicies, audit.Services} {
-		w := watcherOf(t, s, r)
-		w.observe(outcomes["404"], false)
-		w.now = func() time.Time { return time.Now().Add(time.Hour) }
-		w.observe(outcomes["404"], false)
+		refuse(watcherOf(t, s, r), "404")
 	}
 	i, _ := s.Inventory("shop")
 	if len(i.Unavailable) != 1 || i.Unavailable[audit.Services] == nil || len(i.Gateways)+len(i.ClusterPolicies) != 0 {
