@@ -48,6 +48,23 @@ const exemption = `{
 	}
 }`
 
+// scanned is what a scanner would have found in an image of the samples. Nothing critical: that would be another alert.
+const scanned = `{
+	"apiVersion": "audit.kubersafe.io/v1alpha1", "kind": "ImageReport",
+	"metadata": {"name": "sha256-4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"},
+	"state": "Scanned",
+	"image": {
+		"name": "ghcr.io/kubersafe/legacy-archive:1.2.0",
+		"digest": "sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+	},
+	"references": [{"name": "ghcr.io/kubersafe/legacy-archive:1.2.0"}],
+	"omittedVulnerabilities": 12,
+	"summary": {
+		"all": {"total": 12, "critical": 0, "high": 2, "medium": 6, "low": 4, "unknown": 0},
+		"fixable": {"total": 5, "critical": 0, "high": 1, "medium": 4, "low": 0, "unknown": 0}
+	}
+}`
+
 // world is what there is: a control plane with the samples, the operator twice, one of them elected, and Prometheus.
 type world struct {
 	plane      *controlplane.ControlPlane
@@ -77,6 +94,7 @@ func start(t *testing.T) *world {
 	w.kubectl(t, "", "apply", "-f", filepath.Join(root, "dist/install.yaml"))
 	w.kubectl(t, "", "apply", "-k", filepath.Join(root, "config/samples"))
 	w.kubectl(t, fmt.Sprintf(exemption, time.Now().AddDate(0, 0, 14).UTC().Format(time.RFC3339)), "apply", "-f", "-")
+	w.kubectl(t, scanned, "apply", "-f", "-")
 	binary := filepath.Join(w.plane.Dir, "kubersafe")
 	must(t, operator.Build(t.Context(), binary))
 	leader, err := operator.New(t.Context(), w.plane, binary)
@@ -97,6 +115,7 @@ func start(t *testing.T) *world {
 	w.eventually(t, "both replicas, scraped", `count(kubersafe_build_info) == 2`)
 	w.eventually(t, "a recorded score", `namespace:kubersafe_score:min{namespace="`+team+`"} and on () kubersafe_source_state`)
 	w.eventually(t, "an exemption", `kubersafe_exempted_violations{namespace="`+team+`"}`)
+	w.eventually(t, "an image's vulnerabilities", `kubersafe_image_vulnerabilities{namespace="`+team+`",fixable="true"} > 0`)
 	w.since = time.Now()
 	w.work(t)
 	return w
