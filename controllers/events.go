@@ -50,7 +50,7 @@ var reaches = map[audit.Resource]reach{
 	audit.Nodes: several,
 	// Every namespace with Pods that one may select, or may have been meant to.
 	audit.ClusterNetworkPolicies: several,
-	// Every namespace with Pods or templates that name the image.
+	// Every namespace with Pods or templates that name the image. Reports on Kubernetes are of the cluster.
 	audit.ImageReports: several,
 	// What is judged for the cluster as a whole.
 	audit.EndpointSlices:          cluster,
@@ -83,6 +83,8 @@ func reachesCluster(e source.Event) bool {
 		return true
 	case audit.ClusterRoleBindings: // of those in namespaces these events do not tell
 		return true
+	case audit.ImageReports:
+		return e.Namespace == ""
 	}
 	reach := reachOf(e)
 	return reach == cluster || reach == everywhere

@@ -130,6 +130,8 @@ func TestReachesCluster(t *testing.T) {
 		"ClusterRoles or their bindings":         {source.Event{Resource: audit.ClusterRoleBindings}, true},
 		"RoleBindings that lead elsewhere":       {source.Event{Resource: audit.RoleBindings, Namespace: "shop"}, false},
 		"another version of the API server":      {source.Event{Resource: audit.ServerVersion}, true},
+		"a report on an image":                   {source.Event{Resource: audit.ImageReports, Namespace: "shop"}, false},
+		"a report on a version of Kubernetes":    {source.Event{Resource: audit.ImageReports}, true},
 		"a Service, even of the control plane's": {source.Event{Resource: audit.Services, Namespace: "kube-system"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -293,8 +293,13 @@ func (w *world) eventually(what string, condition func() (wrong string)) {
 	}
 }
 
-// reports returns all ImageReports, sorted by name.
+// reports returns the ImageReports on images, sorted by name.
 func (w *world) reports() []v1alpha1.ImageReport {
+	w.Helper()
+	return slices.DeleteFunc(w.allReports(), isOnKubernetes)
+}
+
+func (w *world) allReports() []v1alpha1.ImageReport {
 	w.Helper()
 	list := &v1alpha1.ImageReportList{}
 	if err := w.admin.List(w.Context(), list); err != nil {
@@ -302,6 +307,8 @@ func (w *world) reports() []v1alpha1.ImageReport {
 	}
 	return list.Items
 }
+
+func isOnKubernetes(r v1alpha1.ImageReport) bool { return v1alpha1.KubernetesVersionOf(r.Name) != "" }
 
 // await waits until there are n reports that are as they should be, and returns them.
 func (w *world) await(what string, n int, right func(*v1alpha1.ImageReport) bool) []v1alpha1.ImageReport {
@@ -325,7 +332,7 @@ func (w *world) await(what string, n int, right func(*v1alpha1.ImageReport) bool
 
 func isScanned(r *v1alpha1.ImageReport) bool { return r.State == v1alpha1.ImageScanned }
 
-// writes returns the names of the reports that the scanner has written so far, sorted, each as often as that.
+// writes returns the names of the reports on images that the scanner has written so far, sorted, each as often as that.
 func (w *world) writes() []string {
 	w.Helper()
 	events, err := w.AuditEvents()
@@ -335,7 +342,7 @@ func (w *world) writes() []string {
 	var names []string
 	for i := range events {
 		e := &events[i]
-		if e.User == scannerUser && e.Resource == "imagereports" && slices.Contains([]string{"create", "update", "delete"}, e.Verb) {
+		if e.User == scannerUser && e.Resource == "imagereports" && v1alpha1.KubernetesVersionOf(e.Name) == "" && slices.Contains([]string{"create", "update", "delete"}, e.Verb) {
 			names = append(names, e.Verb+" "+e.Name)
 		}
 	}

@@ -29,6 +29,8 @@ type ClusterInventory struct {
 	Validating, Mutating []*WebhookRecord
 	Policies             []*AdmissionPolicyRecord
 	Bindings             []*AdmissionBindingRecord
+	// Kubernetes are the ImageReports on versions of Kubernetes.
+	Kubernetes []*ImageRecord
 	// Roles and RoleBindings are ClusterRoles and ClusterRoleBindings, where all PowerResources can be read. There may be many, so
 	// they are not sorted.
 	Roles        []*rbac.RoleView
@@ -73,6 +75,14 @@ type Cluster struct {
 	Recheck time.Time
 
 	inForce []*ExceptionRecord
+	// reports on versions of Kubernetes, by name.
+	reports map[string]*KubernetesReport
+}
+
+// KubernetesReport is what is known of a version of Kubernetes.
+type KubernetesReport struct {
+	Record *ImageRecord
+	Report *v1alpha1.ImageReport
 }
 
 // Node is what checks see of a node.
@@ -102,6 +112,10 @@ func NewCluster(inventory ClusterInventory, now time.Time) *Cluster {
 	c.Namespaces, c.Validating, c.Mutating = byName(c.Namespaces), byName(c.Validating), byName(c.Mutating)
 	c.Policies, c.Bindings = byName(c.Policies), byName(c.Bindings)
 	c.Denying = denying(c.Policies, c.Bindings)
+	c.reports = make(map[string]*KubernetesReport, len(c.Kubernetes))
+	for _, r := range c.Kubernetes {
+		c.reports[r.Name] = &KubernetesReport{r, r.Report()}
+	}
 	for _, n := range c.Nodes {
 		c.OpenShift = c.OpenShift || strings.Contains(n.Runtime, "rhaos")
 		c.InCloud = c.InCloud || !hasNoCloud[n.Provider]
@@ -129,6 +143,11 @@ func byName[R interface{ Identity() *Object }](records []R) []R {
 	records = slices.Clone(records)
 	slices.SortFunc(records, func(a, b R) int { return cmp.Compare(a.Identity().Name, b.Identity().Name) })
 	return records
+}
+
+// KubernetesReport returns what is known of the version of Kubernetes that a program has, or is made from; nil if there is no report.
+func (c *Cluster) KubernetesReport(version string) *KubernetesReport {
+	return c.reports[v1alpha1.KubernetesReportName(version)]
 }
 
 // Programs returns the components of one program.

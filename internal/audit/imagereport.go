@@ -90,8 +90,11 @@ func NewImageRecord(o Object, report *v1alpha1.ImageReport) *ImageRecord {
 	return r
 }
 
-// keysOf returns the keys of all that an image is known by.
+// keysOf returns the keys of all that an image is known by. No container runs what a report on Kubernetes is on.
 func keysOf(report *v1alpha1.ImageReport) []ImageKey {
+	if v1alpha1.KubernetesVersionOf(report.Name) != "" {
+		return nil
+	}
 	var keys []ImageKey
 	note := func(key ImageKey) {
 		if key != 0 {
@@ -134,6 +137,9 @@ func (r *ImageRecord) Report() *v1alpha1.ImageReport {
 
 // pendingGrace is how long an image may wait to be scanned. A scanner that is new in a large cluster takes hours for all.
 const pendingGrace = 6 * time.Hour
+
+// OnKubernetes says whether it is on a version of Kubernetes.
+func (r *ImageRecord) OnKubernetes() bool { return v1alpha1.KubernetesVersionOf(r.Name) != "" }
 
 // deadlines returns the times at which verdicts on an image change without any event, given of when the newest database is.
 func (r *ImageRecord) deadlines(s *Settings, newest Moment) [4]time.Time {

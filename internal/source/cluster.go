@@ -125,6 +125,9 @@ func (s *Sources) Cluster() audit.ClusterInventory {
 	if i.Missing(audit.Namespaces) == nil {
 		i.Namespaces = s.namespaces.All()
 	}
+	if i.Missing(audit.ImageReports) == nil {
+		i.Kubernetes = s.imageReports.onKubernetes()
+	}
 	s.powers.addToCluster(&i)
 	i.UIDOf = s.uidOf
 	forgetOptional(i.Unavailable)

@@ -27,8 +27,10 @@ type imageReports struct {
 	byKey map[audit.ImageKey][]*audit.ImageRecord
 	// newest is of when the newest change is in the newest database that any image was matched against.
 	newest audit.Moment
-	// changed are the keys of reports that have changed since namespaces were last told.
-	changed map[audit.ImageKey]bool
+	// changed are the keys of reports that have changed since namespaces were last told, and kubernetesChanged says that some on
+	// Kubernetes has.
+	changed           map[audit.ImageKey]bool
+	kubernetesChanged bool
 }
 
 func newImageReports() *imageReports {
@@ -84,6 +86,7 @@ func newestOf(records []*audit.ImageRecord) audit.Moment {
 }
 
 func (x *imageReports) add(r *audit.ImageRecord) {
+	x.kubernetesChanged = x.kubernetesChanged || r.OnKubernetes()
 	for _, key := range r.Keys {
 		records := x.byKey[key]
 		at, _ := slices.BinarySearchFunc(records, r.Name, func(s *audit.ImageRecord, name string) int { return cmp.Compare(s.Name, name) })
@@ -93,6 +96,7 @@ func (x *imageReports) add(r *audit.ImageRecord) {
 }
 
 func (x *imageReports) remove(r *audit.ImageRecord) {
+	x.kubernetesChanged = x.kubernetesChanged || r.OnKubernetes()
 	for _, key := range r.Keys {
 		x.byKey[key] = slices.DeleteFunc(slices.Clone(x.byKey[key]), func(s *audit.ImageRecord) bool { return s.Name == r.Name })
 		if len(x.byKey[key]) == 0 {
@@ -115,7 +119,9 @@ func (s *Sources) ImageTotals() (audit.ImageTotals, bool) {
 	records := s.imageReports.store.List("")
 	totals.Matched = newestOf(records)
 	for _, r := range records {
-		totals.States[r.State]++
+		if !r.OnKubernetes() {
+			totals.States[r.State]++
+		}
 	}
 	return totals, s.readable(audit.ImageReports)
 }
@@ -148,13 +154,24 @@ func (x *imageReports) addTo(i *audit.Inventory) {
 	i.ImageReports, i.NewestMatched = found, x.newest
 }
 
-// takeChanged returns the keys of reports that have changed, and forgets them.
-func (x *imageReports) takeChanged() map[audit.ImageKey]bool {
+// onKubernetes returns the reports on versions of Kubernetes.
+func (x *imageReports) onKubernetes() []*audit.ImageRecord {
+	var found []*audit.ImageRecord
+	for _, r := range x.store.List("") {
+		if r.OnKubernetes() {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// takeChanged returns the keys of reports that have changed, and whether some on Kubernetes has, and forgets them.
+func (x *imageReports) takeChanged() (changed map[audit.ImageKey]bool, kubernetes bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	changed := x.changed
-	x.changed = make(map[audit.ImageKey]bool)
-	return changed
+	changed, kubernetes = x.changed, x.kubernetesChanged
+	x.changed, x.kubernetesChanged = make(map[audit.ImageKey]bool), false
+	return changed, kubernetes
 }
 
 // imageWindow is the least time between two searches for the namespaces that reports concern. A new database changes reports by
@@ -180,8 +197,14 @@ func (s *Sources) followImageReports(ctx context.Context) {
 }
 
 func (s *Sources) tellOfImageReports() {
-	changed := s.imageReports.takeChanged()
-	if len(changed) == 0 || !s.read() { // before, nothing is judged
+	changed, kubernetes := s.imageReports.takeChanged()
+	if !s.read() { // before, nothing is judged
+		return
+	}
+	if kubernetes {
+		s.tell(Event{Resource: audit.ImageReports})
+	}
+	if len(changed) == 0 {
 		return
 	}
 	concerned := make(map[string]bool)

@@ -102,6 +102,52 @@ func TestImageReportsReachWhatRunsTheImage(t *testing.T) {
 	}
 }
 
+// TestReportsOnKubernetesReachTheCluster: they are on no image, whatever containers name.
+func TestReportsOnKubernetesReachTheCluster(t *testing.T) {
+	s := everything(t)
+	syncAll(s)
+	addNamespaces(t, s, "shop")
+	mustAdd(t, s.pods.Add(podRunning("shop", "k8s.io/kubernetes:v1.37.2")))
+	var told []string
+	s.OnEvent(func(e Event) { told = append(told, string(e.Resource)+" in "+e.Namespace) })
+	report := reportOn("k8s.io/kubernetes:v1.37.2", 1)
+	report.Name = "kubernetes-v1.37.2"
+	for _, step := range []struct {
+		name    string
+		do      func() error
+		told, n int // events, reports
+	}{
+		{"a report", func() error { return s.imageReports.store.Add(report.DeepCopy()) }, 1, 1},
+		{"no change", func() error { return nil }, 0, 1},
+		{"a change", func() error {
+			changed := report.DeepCopy()
+			changed.State, changed.ResourceVersion = v1alpha1.ImageStale, "2"
+			return s.imageReports.store.Update(changed)
+		}, 1, 1},
+		{"another report", func() error { return s.imageReports.store.Add(reportOn("example.com/other:1", 1)) }, 0, 1},
+		{"a deletion", func() error {
+			report.ResourceVersion = "3"
+			return s.imageReports.store.Delete(report)
+		}, 1, 0},
+	} {
+		told = nil
+		mustAdd(t, step.do())
+		s.tellOfImageReports()
+		if len(told) != step.told || step.told > 0 && told[0] != "imagereports.audit.kubersafe.io in " {
+			t.Errorf("%s: %q are told", step.name, told)
+		}
+		if n := len(s.Cluster().Kubernetes); n != step.n {
+			t.Errorf("%s: %d reports are known", step.name, n)
+		}
+		if i, _ := s.Inventory("shop"); len(i.ImageReports) > 0 {
+			t.Errorf("%s: it is taken for an image", step.name)
+		}
+		if totals, _ := s.ImageTotals(); totals.States[v1alpha1.ImageStale] > 0 {
+			t.Errorf("%s: it is counted among the images", step.name)
+		}
+	}
+}
+
 // TestInventoriesKeepTheirReports: what is known of a namespace does not change while it is judged.
 func TestInventoriesKeepTheirReports(t *testing.T) {
 	s := everything(t)

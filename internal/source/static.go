@@ -248,10 +248,7 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 		i.ClusterPolicies, i.CNI = concerning(s.clusterPolicies, name, i.Namespace), cni
 		i.Nodes, i.PodNodes, i.Images = nodes, byName, s.images.known(i.Pods)
 		if s.imageReports.addTo(i); s.imageReports.none() {
-			i.Unavailable[audit.ImageReports] = &audit.Unavailable{
-				Resource: audit.ImageReports, Reason: v1alpha1.SkipDataMissing,
-				Message: "manifests do not show what is in images: add ImageReports, such as \"kubersafe-scanner image -o json\" prints",
-			}
+			i.Unavailable[audit.ImageReports] = noImageReports
 		}
 		i.Exceptions = nil
 		for _, e := range s.exceptions {
@@ -261,6 +258,17 @@ func (s *Static) Inventories() map[string]*audit.Inventory {
 		}
 	}
 	return s.inventories
+}
+
+var noImageReports = &audit.Unavailable{
+	Resource: audit.ImageReports, Reason: v1alpha1.SkipDataMissing,
+	Message: "manifests do not show what is in images: add ImageReports, such as \"kubersafe-scanner image -o json\" prints",
+}
+
+// noKubernetesReports is why nothing is known of the vulnerabilities of Kubernetes.
+var noKubernetesReports = &audit.Unavailable{
+	Resource: audit.ImageReports, Reason: v1alpha1.SkipDataMissing,
+	Message: "manifests do not show the vulnerabilities of Kubernetes: add the ImageReports of a cluster",
 }
 
 // unavailable returns what cannot be told from these objects: without any role or binding that is what they would say, for they
@@ -374,6 +382,9 @@ func (s *Static) Cluster() audit.ClusterInventory {
 	}
 	if c.Unavailable = s.unavailable(); len(c.Unavailable) == 0 {
 		c.Roles, c.RoleBindings = s.accessible().Views()
+	}
+	if c.Kubernetes = s.imageReports.onKubernetes(); len(c.Kubernetes) == 0 {
+		c.Unavailable[audit.ImageReports] = noKubernetesReports
 	}
 	return c
 }

@@ -43,46 +43,67 @@ func imageVulnerabilities(image *audit.ScannedImage, r *audit.Reporter) {
 	} else if age := r.Settings().MaxScanAge; agedDatabase(image, age) {
 		r.Skip(v1alpha1.SkipDataMissing, fmt.Sprintf("the vulnerability database is older than %d days", days(age)))
 	}
-	all, fixable := gradesOf(&image.Report.Summary.All), gradesOf(&image.Report.Summary.Fixable)
-	var shown []string
-	ignored := int32(0)
-	for i := range image.Report.Vulnerabilities {
-		v := &image.Report.Vulnerabilities[i]
-		if !r.Settings().Ignores(v, image.Reference, image.Now) {
-			if len(shown) < shownVulnerabilities {
-				shown = append(shown, described(v))
-			}
-			continue
-		}
-		ignored++
-		at := grade(v.Severity)
-		all[at] = max(0, all[at]-1) // whatever somebody has written
-		if v.FixedVersion != "" {
-			fixable[at] = max(0, fixable[at]-1)
-		}
-	}
-	if all.total() == 0 {
+	known := vulnerabilitiesOf(image.Report, func(v *v1alpha1.Vulnerability) bool { return r.Settings().Ignores(v, image.Reference, image.Now) }, nil)
+	if known.all.total() == 0 {
 		return
 	}
-	message := fmt.Sprintf("container %q must run an image without known vulnerabilities: %q has %s", image.Name, image.Image.Image, all)
-	if n := fixable.total(); n > 0 {
-		message += fmt.Sprintf("; %d can be fixed", n)
-	}
-	if ignored > 0 {
-		message += fmt.Sprintf("; %d more are ignored", ignored)
-	}
-	if len(shown) > 0 {
-		message += ": " + strings.Join(shown, ", ")
-		if more := int(all.total()) - len(shown); more > 0 {
-			message += fmt.Sprintf(", %d more", more)
-		}
-	}
 	r.Find(audit.Finding{
-		Severity:  severityOf(&all, &fixable),
-		Message:   message,
+		Severity:  severityOf(&known.all, &known.fixable),
+		Message:   fmt.Sprintf("container %q must run an image without known vulnerabilities: %q has %s", image.Name, image.Image.Image, known),
 		Container: image.Name,
 		Path:      image.Path("image"),
 	})
+}
+
+// vulnerabilities are those of a report that count.
+type vulnerabilities struct {
+	all, fixable grades
+	// ignored is how many more do not count by the AuditConfiguration.
+	ignored int32
+	// worst are described, at most shownVulnerabilities of them.
+	worst []string
+}
+
+// vulnerabilitiesOf returns those of a report that count, given which are ignored and which belong to something else; that may be nil.
+func vulnerabilitiesOf(report *v1alpha1.ImageReport, ignored, elsewhere func(*v1alpha1.Vulnerability) bool) *vulnerabilities {
+	known := &vulnerabilities{all: gradesOf(&report.Summary.All), fixable: gradesOf(&report.Summary.Fixable)}
+	for i := range report.Vulnerabilities {
+		v := &report.Vulnerabilities[i]
+		switch {
+		case elsewhere != nil && elsewhere(v):
+		case ignored(v):
+			known.ignored++
+		default:
+			if len(known.worst) < shownVulnerabilities {
+				known.worst = append(known.worst, described(v))
+			}
+			continue
+		}
+		at := grade(v.Severity)
+		known.all[at] = max(0, known.all[at]-1) // whatever somebody has written
+		if v.FixedVersion != "" {
+			known.fixable[at] = max(0, known.fixable[at]-1)
+		}
+	}
+	return known
+}
+
+// String returns text such as "2 Critical, 1 High; 1 can be fixed: CVE-2024-0001 in libssl3 (fixed in 2), 2 more".
+func (v *vulnerabilities) String() string {
+	text := v.all.String()
+	if n := v.fixable.total(); n > 0 {
+		text += fmt.Sprintf("; %d can be fixed", n)
+	}
+	if v.ignored > 0 {
+		text += fmt.Sprintf("; %d more are ignored", v.ignored)
+	}
+	if len(v.worst) > 0 {
+		text += ": " + strings.Join(v.worst, ", ")
+		if more := int(v.all.total()) - len(v.worst); more > 0 {
+			text += fmt.Sprintf(", %d more", more)
+		}
+	}
+	return text
 }
 
 // shownVulnerabilities is how many a message names.

@@ -39,13 +39,8 @@ func nodeVersionSkew(n *audit.Node, r *audit.Reporter) {
 	if !ok {
 		return
 	}
-	kubelet, err := version.ParseGeneric(n.KubeletVersion)
-	if err != nil {
-		r.Skip(v1alpha1.SkipDataMissing, "the node does not tell its kubelet's version")
-		return
-	}
-	if strings.Contains(n.KubeletVersion, "-vk-") {
-		r.Skip(v1alpha1.SkipDataMissing, "the node is not run by a kubelet, but by a virtual one with versions of its own")
+	kubelet, ok := kubeletVersion(n, r)
+	if !ok {
 		return
 	}
 	oldest := uint(3)
@@ -62,4 +57,18 @@ func nodeVersionSkew(n *audit.Node, r *audit.Reporter) {
 		return
 	}
 	r.Find(f)
+}
+
+// kubeletVersion returns the version of a node's kubelet. If it is not known, it skips the check.
+func kubeletVersion(n *audit.Node, r *audit.Reporter) (*version.Version, bool) {
+	v, err := version.ParseGeneric(n.KubeletVersion)
+	switch {
+	case err != nil:
+		r.Skip(v1alpha1.SkipDataMissing, "the node does not tell its kubelet's version")
+	case strings.Contains(n.KubeletVersion, "-vk-"):
+		r.Skip(v1alpha1.SkipDataMissing, "the node is not run by a kubelet, but by a virtual one with versions of its own")
+	default:
+		return v, true
+	}
+	return nil, false
 }

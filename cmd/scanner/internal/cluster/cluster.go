@@ -71,6 +71,15 @@ func (c *Cluster) Synced() bool {
 	return !slices.ContainsFunc(c.followers, func(f *source.Follower) bool { return !f.Synced() })
 }
 
+// KubeletVersions returns the versions of all kubelets, each as often as there are.
+func (c *Cluster) KubeletVersions() []string {
+	var versions []string
+	for _, n := range c.nodes.All() {
+		versions = append(versions, n.kubelet)
+	}
+	return versions
+}
+
 // Uses returns the images that are used, and more by their names: those of most Pods first.
 func (c *Cluster) Uses(more []string) []Use {
 	platforms := make(map[string]string)

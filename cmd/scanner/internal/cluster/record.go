@@ -168,10 +168,13 @@ func ImagesOf(spec *corev1.PodSpec) iter.Seq2[string, string] {
 type node struct {
 	audit.Object
 	platform string
+	kubelet  string // its version
 }
 
 // Equal implements source.Record.
-func (n *node) Equal(other *node) bool { return n.platform == other.platform }
+func (n *node) Equal(other *node) bool {
+	return n.platform == other.platform && n.kubelet == other.kubelet
+}
 
 func convertNode(o runtime.Object) (*node, error) {
 	n, ok := o.(*corev1.Node)
@@ -179,7 +182,7 @@ func convertNode(o runtime.Object) (*node, error) {
 		return nil, fmt.Errorf("%T is no Node", o)
 	}
 	info := &n.Status.NodeInfo
-	kept := &node{Object: audit.ObjectFrom(n)}
+	kept := &node{Object: audit.ObjectFrom(n), kubelet: info.KubeletVersion}
 	if arch := cmp.Or(info.Architecture, n.Labels[corev1.LabelArchStable]); arch != "" {
 		kept.platform = cmp.Or(info.OperatingSystem, n.Labels[corev1.LabelOSStable], "linux") + "/" + arch
 	}

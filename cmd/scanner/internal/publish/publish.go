@@ -152,7 +152,7 @@ func (r *Reports) Names() []string {
 func (r *Reports) States() map[v1alpha1.ImageState]int {
 	count := make(map[v1alpha1.ImageState]int)
 	for _, s := range r.store.All() {
-		if !s.unused {
+		if !s.unused && v1alpha1.KubernetesVersionOf(s.Name) == "" {
 			count[s.State]++
 		}
 	}
@@ -273,8 +273,8 @@ func (r *Reports) keep(report *v1alpha1.ImageReport) error {
 	return r.store.Observe(report)
 }
 
-// Retire handles a report on an image that nothing refers to any more. It deletes it once that has been so for long enough, at once if it
-// says nothing but that its turn has not come or that it failed without a digest. It returns how long to wait where that is not so yet.
+// Retire handles a report that nothing refers to any more. It deletes it once that has been so for long enough, at once if it has neither a
+// digest nor a result. It returns how long to wait where that is not so yet.
 func (r *Reports) Retire(ctx context.Context, name string, keep time.Duration, now time.Time) (wait time.Duration, gone bool, err error) {
 	report := &v1alpha1.ImageReport{}
 	switch err := r.client.Get(ctx, client.ObjectKey{Name: name}, report); {
@@ -287,7 +287,7 @@ func (r *Reports) Retire(ctx context.Context, name string, keep time.Duration, n
 	if err != nil || since.After(now) { // somebody else's, or of a clock that was wrong
 		since = now
 	}
-	if left := since.Add(keep).Sub(now); left > 0 && report.Image.Digest != "" {
+	if left := since.Add(keep).Sub(now); left > 0 && (report.Image.Digest != "" || report.Summary != nil) {
 		if report.Annotations[unusedSince] == since.UTC().Format(time.RFC3339) {
 			return left, false, r.keep(report)
 		}

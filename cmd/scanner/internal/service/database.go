@@ -101,6 +101,9 @@ func (s *Service) takeOver(old, state *osvdb.State) int64 {
 
 // dirtyAll has all reports looked at, or those that have to do with some ecosystems.
 func (s *Service) dirtyAll(ecosystems map[string]bool) {
+	for _, name := range s.versions.names() {
+		s.dirty.Add(name)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, subject := range s.subjects {

@@ -50,6 +50,9 @@ func (s *Service) judgeAll(ctx context.Context) {
 
 // judgeOne brings one report up to date.
 func (s *Service) judgeOne(ctx context.Context, name string) error {
+	if v1alpha1.KubernetesVersionOf(name) != "" {
+		return s.judgeKubernetes(ctx, name)
+	}
 	subject := s.subject(name)
 	if subject == nil {
 		return s.retire(ctx, name)
@@ -64,7 +67,7 @@ func (s *Service) judgeOne(ctx context.Context, name string) error {
 // later is when it is looked again whether all is known that is used.
 const later = 2 * time.Second
 
-// retire forgets an image that nothing refers to any more, once that has been so for long enough.
+// retire forgets what nothing refers to any more, once that has been so for long enough.
 func (s *Service) retire(ctx context.Context, name string) error {
 	if !s.known() || !s.listed.Load() {
 		s.dirty.AddAfter(name, later)
@@ -108,36 +111,42 @@ func (s *Service) report(ctx context.Context, subject *work.Subject) (*v1alpha1.
 		return s.named(imagereport.Failed(&about, errQueued), subject), nil
 	}
 	inv.About.Name, inv.About.IndexDigests = about.Name, about.IndexDigests
-	r, err := s.match(ctx, inv)
+	r, err := s.match(ctx, &inv.About, func(m *match.Matcher) (*match.Result, error) { return m.Match(ctx, inv) })
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		r = imagereport.Failed(&inv.About, err)
+		return nil, err
 	}
 	return s.named(r, subject), nil
 }
 
-// match makes the report on an image out of what is in it.
-func (s *Service) match(ctx context.Context, inv *inventory.Inventory) (*v1alpha1.ImageReport, error) {
+// match makes the report on an image out of what is found to be vulnerable in it. It fails only if the context has ended.
+func (s *Service) match(ctx context.Context, about *v1alpha1.Image, find func(*match.Matcher) (*match.Result, error)) (*v1alpha1.ImageReport, error) {
+	result, err := s.matched(find)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return imagereport.Failed(about, err), nil
+	}
+	r := imagereport.Build(about, result, s.judge.view.State, v1alpha1.MaxVulnerabilities)
+	if s.options.DatabaseMaxAge > 0 {
+		imagereport.Stale(r, s.judge.view.Published, time.Now(), s.options.DatabaseMaxAge)
+	}
+	return r, nil
+}
+
+// matched returns what is found to be vulnerable by the newest state of the database.
+func (s *Service) matched(find func(*match.Matcher) (*match.Result, error)) (*match.Result, error) {
 	if err := s.openDatabase(); err != nil {
 		return nil, problem.Errorf(v1alpha1.ReasonDatabaseInvalid, "%w", err)
 	}
 	if s.judge.view == nil {
 		return nil, problem.Errorf(v1alpha1.ReasonDatabaseMissing, "%w", s.databaseMissing())
 	}
-	result, err := s.judge.matcher.Match(ctx, inv)
-	if err != nil {
-		if problem.Reason(err, "") == v1alpha1.ReasonDatabaseInvalid {
-			s.discardDatabase(err)
-		}
-		return nil, err
+	result, err := find(s.judge.matcher)
+	if problem.Reason(err, "") == v1alpha1.ReasonDatabaseInvalid {
+		s.discardDatabase(err)
 	}
-	r := imagereport.Build(&inv.About, result, s.judge.view.State, v1alpha1.MaxVulnerabilities)
-	if s.options.DatabaseMaxAge > 0 {
-		imagereport.Stale(r, s.judge.view.Published, time.Now(), s.options.DatabaseMaxAge)
-	}
-	return r, nil
+	return result, err
 }
 
 // named gives a report the names under which its image is used. It stays named by what it was found by while its digest is not known.

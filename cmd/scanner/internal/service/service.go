@@ -70,6 +70,7 @@ type Service struct {
 	wanted       *wakeup
 	secrets      *pullsecret.Reader
 	board        *work.Board
+	versions     versions
 	store        *inventory.Store
 	database     *osvdb.DB
 
@@ -112,6 +113,7 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(), wanted: newWakeup(),
 		dirty: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, time.Minute)),
 	}
+	s.versions.client = client.DiscoveryClient
 	s.cluster = cluster.New(client, func() { tell(s.changed) })
 	if s.reports, err = publish.New(cfg, httpClient, func() { tell(s.changed) }); err != nil {
 		return nil, err
@@ -159,6 +161,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.dirty.ShutDown()
 	all.Go(func() { s.cluster.Follow(ctx) })
 	all.Go(func() { s.reports.Follow(ctx) })
+	all.Go(func() { s.followServer(ctx) })
 	all.Go(func() { s.repositories.Follow(ctx) })
 	if !s.await(ctx) {
 		return nil
@@ -256,7 +259,7 @@ func (s *Service) update() {
 		s.board.Update(s.cluster.Uses(s.names()))
 	}
 	s.sync()
-	for _, name := range s.reports.Foreign() {
+	for _, name := range append(s.versions.update(s.cluster.KubeletVersions()), s.reports.Foreign()...) {
 		s.dirty.Add(name)
 	}
 	s.idle.wake()
