@@ -205,8 +205,18 @@ func TestSourcesThatNeedNotBeServed(t *testing.T) {
 	}
 }
 
-// TestScrapesAreVerified: Prometheus knows the operator by its certificate, whose name is the one that it asks for.
+// TestScrapesAreVerified: Prometheus knows the operator and the scanner by their certificates, whose names are those that it asks for.
 func TestScrapesAreVerified(t *testing.T) {
+	for _, tc := range []struct {
+		component   string
+		honorLabels bool // the namespace of the scanner's metrics is its own
+	}{{component, true}, {"components/image-scan-prometheus", false}} {
+		t.Run(tc.component, func(t *testing.T) { scrapesAreVerified(t, tc.component, tc.honorLabels) })
+	}
+}
+
+func scrapesAreVerified(t *testing.T, component string, honorLabels bool) {
+	t.Helper()
 	var monitor struct {
 		Spec struct {
 			Endpoints []struct {
@@ -225,7 +235,7 @@ func TestScrapesAreVerified(t *testing.T) {
 		t.Fatalf("%d endpoints", len(monitor.Spec.Endpoints))
 	}
 	e := monitor.Spec.Endpoints[0]
-	if e.Port != "https" || e.Scheme != "https" || !e.HonorLabels || e.TLSConfig.InsecureSkipVerify || e.TLSConfig.CA.Secret.Key != "ca.crt" {
+	if e.Port != "https" || e.Scheme != "https" || e.HonorLabels != honorLabels || e.TLSConfig.InsecureSkipVerify || e.TLSConfig.CA.Secret.Key != "ca.crt" {
 		t.Errorf("the endpoint is %+v", e)
 	}
 	type certificate struct {
@@ -253,6 +263,6 @@ func TestScrapesAreVerified(t *testing.T) {
 		t.Errorf("Prometheus asks for %s, the certificate is for %v", e.TLSConfig.ServerName, names)
 	}
 	if patch := read(t, filepath.Join(component, "metrics_tls.yaml")); !bytes.Contains(patch, []byte("secretName: "+e.TLSConfig.CA.Secret.Name+"\n")) {
-		t.Errorf("the operator does not serve the certificate in %s", e.TLSConfig.CA.Secret.Name)
+		t.Errorf("the certificate in %s is not served", e.TLSConfig.CA.Secret.Name)
 	}
 }

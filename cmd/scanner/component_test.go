@@ -12,7 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 )
 
@@ -79,6 +82,82 @@ func TestComponent(t *testing.T) {
 	}
 	if err := cmd.ParseFlags(container.Args[1:]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPrometheusComponent: what Prometheus asks for is what the scanner's Deployment and Service serve.
+func TestPrometheusComponent(t *testing.T) {
+	w := newWorld(t)
+	dir, err := writeKustomization(t.TempDir(), "image-scan-prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.Kubectl(t.Context(), nil, "kustomize", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var monitor struct {
+		Kind string
+		Spec struct {
+			Selector  metav1.LabelSelector
+			Endpoints []struct {
+				Port      string
+				TLSConfig struct {
+					ServerName string
+					CA         struct{ Secret struct{ Name string } }
+				}
+			}
+		}
+	}
+	var scanner appsv1.Deployment
+	var service corev1.Service
+	for document := range strings.SplitSeq(out, "\n---\n") {
+		var kind metav1.PartialObjectMetadata
+		if err := yaml.Unmarshal([]byte(document), &kind); err != nil {
+			t.Fatal(err)
+		}
+		var into any
+		switch kind.Kind + "/" + kind.Name {
+		case "ServiceMonitor/kubersafe-scanner":
+			into = &monitor
+		case "Deployment/kubersafe-scanner":
+			into = &scanner
+		case "Service/kubersafe-scanner-metrics":
+			into = &service
+		default:
+			continue
+		}
+		if err := yaml.Unmarshal([]byte(document), into); err != nil {
+			t.Fatal(err)
+		}
+		if into == &scanner {
+			if _, err := w.Kubectl(t.Context(), strings.NewReader(document), "apply", "--dry-run=server", "-f", "-"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if len(monitor.Spec.Endpoints) != 1 || len(service.Spec.Ports) != 1 {
+		t.Fatalf("%+v, %+v", monitor, service.Spec)
+	}
+	e := &monitor.Spec.Endpoints[0]
+	selector, err := metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !selector.Matches(labels.Set(service.Labels)) || e.Port != service.Spec.Ports[0].Name || e.TLSConfig.ServerName != service.Name+"."+service.Namespace+".svc" {
+		t.Errorf("Prometheus asks for %+v, the Service is %+v", monitor.Spec, service)
+	}
+	pod := &scanner.Spec.Template.Spec
+	volume := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool {
+		return v.Secret != nil && v.Secret.SecretName == e.TLSConfig.CA.Secret.Name
+	})
+	if volume < 0 {
+		t.Fatalf("the Secret %q is not mounted", e.TLSConfig.CA.Secret.Name)
+	}
+	c := &pod.Containers[0]
+	mount := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == pod.Volumes[volume].Name })
+	if mount < 0 || !slices.Contains(c.Args, "--metrics-cert-path="+c.VolumeMounts[mount].MountPath) {
+		t.Errorf("the certificate is not served: %q, %+v", c.Args, c.VolumeMounts)
 	}
 }
 

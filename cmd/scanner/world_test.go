@@ -111,8 +111,8 @@ func (i *installation) install(ctx context.Context) error {
 	return err
 }
 
-// writeKustomization writes a kustomization with everything into a folder of dir.
-func writeKustomization(dir string) (string, error) {
+// writeKustomization writes a kustomization with the operator, the component image-scan and more components into a folder of dir.
+func writeKustomization(dir string, components ...string) (string, error) {
 	dir, err := os.MkdirTemp(dir, "kustomization-")
 	if err != nil {
 		return "", err
@@ -121,7 +121,10 @@ func writeKustomization(dir string) (string, error) {
 	if err := os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join("..", "..", "config"))); err != nil {
 		return "", err
 	}
-	text := "resources: [config/default]\ncomponents: [config/components/image-scan]\n"
+	text := "resources: [config/default]\ncomponents:\n- config/components/image-scan\n"
+	for _, c := range components {
+		text += "- config/components/" + c + "\n"
+	}
 	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)
 }
 
