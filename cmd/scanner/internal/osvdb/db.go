@@ -148,6 +148,10 @@ func (d *DB) Update(ctx context.Context, location string, source Source, wanted 
 		now := time.Now()
 		return old, false, os.Chtimes(filepath.Join(d.dir, currentFile), now, now)
 	}
+	// What an update has left that was killed may take the room that this one needs.
+	if err := d.remove(func(name string) bool { return strings.HasPrefix(name, newPrefix) }); err != nil {
+		return nil, false, err
+	}
 	work, err := os.MkdirTemp(d.dir, newPrefix)
 	if err != nil {
 		return nil, false, err
@@ -259,23 +263,34 @@ func (d *DB) swap(state *State, work, before string) error {
 	if err := os.Rename(work, filepath.Join(d.dir, folder)); err != nil {
 		return err
 	}
-	next := filepath.Join(d.dir, newPrefix+currentFile)
-	if err := errors.Join(os.WriteFile(next, []byte(folder+"\n"), 0o600), os.Rename(next, filepath.Join(d.dir, currentFile))); err != nil {
-		return err
+	if err := d.point(folder); err != nil {
+		return errors.Join(err, os.RemoveAll(filepath.Join(d.dir, folder)))
 	}
-	return d.clean(folder, filepath.Base(before))
+	return d.remove(func(name string) bool {
+		return strings.HasPrefix(name, statePrefix) && name != folder && name != filepath.Base(before)
+	})
 }
 
-// clean removes all but the folders named, and what broken updates have left.
-func (d *DB) clean(keep ...string) error {
+// point makes a folder the current state. Where that fails, as on a full disk, the one before stays it.
+func (d *DB) point(folder string) error {
+	next := filepath.Join(d.dir, newPrefix+currentFile)
+	if err := os.WriteFile(next, []byte(folder+"\n"), 0o600); err != nil {
+		_ = os.Remove(next) // or else the next update does
+		return err
+	}
+	return os.Rename(next, filepath.Join(d.dir, currentFile))
+}
+
+// remove removes what has such a name.
+func (d *DB) remove(named func(name string) bool) error {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
-		if name := e.Name(); (strings.HasPrefix(name, statePrefix) || strings.HasPrefix(name, newPrefix)) && !slices.Contains(keep, name) {
-			errs = append(errs, os.RemoveAll(filepath.Join(d.dir, name)))
+		if named(e.Name()) {
+			errs = append(errs, os.RemoveAll(filepath.Join(d.dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)
