@@ -21,7 +21,8 @@ import (
 )
 
 // unproven are ecosystems whose packages osv-scalibr does not tell apart by release as the database does, so that its verdict is not the
-// right one: it takes no notice of the release of Rocky Linux, and of Red Hat's repositories only of the one that the image names.
+// right one: it takes no notice of the release of Rocky Linux, whose advisories are on packages of sources, without epochs and streams of
+// modules, while it asks by the names of binaries; and of Red Hat's repositories only of the one that the image names.
 var unproven = map[string]bool{"Red Hat": true, "Rocky Linux": true, "SUSE": true, "openSUSE": true, "openEuler": true, "Mageia": true}
 
 const (
