@@ -297,9 +297,17 @@ func (c *Cluster) SetNamespace(name string, hostPathAllowed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old, known := c.namespaces[name]; !known || old != hostPathAllowed {
-		c.namespaces[name] = hostPathAllowed
+		c.touchAccounts(name, func() { c.namespaces[name] = hostPathAllowed })
 		c.graph = nil
-		c.touched[Others(name)] = true
+	}
+}
+
+// touchAccounts makes a change by which a namespace may come to be known, or no longer be, and touches its ServiceAccounts then.
+func (c *Cluster) touchAccounts(namespace string, change func()) {
+	known := c.isKnown(namespace)
+	change()
+	if c.isKnown(namespace) != known {
+		c.touched[Others(namespace)], c.touched[Group(accountsPrefix+namespace)] = true, true
 	}
 }
 
@@ -307,9 +315,8 @@ func (c *Cluster) SetNamespace(name string, hostPathAllowed bool) {
 func (c *Cluster) DeleteNamespace(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.namespaces, name)
+	c.touchAccounts(name, func() { delete(c.namespaces, name) })
 	c.graph = nil
-	c.touched[Others(name)] = true
 }
 
 // SetAccount adds a ServiceAccount, or takes it in place of the one of that name.
@@ -350,11 +357,8 @@ func (c *Cluster) Accounts(namespace string) []string {
 // accountChanged changes a ServiceAccount. One that leads nowhere only matters where somebody may change templates of Pods, as
 // far as it tells that there are any.
 func (c *Cluster) accountChanged(s Subject, change func()) {
-	ran, known, before := c.runs(s.Namespace), c.isKnown(s.Namespace), c.accounts[s.Namespace][s.Name]
-	change()
-	if c.isKnown(s.Namespace) != known {
-		c.touched[Others(s.Namespace)] = true
-	}
+	ran, before := c.runs(s.Namespace), c.accounts[s.Namespace][s.Name]
+	c.touchAccounts(s.Namespace, change)
 	if now := c.accounts[s.Namespace][s.Name]; before == nil || now == nil || before.Assumed != now.Assumed {
 		for _, b := range c.bySubject[s] {
 			if b.Namespace == "" { // of others it is not told who is missing

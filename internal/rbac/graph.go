@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// graph has how far every place is from cluster-admin.
+// graph has how far every place is from cluster-admin that one step, or being in a group, leads to. So somebody is a place of it only if
+// others may come to act as him: there may be hundreds of thousands of whom nobody may.
 type graph struct {
 	at     map[place]int32
 	places []place
@@ -43,8 +44,18 @@ func (c *Cluster) paths() *graph {
 		at: make(map[place]int32, c.places), places: make([]place, 0, c.places), out: make([][]arc, 0, c.places), accounts: c.leading(),
 	}
 	g.place(place{kind: asAdmin})
-	for s := range c.reaches {
-		g.place(place{kind: asSubject, of: s})
+	shared := make(map[*step]bool)
+	for s, steps := range c.reaches {
+		if implied(s) {
+			g.place(place{kind: asSubject, of: s})
+		}
+		if shared[&steps[0]] {
+			continue
+		}
+		shared[&steps[0]] = true
+		for i := range steps {
+			g.place(steps[i].to)
+		}
 	}
 	for i := 0; i < len(g.places); i++ { // places are added while they are gone through
 		c.connect(g, int32(i))

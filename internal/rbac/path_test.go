@@ -5,6 +5,9 @@ package rbac_test
 
 import (
 	"fmt"
+	"maps"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -325,6 +328,52 @@ func TestChangesAreLocal(t *testing.T) {
 		if got := c.Derived() - before; got != tc.want {
 			t.Errorf("%s: found out about %d subjects, want %d", what, got, tc.want)
 		}
+	}
+}
+
+// TestBindingsNameThousands: a binding may name any number of ServiceAccounts that are nowhere. They are little to keep, they are found
+// out about together, and nothing is told of them until there is such a namespace.
+func TestBindingsNameThousands(t *testing.T) {
+	const bindings, subjects = 10, 5000
+	c := stage()
+	c.SetRole(&rbac.Role{Name: "dev", Rules: rulesOf([]string{"create pods", "get secrets", "get pods/exec"})})
+	c.TakeChanges()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for n := range bindings {
+		b := &rbac.Binding{Namespace: "shop", Name: fmt.Sprint("many-", n), Role: rbac.RoleKey{Name: "dev"}}
+		for i := range subjects {
+			b.Subjects = append(b.Subjects, rbac.ServiceAccount(fmt.Sprint("tenant-", n, "-", i), "default"))
+		}
+		c.SetBinding(b)
+	}
+	if changes := c.TakeChanges(); len(changes.Powers) > bindings {
+		t.Errorf("%d powers are told of ServiceAccounts that are nowhere", len(changes.Powers))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	// Measured: 290, about as much as it takes to know who is bound by what; and 780 where each has steps and a place of his own.
+	if each := (after.HeapAlloc - before.HeapAlloc) / (bindings * subjects); each > 450 {
+		t.Errorf("each subject takes %d bytes", each)
+	}
+
+	of := rbac.ServiceAccount("tenant-3-7", "default")
+	want := c.Power(of)
+	if want.Steps == 0 {
+		t.Fatalf("%+v", want)
+	}
+	c.SetNamespace("tenant-3-7", true)
+	told := c.TakeChanges().Powers
+	maps.DeleteFunc(told, func(s rbac.Subject, _ rbac.Power) bool { return s.Namespace == "shop" }) // the graph is another one
+	if diff := gocmp.Diff(map[rbac.Subject]rbac.Power{of: want, rbac.Others("tenant-3-7"): {}}, told); diff != "" {
+		t.Errorf("powers when the namespace is there (-want +got):\n%s", diff)
+	}
+	c.DeleteNamespace("tenant-3-7")
+	gone := c.TakeChanges().Gone
+	slices.SortFunc(gone, func(a, b rbac.Subject) int { return strings.Compare(a.String(), b.String()) })
+	if diff := gocmp.Diff([]rbac.Subject{rbac.Others("tenant-3-7"), of}, gone); diff != "" {
+		t.Errorf("gone with the namespace (-want +got):\n%s", diff)
 	}
 }
 

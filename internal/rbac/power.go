@@ -97,10 +97,10 @@ func (g *graph) distance(steps []step) distance {
 
 // Changes are what has changed since they were taken last.
 type Changes struct {
-	// Powers that may be others than before: those of ServiceAccounts that bindings name and, under a ServiceAccount without a name,
-	// those of all others of a namespace.
+	// Powers that may be others than before, in namespaces that are known: those of ServiceAccounts that bindings name and, under a
+	// ServiceAccount without a name, those of all others of a namespace.
 	Powers map[Subject]Power
-	// Gone are ServiceAccounts that no binding names any more, and ServiceAccounts without a name whose namespaces are unknown now.
+	// Gone are ServiceAccounts that no binding names any more, or whose namespaces are unknown.
 	Gone []Subject
 	// Namespaces with Roles or RoleBindings that have changed, or where ClusterRoles are bound that have.
 	Namespaces map[string]bool
@@ -127,7 +127,7 @@ func (c *Cluster) TakeChanges() Changes {
 	for s := range again {
 		switch {
 		case s.Kind != rbacv1.ServiceAccountKind:
-		case len(c.bySubject[s]) > 0 || s.Name == "" && c.isKnown(s.Namespace):
+		case c.isKnown(s.Namespace) && (s.Name == "" || len(c.bySubject[s]) > 0):
 			taken.Powers[s] = c.power(g, s)
 		default:
 			taken.Gone = append(taken.Gone, s)
@@ -144,7 +144,9 @@ func (c *Cluster) noteWays(g *graph, again map[Subject]bool) {
 	for s := range c.reaches {
 		switch {
 		case s.Kind == rbacv1.ServiceAccountKind:
-			again[s] = true
+			if c.isKnown(s.Namespace) { // bindings can name any number of others
+				again[s] = true
+			}
 		case implied(s):
 			ways[s] = g.distance(c.stepsOf(s))
 		}

@@ -151,9 +151,10 @@ func (c *Cluster) reach() (differs bool) {
 			}
 		}
 	}
+	alike := make(map[string][]step)
 	for s := range c.changed {
 		c.derived++
-		steps := c.deriveReach(s)
+		steps := c.sharedReach(s, alike)
 		if slices.EqualFunc(c.reaches[s], steps, step.equal) {
 			continue // the graph has the ones that are there
 		}
@@ -164,16 +165,40 @@ func (c *Cluster) reach() (differs bool) {
 			delete(c.reaches, s)
 		}
 	}
-	clear(c.changed)
+	c.changed = make(map[Subject]bool) // not cleared: it would stay as large as it was
 	return differs
+}
+
+// sharedReach is deriveReach, found out and kept once for all who are bound alike: a binding may name thousands.
+func (c *Cluster) sharedReach(s Subject, alike map[string][]step) []step {
+	if s == Group(Masters) {
+		return nil // see stepsOf
+	}
+	var key []byte
+	for _, b := range c.bySubject[s] {
+		for _, part := range []string{b.role.Namespace, b.role.Name, b.Namespace} {
+			key = append(append(key, part...), 0)
+		}
+		if b.standard {
+			key = append(key, 1)
+		}
+	}
+	for _, g := range s.Groups() {
+		if c.bySubject[g] != nil {
+			key = append(append(key, 2), g.Name...)
+		}
+	}
+	steps, known := alike[string(key)]
+	if !known {
+		steps = c.deriveReach(s)
+		alike[string(key)] = steps
+	}
+	return steps
 }
 
 // deriveReach returns where a subject gets in one step by roles of its own. What it may do as a member of groups counts as far
 // as it adds to that.
 func (c *Cluster) deriveReach(s Subject) []step {
-	if s == Group(Masters) {
-		return nil // see stepsOf
-	}
 	var own, common view
 	for _, b := range c.bySubject[s] {
 		if r := c.role(b.role); r != nil {
