@@ -222,6 +222,7 @@ func TestAnnouncerWhoIsTold(t *testing.T) {
 		now.Build().UID, now.Build().Subject.UID = "r", "d"
 		a.changed(&ledger.Entry{}, now)
 		time.Sleep(time.Second)
+		synctest.Wait() // or it could still be at it
 		e := api.last
 		want := corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web", UID: "d"}
 		if e.Namespace != "shop" || e.Regarding != want {
