@@ -47,8 +47,12 @@ rules:
 
 // AuditEvent is one request to the API server.
 type AuditEvent struct {
-	User        string
-	Verb        string
+	User string
+	Verb string
+	// Path is that of the URL, without the query.
+	Path string
+	// Group and what follows are "" if the request is not about a resource; Group is also that of the core.
+	Group       string
 	Resource    string
 	Subresource string
 	Namespace   string
@@ -154,8 +158,9 @@ func ParseAuditLog(content []byte) ([]AuditEvent, error) {
 
 func auditEvent(logged *auditv1.Event) AuditEvent {
 	event := AuditEvent{User: logged.User.Username, Verb: logged.Verb, UserAgent: logged.UserAgent, Answered: logged.StageTimestamp.Time}
+	event.Path, _, _ = strings.Cut(logged.RequestURI, "?")
 	if ref := logged.ObjectRef; ref != nil {
-		event.Resource, event.Subresource = ref.Resource, ref.Subresource
+		event.Group, event.Resource, event.Subresource = ref.APIGroup, ref.Resource, ref.Subresource
 		event.Namespace, event.Name = ref.Namespace, ref.Name
 	}
 	if logged.ResponseStatus != nil {

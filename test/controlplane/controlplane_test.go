@@ -184,7 +184,7 @@ func testAuditLog(t *testing.T, c *ControlPlane, client kubernetes.Interface) {
 		t.Fatalf("the audit log has %d creates, want %d", len(got), want)
 	}
 	wantFirst := AuditEvent{
-		User: "admin", Verb: "create", Resource: "configmaps", Namespace: "audited", Name: "c00", Code: 201, UserAgent: got[0].UserAgent,
+		User: "admin", Verb: "create", Path: "/api/v1/namespaces/audited/configmaps", Resource: "configmaps", Namespace: "audited", Name: "c00", Code: 201, UserAgent: got[0].UserAgent,
 		Answered: got[0].Answered,
 	}
 	if diff := cmp.Diff(wantFirst, got[0]); diff != "" {

@@ -99,7 +99,24 @@ func run(m *testing.M) (code int, err error) {
 	if err := startOperator(ctx, replica); err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	return code, keptToPermissions(ctx)
+}
+
+// keptToPermissions returns an error if the operator has asked for anything, in any of the tests, that it has no permission for.
+func keptToPermissions(ctx context.Context) error {
+	granted, err := operator.ReadPermissions(ctx, cluster.Config)
+	if err != nil {
+		return err
+	}
+	events, err := cluster.AuditEvents()
+	if err != nil {
+		return err
+	}
+	if undeclared := granted.Undeclared(events); len(undeclared) > 0 {
+		return fmt.Errorf("the operator has no permission for\n%s", strings.Join(undeclared, "\n"))
+	}
+	return nil
 }
 
 // startOperator starts a replica and returns when it is ready.
