@@ -23,7 +23,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -604,18 +603,11 @@ func leaderKilled(t *testing.T, w *world) {
 func leaseStolen(t *testing.T, w *world) {
 	leader, standby, quiet, busy := leaderAndStandby(t, w)
 	before, versions := leader.profile(), w.versions(t, quiet)
-	const thief = "thief"
 	begun := time.Now()
-	eventually(t, "the Lease to be stolen", func(ctx context.Context) (bool, string) {
-		lease := w.lease(t)
-		now := metav1.NewMicroTime(time.Now())
-		lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.AcquireTime = new(thief), &now, &now
-		err := w.admin.Update(ctx, lease) // the leader may just have renewed it
-		return err == nil, fmt.Sprint(err)
-	})
+	w.giveLease(t, thief, 15*time.Second)
 	eventually(t, "the leader to end", func(context.Context) (bool, string) { return leader.ended(), leader.LogTail() })
 	t.Logf("the leader has ended %.1f s after its Lease was stolen", time.Since(begun).Seconds())
-	if !leader.logged("leader election lost") {
+	if !leader.lostElection() {
 		t.Errorf("the leader does not say why it has ended:\n%s", leader.LogTail())
 	}
 	mark := len(w.written(t))

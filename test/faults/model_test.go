@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,9 +25,10 @@ import (
 // stepsOfRound is how many steps are taken before everything is compared, which takes longer than to take them.
 const stepsOfRound = 50
 
-// TestModel does what nobody has thought of: random sequences of changes, faults and restarts. The model is the operator's own
-// promise, that reports are a function of the cluster's state: after each round all of them must be what a fresh reading gives. The
-// sequence follows from the seed alone, and how far it gets from the time:
+// TestModel does what nobody has thought of: random sequences of changes, faults and restarts of two replicas. The model is the
+// operator's own promise, that reports are a function of the cluster's state: after each round one replica must lead, all reports must be
+// what a fresh reading gives, and no goroutine may be left behind. The sequence follows from the seed alone, and how far it gets from
+// the time:
 //
 //	go test ./test/faults -run TestModel -seed 7 -model 10m
 func TestModel(t *testing.T) {
@@ -37,25 +39,26 @@ func TestModel(t *testing.T) {
 	}
 	t.Logf("-seed %d", seed)
 	w := newWorld(t)
-	m := &model{t: t, world: w, random: rand.New(rand.NewPCG(seed, 0)), leader: w.start(t)}
+	leader := w.start(t)
+	w.settled(t, leader)
+	m := &model{
+		t: t, world: w, random: rand.New(rand.NewPCG(seed, 0)), before: leader.profile(),
+		replicas: []*replica{leader, w.startDirect(t)}, down: make([]bool, 2), made: make(map[string]int),
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("-seed %d: the steps of round %d were\n%s", seed, m.round, strings.Join(m.steps, "\n"))
 		}
 	})
-	w.settled(t, m.leader)
-	before := m.leader.profile()
 	for begun := time.Now(); time.Since(begun) < *modelLength; {
 		m.round, m.steps = m.round+1, nil
 		for range stepsOfRound {
 			m.step()
 		}
-		w.proxy.mend()
-		w.settled(t, m.leader)
-		m.leader.leavesNothingBehind(before)
+		m.settle()
 	}
-	t.Logf("%d rounds, %d restarts", m.round, m.restarts)
-	m.leader.stop()
+	m.restart()
+	t.Logf("%d rounds; %v", m.round, m.made)
 }
 
 // model is a random sequence of steps.
@@ -63,16 +66,110 @@ type model struct {
 	t      *testing.T
 	world  *world
 	random *rand.Rand
-	leader *replica
+	// before is what a leader has when nothing has happened yet.
+	before profile
+	// replicas of the operator: the first reaches the API server through the proxy, the second without.
+	replicas []*replica
+	// down are those that were stopped or killed, and not started again.
+	down []bool
 
-	round, restarts int
+	round int
 	// steps of the round.
 	steps []string
+	// made counts the faults.
+	made map[string]int
+}
+
+// settle ends all faults and returns when all is as it should be.
+func (m *model) settle() {
+	m.t.Helper()
+	m.world.proxy.mend()
+	m.world.allowQuotas(m.t, true)
+	for i := range m.replicas {
+		m.start(i)
+	}
+	// All of it at once: a leader that has lost its Lease may yet go on for some seconds.
+	every(m.t, evaluateInterval, "one replica to lead, and everything to be as it should be", func(ctx context.Context) (bool, string) {
+		m.keepRunning()
+		var leader *replica
+		for _, r := range m.replicas {
+			leads, err := r.exportsState(ctx)
+			if err != nil {
+				return false, err.Error()
+			}
+			if leads && leader != nil {
+				return false, "both replicas lead"
+			}
+			if leads {
+				leader = r
+			}
+		}
+		if leader == nil {
+			return false, "no replica leads"
+		}
+		if difference := m.world.difference(ctx, m.t, leader, true); difference != "" {
+			return false, difference
+		}
+		more := leader.leftBehind(ctx, m.before)
+		return more == "", more
+	})
+}
+
+// restart restarts both replicas, whatever has been, and nothing must be written.
+func (m *model) restart() {
+	m.t.Helper()
+	mark := len(m.world.written(m.t))
+	for i := range m.replicas {
+		m.stop(i)
+	}
+	m.settle()
+	if writes := m.world.written(m.t)[mark:]; len(writes) > 0 {
+		m.t.Errorf("a restart has written %v", writes)
+	}
+	for i := range m.replicas {
+		m.stop(i)
+	}
+}
+
+// keepRunning starts replicas again that have ended, as a kubelet would. They may only have ended because they no longer lead.
+func (m *model) keepRunning() {
+	m.t.Helper()
+	for i, r := range m.replicas {
+		if m.down[i] || !r.ended() {
+			continue
+		}
+		if !r.lostElection() {
+			m.t.Fatalf("replica %d has ended\n%s", i, r.LogTail())
+		}
+		m.made["lost election"]++
+		r.startAgain()
+	}
+}
+
+// stop ends a replica as a kubelet would, unless it is down already.
+func (m *model) stop(i int) {
+	m.t.Helper()
+	if r := m.replicas[i]; !m.down[i] {
+		m.down[i] = true
+		if err := r.Stop(); err != nil && !r.lostElection() {
+			m.t.Fatalf("%v\n%s", err, r.LogTail())
+		}
+	}
+}
+
+// start starts a replica that is down.
+func (m *model) start(i int) {
+	m.t.Helper()
+	if m.down[i] {
+		m.down[i] = false
+		m.replicas[i].startAgain()
+	}
 }
 
 // step takes one. What it is follows from the random numbers alone, not from what there is.
 func (m *model) step() {
 	m.t.Helper()
+	m.keepRunning()
 	switch n := m.random.IntN(100); {
 	case n < 70:
 		o := m.object()
@@ -183,60 +280,76 @@ func (m *model) configuration(namespace string) v1alpha1.AuditConfigurationSpec 
 	return spec
 }
 
-// fault makes one. Those of the proxy last until the next of them, or the end of the round.
+// fault makes one. Those of the proxy last until the next of them, or the end of the round, as does what a replica is down.
 func (m *model) fault() {
 	m.t.Helper()
-	p := m.world.proxy
-	switch m.random.IntN(10) {
-	case 0, 1:
-		m.note("cut watches")
-		p.cutWatches()
-	case 2:
-		m.note("cut connections")
-		refused := p.refused.Load()
-		p.cut()
-		eventually(m.t, "the operator to notice", func(context.Context) (bool, string) { return p.refused.Load() > refused, "" })
-		p.reconnect()
-	case 3:
-		m.note("answer 429")
-		p.inject(tooManyRequests())
-	case 4:
-		m.note("answer 503")
-		p.inject(unavailable())
-	case 5:
-		m.note("answer 410")
-		p.inject(expire)
-		p.cutWatches()
-	case 6:
-		m.note("be slow")
-		p.slowDown(50 * time.Millisecond)
-	case 7:
-		m.note("mend")
-		p.mend()
-	case 8:
-		m.note("restart")
-		m.leader.stop()
-		m.restart()
-	case 9:
-		m.note("kill")
-		m.leader.Kill()
-		m.world.freeLease(m.t)
-		m.restart()
+	w, p, i, half := m.world, m.world.proxy, m.random.IntN(len(m.replicas)), m.half()
+	faults := []struct {
+		name   string
+		weight int
+		make   func()
+	}{
+		{"cut watches", 3, func() { p.cutWatches() }},
+		{"cut connections", 2, m.cut},
+		{"answer 429", 1, func() { p.inject(tooManyRequests()) }},
+		{"answer 503", 1, func() { p.inject(unavailable()) }},
+		{"answer 410", 1, func() {
+			p.inject(expire)
+			p.cutWatches()
+		}},
+		{"be slow", 1, func() { p.slowDown(50 * time.Millisecond) }},
+		{"answer nothing for a while", 1, func() {
+			release := p.hold()
+			time.Sleep(2 * time.Second)
+			release()
+		}},
+		{"mend", 2, p.mend},
+		{fmt.Sprintf("stop replica %d", i), 2, func() { m.stop(i) }},
+		{fmt.Sprintf("kill replica %d", i), 3, func() {
+			m.down[i] = true
+			m.replicas[i].Kill()
+		}},
+		{fmt.Sprintf("start replica %d", i), 4, func() { m.start(i) }},
+		{"steal the Lease", 1, func() { w.giveLease(m.t, thief, 3*time.Second) }},
+		{"free the Lease", 2, func() { w.giveLease(m.t, "", time.Second) }},
+		{fmt.Sprintf("allow quotas: %t", half), 2, func() {
+			w.allowQuotas(m.t, half)
+			p.cutWatches()
+		}},
+		{"delete the kind of the reports and install it again", 1, func() {
+			w.kubectl(m.t, "delete", "--wait", "-f", w.crd())
+			w.install(m.t)
+		}},
+		{fmt.Sprintf("restart the API server, compacted: %t", half), 2, func() {
+			err := w.plane.RestartAPIServer(func() error {
+				if half {
+					return w.compact(m.t.Context())
+				}
+				return nil
+			})
+			if err != nil {
+				m.t.Fatal(err)
+			}
+		}},
 	}
+	var lots []int
+	for n := range faults {
+		lots = append(lots, slices.Repeat([]int{n}, faults[n].weight)...)
+	}
+	f := faults[lots[m.random.IntN(len(lots))]]
+	m.note("%s", f.name)
+	m.made[f.name]++
+	f.make()
 }
 
-func (m *model) restart() {
+// cut closes all connections through the proxy, and lets none through until the operator has noticed.
+func (m *model) cut() {
 	m.t.Helper()
-	m.restarts++
-	m.leader.startAgain()
-}
-
-// freeLease lets go of the Lease of a leader that was killed, for which the next would have to wait.
-func (w *world) freeLease(t *testing.T) {
-	t.Helper()
-	lease := w.lease(t)
-	lease.Spec.HolderIdentity = new("")
-	if err := w.admin.Update(t.Context(), lease); err != nil {
-		t.Fatal(err)
-	}
+	p, r := m.world.proxy, m.replicas[0]
+	refused := p.refused.Load()
+	p.cut()
+	eventually(m.t, "the operator to notice", func(context.Context) (bool, string) {
+		return p.refused.Load() > refused || r.ended(), ""
+	})
+	p.reconnect()
 }

@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,8 @@ type world struct {
 	direct *operator.Operator
 	// crds is the directory of the operator's own kinds.
 	crds string
+	// declared is what the operator is installed with.
+	declared operator.Permissions
 }
 
 // newWorld starts a control plane with the operator's kinds and permissions in it.
@@ -89,6 +92,10 @@ func newWorld(t *testing.T) *world {
 	if w.direct, err = operator.New(t.Context(), w.plane, binary); err != nil {
 		t.Fatal(err)
 	}
+	if w.declared, err = operator.ReadPermissions(t.Context(), w.plane.Config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.keptWithinBounds(t) })
 	w.create(t, &rbacv1.ClusterRoleBinding{ // to whom may scrape
 		ObjectMeta: metav1.ObjectMeta{Name: "profiler"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubersafe-profiler"},
@@ -103,6 +110,35 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// broken is what the log of a process has that broke down, also where it went on.
+var broken = regexp.MustCompile(`(?i)panic|DATA RACE|fatal error:`)
+
+// keptWithinBounds fails if the operator has asked for anything that it is not installed with the permission for, if any of its processes
+// broke down, or if they raced, where they were built to notice.
+func (w *world) keptWithinBounds(t *testing.T) {
+	t.Helper()
+	events, err := w.plane.AuditEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if undeclared := w.declared.Undeclared(events); len(undeclared) > 0 || len(events) == 0 {
+		t.Errorf("of %d requests, the operator has no permission for\n%s", len(events), strings.Join(undeclared, "\n"))
+	}
+	logs, err := filepath.Glob(filepath.Join(w.plane.Dir, "kubersafe-*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("%d logs, %v", len(logs), err)
+	}
+	for _, path := range logs {
+		log, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := broken.FindIndex(log); at != nil {
+			t.Errorf("%s has\n%.8000s", filepath.Base(path), log[at[0]:])
+		}
+	}
 }
 
 // replica is an operator that has been started.
@@ -211,37 +247,47 @@ func (w *world) agree(t *testing.T, leader *replica, served bool) {
 		if leader.ended() {
 			t.Fatalf("the operator has ended\n%s", leader.LogTail())
 		}
-		if going := w.going(ctx); going != "" {
-			return false, going
-		}
-		evaluated, _, err := fresh.Evaluate(ctx, w.direct.Config(), w.admin)
-		if err != nil {
-			return false, err.Error()
-		}
-		want, err := seriesOf(evaluated)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if served {
-			stored, _, err := fresh.Stored(ctx, w.admin)
-			if err != nil {
-				return false, err.Error()
-			}
-			if difference := fresh.Difference(evaluated, stored); difference != "" {
-				return false, "(-fresh +stored)\n" + difference
-			}
-		}
-		lines, err := leader.Scrape(ctx)
-		if err != nil {
-			return false, err.Error()
-		}
-		got, err := seriesIn(lines)
-		if err != nil {
-			t.Fatal(err)
-		}
-		difference := cmp.Diff(want, got)
-		return difference == "", "metrics (-fresh +scraped)\n" + difference
+		difference := w.difference(ctx, t, leader, served)
+		return difference == "", difference
 	})
+}
+
+// difference tells how the reports, if they are served, and the metrics of a replica that leads differ from what they should be; "" if
+// they do not.
+func (w *world) difference(ctx context.Context, t *testing.T, leader *replica, served bool) string {
+	t.Helper()
+	if going := w.going(ctx); going != "" {
+		return going
+	}
+	evaluated, _, err := fresh.Evaluate(ctx, w.direct.Config(), w.admin)
+	if err != nil {
+		return err.Error()
+	}
+	want, err := seriesOf(evaluated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if served {
+		stored, _, err := fresh.Stored(ctx, w.admin)
+		if err != nil {
+			return err.Error()
+		}
+		if difference := fresh.Difference(evaluated, stored); difference != "" {
+			return "(-fresh +stored)\n" + difference
+		}
+	}
+	lines, err := leader.Scrape(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	got, err := seriesIn(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference := cmp.Diff(want, got); difference != "" {
+		return "metrics (-fresh +scraped)\n" + difference
+	}
+	return ""
 }
 
 // going names the namespaces that have not ended yet. Their reports go with them, at no certain time.
@@ -383,19 +429,28 @@ func (r *replica) profile() profile {
 func (r *replica) leavesNothingBehind(before profile) {
 	r.t.Helper()
 	eventually(r.t, "goroutines to end", func(ctx context.Context) (bool, string) {
-		stacks, total, err := r.goroutines(ctx)
-		if err != nil {
-			return false, err.Error()
-		}
-		var more []string
-		for stack, n := range stacks {
-			if n > before.stacks[stack] {
-				more = append(more, fmt.Sprintf("%d, before %d:\n\t%s", n, before.stacks[stack], stack))
-			}
-		}
-		slices.Sort(more)
-		return total <= before.total, fmt.Sprintf("%d goroutines, before %d\n%s", total, before.total, strings.Join(more, "\n"))
+		more := r.leftBehind(ctx, before)
+		return more == "", more
 	})
+}
+
+// leftBehind tells how many more goroutines a replica has than before; "" if no more.
+func (r *replica) leftBehind(ctx context.Context, before profile) string {
+	stacks, total, err := r.goroutines(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	if total <= before.total {
+		return ""
+	}
+	var more []string
+	for stack, n := range stacks {
+		if n > before.stacks[stack] {
+			more = append(more, fmt.Sprintf("%d, before %d:\n\t%s", n, before.stacks[stack], stack))
+		}
+	}
+	slices.Sort(more)
+	return fmt.Sprintf("%d goroutines, before %d\n%s", total, before.total, strings.Join(more, "\n"))
 }
 
 // versions returns the resourceVersions of the reports of a namespace, by name.
@@ -462,6 +517,21 @@ func (w *world) lease(t *testing.T) *coordinationv1.Lease {
 	return lease
 }
 
+// thief holds Leases that are stolen, and does not renew them.
+const thief = "thief"
+
+// giveLease has the Lease held by somebody else, or by nobody if holder is "", for so long. Whoever leads may just renew it meanwhile.
+func (w *world) giveLease(t *testing.T, holder string, lasts time.Duration) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("the Lease to be held by %q", holder), func(ctx context.Context) (bool, string) {
+		lease, now := w.lease(t), metav1.NewMicroTime(time.Now())
+		lease.Spec.HolderIdentity, lease.Spec.RenewTime, lease.Spec.AcquireTime = &holder, &now, &now
+		lease.Spec.LeaseDurationSeconds = new(int32(lasts.Seconds()))
+		err := w.admin.Update(ctx, lease)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // sourceIs returns when a replica says that a resource is in a state.
 func (r *replica) sourceIs(resource string, state v1alpha1.SourceState) {
 	r.t.Helper()
@@ -472,11 +542,12 @@ func (r *replica) sourceIs(resource string, state v1alpha1.SourceState) {
 	})
 }
 
-// logged says whether the log of a replica's process has a text.
-func (r *replica) logged(text string) bool {
+// lostElection says whether a replica has ended because it no longer leads. Nothing else may end one that is not asked to.
+func (r *replica) lostElection() bool {
+	r.t.Helper()
 	log, err := os.ReadFile(r.Process().Log)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return strings.Contains(string(log), text)
+	return bytes.Contains(log, []byte("leader election lost"))
 }
