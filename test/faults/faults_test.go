@@ -49,6 +49,7 @@ func TestFaults(t *testing.T) {
 		{"every other request is answered 429", func(t *testing.T, w *world) { refused(t, w, tooManyRequests()) }},
 		{"every other request is answered 503", func(t *testing.T, w *world) { refused(t, w, unavailable()) }},
 		{"the API server is away for a while", unreachable},
+		{"the API server is away for minutes", unreachableForLong},
 		{"the API server restarts on a compacted etcd", restartedAPIServer},
 		{"others edit and delete reports", conflictingWriters},
 		{"SIGTERM while it writes", terminated},
@@ -283,6 +284,35 @@ func unreachable(t *testing.T, w *world) {
 		n := w.proxy.refused.Load() - refused
 		return n >= 10, fmt.Sprintf("%d connections refused", n)
 	})
+	w.alter(t, busy, 2)
+	w.proxy.mend()
+	begun := time.Now()
+	w.settled(t, r)
+	t.Logf("settled %.1f s after the API server was back", time.Since(begun).Seconds())
+	w.untouched(t, quiet, versions)
+	r.leavesNothingBehind(before)
+	r.stop()
+}
+
+// unreachableForLong: a leader that cannot reach the API server ends, for it may no longer lead. What a kubelet starts in its place is not
+// ready and waits, however long it takes, and goes on from there.
+func unreachableForLong(t *testing.T, w *world) {
+	r, quiet, busy := quietAndBusy(t, w)
+	before, versions := r.profile(), w.versions(t, quiet)
+	w.proxy.cut()
+	w.alter(t, busy, 1)
+	eventually(t, "the leader to end", func(context.Context) (bool, string) { return r.ended(), r.LogTail() })
+	if !r.lostElection() {
+		t.Errorf("the leader does not say why it has ended:\n%s", r.LogTail())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), *away)
+	defer cancel()
+	if err := r.Start(ctx); err == nil {
+		t.Error("it is ready without an API server")
+	}
+	if r.ended() {
+		t.Fatalf("it has ended\n%s", r.LogTail())
+	}
 	w.alter(t, busy, 2)
 	w.proxy.mend()
 	begun := time.Now()

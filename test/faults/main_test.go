@@ -27,6 +27,7 @@ var (
 
 	modelSeed   = flag.Uint64("seed", 0, "seed of the model-based test; 0 takes another one each time")
 	modelLength = flag.Duration("model", time.Minute, "how long the model-based test goes on")
+	away        = flag.Duration("away", 10*time.Second, "how long an operator that has been started waits for an API server that is away for minutes")
 )
 
 func TestMain(m *testing.M) {
