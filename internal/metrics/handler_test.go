@@ -327,6 +327,9 @@ func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 
 // TestScrapesTakeLittleMemory is about the operator: that it fits the memory that it is given.
 func TestScrapesTakeLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it goes on for ten seconds, and for minutes with the race detector")
+	}
 	handler := state(t, largeLedger()).Handler(prometheus.NewRegistry())
 	for name, accept := range map[string]string{
 		"text": "text/plain", "OpenMetrics": "application/openmetrics-text;version=1.0.0", "protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",

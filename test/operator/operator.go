@@ -73,14 +73,18 @@ type Operator struct {
 	process         *controlplane.Process
 }
 
-// Build builds the command at the path binary, as make build does.
+// Build builds the command at the path binary, as make build does; and with the race detector where whoever calls it was built so.
 func Build(ctx context.Context, binary string) error {
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, ".") //nolint:gosec // building there is its purpose
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	how, cgo := "-trimpath", "CGO_ENABLED=0"
+	if raceDetector {
+		how, cgo = "-race", "CGO_ENABLED=1" // the detector is a library in C
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", how, "-o", binary, ".") //nolint:gosec // building there is its purpose
+	cmd.Dir, cmd.Env = root, append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the operator: %w\n%s", err, out)
 	}
