@@ -58,3 +58,24 @@ func running(status string) (name, digest, config string) {
 	}
 	return at(status, digest), digest, ""
 }
+
+// TagOf returns the tag in a name, with its repository and without a digest: docker.io/library/nginx:1.29. It is "" where there is none.
+func TagOf(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return ""
+	}
+	if tagged, ok := named.(reference.Tagged); ok {
+		return reference.TrimNamed(named).String() + ":" + tagged.Tag()
+	}
+	return ""
+}
+
+// RepositoryOf returns the repository of a name, with its registry: docker.io/library/nginx. It is "" where there is none.
+func RepositoryOf(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return ""
+	}
+	return reference.TrimNamed(named).String()
+}

@@ -48,6 +48,19 @@ type Options struct {
 	UserAgent string
 }
 
+// Reference parses the reference of something in a registry. Errors are problem.Errors.
+func (o *Options) Reference(source string) (name.Reference, error) {
+	var options []name.Option
+	if o.PlainHTTP {
+		options = append(options, name.Insecure)
+	}
+	ref, err := name.ParseReference(source, options...)
+	if err != nil {
+		return nil, problem.Errorf(v1alpha1.ReasonNotFound, "%q is not a reference of an image: %w", source, err)
+	}
+	return ref, nil
+}
+
 // Image is an image of one platform.
 type Image struct {
 	v1.Image
@@ -84,35 +97,53 @@ type finder struct {
 }
 
 func (f *finder) registry(ctx context.Context, source string) (*Image, error) {
-	var options []name.Option
-	if f.options.PlainHTTP {
-		options = append(options, name.Insecure)
-	}
-	ref, err := name.ParseReference(source, options...)
+	ref, err := f.options.Reference(source)
 	if err != nil {
-		return nil, problem.Errorf(v1alpha1.ReasonNotFound, "%q is not a reference of an image: %w", source, err)
+		return nil, err
 	}
 	f.about.Name = ref.Name()
 	descriptor, err := remote.Get(ref, RemoteOptions(ctx, f.options)...)
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	switch {
 	case descriptor.MediaType.IsIndex():
 		index, err := descriptor.ImageIndex()
 		if err != nil {
-			return nil, registryError(err)
+			return nil, RegistryError(err)
 		}
 		return f.index(index, 0)
 	case descriptor.MediaType.IsImage():
 		img, err := descriptor.Image()
 		if err != nil {
-			return nil, registryError(err)
+			return nil, RegistryError(err)
 		}
 		return f.image(img)
 	default:
 		return nil, problem.Errorf(v1alpha1.ReasonMediaTypeUnsupported, "a manifest of type %q is not supported", descriptor.MediaType)
 	}
+}
+
+// LeadsTo returns the digest of the platform's manifest that a tag leads to. Of a digest that is known to lead to one, as that of an index,
+// nothing but that digest is asked for; of others their manifests and configuration. Errors are problem.Errors.
+func LeadsTo(ctx context.Context, tag string, known map[string]string, o Options) (digest string, err error) {
+	ref, err := o.Reference(tag)
+	if err != nil {
+		return "", err
+	}
+	head, err := remote.Head(ref, RemoteOptions(ctx, o)...)
+	if err == nil {
+		if digest, ok := known[head.Digest.String()]; ok {
+			return digest, nil
+		}
+	} else if err = RegistryError(err); problem.Reason(err, "") != v1alpha1.ReasonManifestInvalid { // a registry may leave the digest out
+		return "", err
+	}
+	found, err := Open(ctx, tag, o)
+	if err != nil {
+		return "", err
+	}
+	return found.About.Digest, nil
 }
 
 // RemoteOptions are those of every request to a registry. The library bounds manifests, tokens and errors itself.
@@ -157,7 +188,7 @@ func (f *finder) archive(file string) (*Image, error) {
 func (f *finder) index(index v1.ImageIndex, depth int) (*Image, error) {
 	digest, err := index.Digest()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	f.about.IndexDigests = append(f.about.IndexDigests, digest.String())
 	slices.Sort(f.about.IndexDigests)
@@ -170,7 +201,7 @@ func (f *finder) pick(index v1.ImageIndex, depth int) (*Image, error) {
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	var platforms []string
 	for _, d := range manifest.Manifests {
@@ -178,7 +209,7 @@ func (f *finder) pick(index v1.ImageIndex, depth int) (*Image, error) {
 		case d.MediaType.IsIndex():
 			nested, err := index.ImageIndex(d.Digest)
 			if err != nil {
-				return nil, registryError(err)
+				return nil, RegistryError(err)
 			}
 			before := f.about.IndexDigests
 			img, err := f.index(nested, depth+1)
@@ -190,7 +221,7 @@ func (f *finder) pick(index v1.ImageIndex, depth int) (*Image, error) {
 		case d.MediaType.IsImage() && d.Platform == nil:
 			img, err := index.Image(d.Digest)
 			if err != nil {
-				return nil, registryError(err)
+				return nil, RegistryError(err)
 			}
 			config, err := configOf(img)
 			if err != nil {
@@ -204,7 +235,7 @@ func (f *finder) pick(index v1.ImageIndex, depth int) (*Image, error) {
 		case d.MediaType.IsImage() && d.Platform.Satisfies(f.options.Platform):
 			img, err := index.Image(d.Digest)
 			if err != nil {
-				return nil, registryError(err)
+				return nil, RegistryError(err)
 			}
 			return f.image(img)
 		case d.MediaType.IsImage() && d.Platform.OS != "unknown": // attestations are "unknown"
@@ -226,12 +257,12 @@ func orNothing(list []string) string {
 func (f *finder) image(img v1.Image) (*Image, error) {
 	digest, err := img.Digest()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	f.about.Digest = digest.String()
 	manifest, err := img.Manifest()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	if len(manifest.Layers) > maxLayers {
 		return nil, problem.Errorf(v1alpha1.ReasonLimitExceeded, "the image has %d layers, and more than %d are not supported", len(manifest.Layers), maxLayers)
@@ -254,7 +285,7 @@ func (f *finder) image(img v1.Image) (*Image, error) {
 func (f *finder) describe(img v1.Image, config *v1.ConfigFile) (*Image, error) {
 	digest, err := img.ConfigName()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	f.about.ConfigDigest = digest.String()
 	platform := platformOf(config)
@@ -284,7 +315,7 @@ func platformOf(config *v1.ConfigFile) v1.Platform {
 func configOf(img v1.Image) (*v1.ConfigFile, error) {
 	manifest, err := img.Manifest()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	switch {
 	case manifest.Config.MediaType != types.OCIConfigJSON && manifest.Config.MediaType != types.DockerConfigJSON:
@@ -294,13 +325,13 @@ func configOf(img v1.Image) (*v1.ConfigFile, error) {
 	}
 	config, err := img.ConfigFile()
 	if err != nil {
-		return nil, registryError(err)
+		return nil, RegistryError(err)
 	}
 	return config, nil
 }
 
-// registryError says what an error of a registry, or of reading what it has sent, means.
-func registryError(err error) error {
+// RegistryError says what an error of a registry, or of reading what it has sent, means.
+func RegistryError(err error) error {
 	var (
 		answer  *transport.Error
 		network interface{ Timeout() bool }

@@ -5,6 +5,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -205,6 +206,7 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	fresh.ObjectMeta = *old.ObjectMeta.DeepCopy()
 	delete(fresh.Annotations, unusedSince)
 	fresh.Signature = old.Signature
+	keepReferences(fresh, old)
 	if report.Summary == nil && old.Summary != nil {
 		keepResult(fresh, old)
 	}
@@ -219,6 +221,19 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 		fresh.Database = report.Database
 	}
 	return r.observe("update", fresh, r.client.Update(ctx, fresh))
+}
+
+// keepReferences keeps what was known of names that the registry has not been asked about yet, or does not answer.
+func keepReferences(fresh, old *v1alpha1.ImageReport) {
+	for i := range fresh.References {
+		r := &fresh.References[i]
+		j := slices.IndexFunc(old.References, func(o v1alpha1.ImageReference) bool { return o.Name == r.Name })
+		if j < 0 {
+			continue
+		}
+		r.CurrentDigest = cmp.Or(r.CurrentDigest, old.References[j].CurrentDigest)
+		r.NewestTag = cmp.Or(r.NewestTag, old.References[j].NewestTag)
+	}
 }
 
 // keepResult keeps the result of before on an image of which it is not known now what is in it, as after a start with an empty disk: what is

@@ -1,7 +1,7 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package repository finds the images that the AuditConfiguration wants scanned besides those that a cluster uses.
+// Package repository knows what the AuditConfiguration wants to know of images, and which tags repositories have.
 package repository
 
 import (
@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -25,6 +25,7 @@ import (
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
 	"github.com/kubersafe/kubersafe/internal/audit"
 	"github.com/kubersafe/kubersafe/internal/shard"
 	"github.com/kubersafe/kubersafe/internal/source"
@@ -34,11 +35,12 @@ import (
 type configuration struct {
 	audit.Object
 	repositories []v1alpha1.ScannedRepository
+	signatures   []v1alpha1.RequiredSignature
 }
 
 // Equal implements source.Record.
 func (c *configuration) Equal(other *configuration) bool {
-	return reflect.DeepEqual(c.repositories, other.repositories)
+	return reflect.DeepEqual(c.repositories, other.repositories) && reflect.DeepEqual(c.signatures, other.signatures)
 }
 
 func convert(o runtime.Object) (*configuration, error) {
@@ -46,10 +48,10 @@ func convert(o runtime.Object) (*configuration, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is no AuditConfiguration", o)
 	}
-	return &configuration{audit.ObjectFrom(a), a.Spec.Images.ScannedRepositories}, nil
+	return &configuration{audit.ObjectFrom(a), a.Spec.Images.ScannedRepositories, a.Spec.Images.RequiredSignatures}, nil
 }
 
-// Wanted follows which repositories are wanted.
+// Wanted follows which repositories and signatures are wanted.
 type Wanted struct {
 	follower *source.Follower
 	store    *source.Store[*configuration]
@@ -89,19 +91,20 @@ func (w *Wanted) Repositories() []v1alpha1.ScannedRepository {
 	return all
 }
 
+// Signatures returns those that images must have.
+func (w *Wanted) Signatures() []v1alpha1.RequiredSignature {
+	var all []v1alpha1.RequiredSignature
+	for _, c := range w.store.All() {
+		all = append(all, c.signatures...)
+	}
+	return all
+}
+
 // List asks a registry for the tags of a repository, and returns the names of the images to scan.
 func List(ctx context.Context, r *v1alpha1.ScannedRepository, o image.Options) ([]string, error) {
-	var options []name.Option
-	if o.PlainHTTP {
-		options = append(options, name.Insecure)
-	}
-	repository, err := name.NewRepository(r.Name, options...)
+	tags, _, err := list(ctx, r.Name, o)
 	if err != nil {
-		return nil, fmt.Errorf("repository %q: %w", r.Name, err)
-	}
-	tags, err := remote.List(repository, image.RemoteOptions(ctx, o)...)
-	if err != nil {
-		return nil, fmt.Errorf("listing the tags of the repository %q: %w", r.Name, err)
+		return nil, err
 	}
 	var images []string
 	for _, tag := range pick(tags, r) {
@@ -110,6 +113,61 @@ func List(ctx context.Context, r *v1alpha1.ScannedRepository, o image.Options) (
 		}
 	}
 	return images, nil
+}
+
+// Newest asks a registry for the tags of a repository, and returns the newest that is a version. It is "" where there is none, or where
+// there are so many tags that it is not known. Errors are problem.Errors.
+func Newest(ctx context.Context, repository string, o image.Options) (string, error) {
+	tags, complete, err := list(ctx, repository, o)
+	if err != nil || !complete {
+		return "", err
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return !release.MatchString(tag) })
+	if len(tags) == 0 {
+		return "", nil
+	}
+	return slices.MinFunc(tags, compareTags), nil
+}
+
+// release is a tag that is a version, as 1.29.3 or v2.1: not 1.30.0-rc.1, nor a day as 20260127.
+var release = regexp.MustCompile(`^v?[0-9]{1,9}(\.[0-9]{1,9}){1,3}$`)
+
+const (
+	// pageSize of listing tags. Registries have less if they like.
+	pageSize = 1000
+	// maxPages bounds how often one listing asks. Of 20,000 tags nobody has made versions by hand.
+	maxPages = 20
+)
+
+// list asks a registry for the tags of a repository, and whether these are all. Errors are problem.Errors.
+func list(ctx context.Context, repository string, o image.Options) (tags []string, complete bool, err error) {
+	ref, err := o.Reference(repository)
+	if err != nil {
+		return nil, false, err
+	}
+	fail := func(err error) ([]string, bool, error) {
+		err = image.RegistryError(err)
+		return nil, false, problem.Errorf(problem.Reason(err, ""), "listing the tags of the repository %q: %w", repository, err)
+	}
+	puller, err := remote.NewPuller(append(image.RemoteOptions(ctx, o), remote.WithPageSize(pageSize))...)
+	if err != nil {
+		return fail(err)
+	}
+	lister, err := puller.Lister(ctx, ref.Context())
+	if err != nil {
+		return fail(err)
+	}
+	for range maxPages {
+		page, err := lister.Next(ctx)
+		if err != nil {
+			return fail(err)
+		}
+		tags = append(tags, page.Tags...)
+		if !lister.HasNext() {
+			return tags, true, nil
+		}
+	}
+	return tags, false, nil
 }
 
 // defaultTags is how many tags are scanned unless it is said.
@@ -134,8 +192,8 @@ func pick(tags []string, r *v1alpha1.ScannedRepository) []string {
 }
 
 func compareTags(a, b string) int {
-	v, errA := version.ParseGeneric(a)
-	w, errB := version.ParseGeneric(b)
+	v, errA := version.ParseGeneric(zeros.ReplaceAllString(a, "$1$2"))
+	w, errB := version.ParseGeneric(zeros.ReplaceAllString(b, "$1$2"))
 	switch {
 	case errA != nil && errB != nil:
 		return cmp.Compare(a, b)
@@ -150,3 +208,6 @@ func compareTags(a, b string) int {
 	}
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) // 1.29 before 1.29-alpine
 }
+
+// zeros are those that numbers begin with, as in 24.04, and that versions must not have.
+var zeros = regexp.MustCompile(`(^v?|\.)0+([0-9])`)

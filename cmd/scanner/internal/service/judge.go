@@ -149,12 +149,12 @@ func (s *Service) matched(find func(*match.Matcher) (*match.Result, error)) (*ma
 	return result, err
 }
 
-// named gives a report the names under which its image is used. It stays named by what it was found by while its digest is not known.
+// named gives a report the names under which its image is used, and what is known of these. It stays named by what it was found by while its digest is not known.
 func (s *Service) named(r *v1alpha1.ImageReport, subject *work.Subject) *v1alpha1.ImageReport {
 	r.References = nil
 	for _, name := range subject.References[:min(len(subject.References), v1alpha1.MaxImageReferences)] {
 		if len(name) <= v1alpha1.MaxImageName {
-			r.References = append(r.References, v1alpha1.ImageReference{Name: name})
+			r.References = append(r.References, s.reference(name, subject.Platform))
 		}
 	}
 	if r.Image.Digest != "" && len(r.References) > 0 {

@@ -85,15 +85,24 @@ func (s *Service) pull(ctx context.Context, scanner *scan.Scanner, use cluster.U
 }
 
 // find opens an image in one of the ways that there are.
-func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, error) {
-	platform, err := image.ParsePlatform(use.Platform)
+func (s *Service) find(ctx context.Context, use cluster.Use) (found *image.Image, err error) {
+	err = s.try(ctx, use.Sources, use.Platform, func(reference string, o image.Options) error {
+		found, err = image.Open(ctx, reference, o)
+		return err
+	})
+	return found, err
+}
+
+// try asks registries for something of a platform, with the credentials of those who use it, until that succeeds.
+func (s *Service) try(ctx context.Context, sources []cluster.Source, platform string, ask func(reference string, o image.Options) error) error {
+	wanted, err := image.ParsePlatform(platform)
 	if err != nil {
-		return nil, problem.Errorf(v1alpha1.ReasonPlatformUnsupported, "%w", err)
+		return problem.Errorf(v1alpha1.ReasonPlatformUnsupported, "%w", err)
 	}
-	attempts, unread := s.secrets.Attempts(ctx, use.Sources)
+	attempts, unread := s.secrets.Attempts(ctx, sources)
 	forbidden := 0
 	for _, err := range unread {
-		s.log.Info("Credentials could not be read", "image", use.Sources[0].Reference, "reason", err.Error())
+		s.log.Info("Credentials could not be read", "image", sources[0].Reference, "reason", err.Error())
 		if apierrors.IsForbidden(err) {
 			forbidden++
 		}
@@ -105,10 +114,10 @@ func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, erro
 			continue
 		}
 		options := s.open(a.Keychain)
-		options.Platform = platform
-		found, err := image.Open(ctx, a.Reference, options)
+		options.Platform = wanted
+		err := ask(a.Reference, options)
 		if err == nil {
-			return found, nil
+			return nil
 		}
 		errs = append(errs, err)
 		switch problem.Reason(err, "") {
@@ -116,10 +125,10 @@ func (s *Service) find(ctx context.Context, use cluster.Use) (*image.Image, erro
 		case v1alpha1.ReasonRegistryUnavailable:
 			down[a.Registry()] = true
 		default:
-			return nil, err // it is the image that is wrong
+			return err // it is the image that is wrong
 		}
 	}
-	return nil, worst(errs, forbidden)
+	return worst(errs, forbidden)
 }
 
 // worst returns what is told of several attempts: that credentials are missing, if any of them says so, or that a registry is not there.

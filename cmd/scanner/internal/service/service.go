@@ -49,7 +49,7 @@ type Options struct {
 	Timeout     time.Duration
 	// Retry is how long an image waits that failed.
 	Retry work.Backoff
-	// Recheck is how often it is looked which image a name without a digest leads to.
+	// Recheck is how often it is looked where tags lead, and which there are.
 	Recheck time.Duration
 	// Keep is how long a report is kept after nothing refers to its image any more.
 	Keep time.Duration
@@ -71,13 +71,14 @@ type Service struct {
 	secrets      *pullsecret.Reader
 	board        *work.Board
 	versions     versions
+	questions    questions
 	store        *inventory.Store
 	database     *osvdb.DB
 
 	// changed says that uses or reports may be other ones, poll that the database is to be looked at. Each has room for one word.
 	changed, poll chan struct{}
-	// idle wakes the workers that have nothing to do.
-	idle *wakeup
+	// idle wakes the workers that have nothing to do, asking whoever asks registries other things.
+	idle, asking *wakeup
 	// dirty are names of reports to look at.
 	dirty workqueue.TypedRateLimitingInterface[string]
 
@@ -110,7 +111,7 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 	}
 	s := &Service{
 		options: options, log: log, metrics: metrics, secrets: &pullsecret.Reader{Client: client, Fallback: authn.DefaultKeychain},
-		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(), wanted: newWakeup(),
+		changed: make(chan struct{}, 1), poll: make(chan struct{}, 1), idle: newWakeup(), asking: newWakeup(), wanted: newWakeup(),
 		dirty: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](100*time.Millisecond, time.Minute)),
 	}
 	s.versions.client = client.DiscoveryClient
@@ -130,6 +131,7 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 	s.board = &work.Board{
 		Kept: s.store.Has, Remembered: s.reports.Remembered, Retry: options.Retry, Recheck: options.Recheck, Now: time.Now,
 	}
+	s.questions = newQuestions(s.board, &s.options)
 	s.reports.Written = metrics.written
 	metrics.watch(s)
 	return s, nil
@@ -172,6 +174,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	all.Go(func() { s.followDatabase(ctx) })
 	all.Go(func() { s.followRepositories(ctx) })
+	all.Go(func() { s.askRegistries(ctx) })
 	all.Go(func() { s.judgeAll(ctx) })
 	for _, scanner := range scanners {
 		all.Go(func() { s.scanAll(ctx, scanner) })
@@ -274,16 +277,22 @@ func (s *Service) sync() {
 	defer s.mu.Unlock()
 	before := s.prints
 	s.subjects, s.prints = s.board.Subjects(), make(map[string]string, len(before))
+	changed := false
 	for name, subject := range s.subjects {
 		s.prints[name] = subject.Fingerprint()
 		if before[name] != s.prints[name] {
 			s.dirty.Add(name)
+			changed = true
 		}
 	}
 	for name := range before {
 		if s.subjects[name] == nil {
 			s.dirty.Add(name)
+			changed = true
 		}
+	}
+	if changed {
+		s.asking.wake()
 	}
 }
 

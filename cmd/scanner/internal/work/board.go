@@ -193,6 +193,23 @@ func (b *Board) Done(image cluster.Image, err error) {
 	i.err = err // which nobody is told of while what was found under the name before is still there
 }
 
+// Outage returns how long a registry is not asked, because it has not answered.
+func (b *Board) Outage(registry string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o := b.outages[registry]; o != nil {
+		return max(0, o.until.Sub(b.Now()))
+	}
+	return 0
+}
+
+// Heard takes in what has become of asking a registry something else than for an image to scan.
+func (b *Board) Heard(registry string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outage(registry, err)
+}
+
 // outage notes whether a registry answers. While it does not, none of its images is tried but one at a time, so that those of others get
 // their turn; once it does, all of them may be tried.
 func (b *Board) outage(registry string, err error) {
@@ -256,7 +273,7 @@ func (b *Board) Subjects() map[string]*Subject {
 		name := v1alpha1.ImageReportName(about.Name, about.Digest)
 		s := subjects[name]
 		if s == nil {
-			s = &Subject{About: about, Kept: i.done, Err: i.err}
+			s = &Subject{About: about, Platform: i.use.Platform, Kept: i.done, Err: i.err}
 			subjects[name] = s
 		}
 		s.add(i, about.IndexDigests)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
 )
 
@@ -19,6 +20,10 @@ type Subject struct {
 	About v1alpha1.Image
 	// References are the names under which it is used, sorted.
 	References []string
+	// Platform that is wanted, such as linux/arm64; what the image says of itself may have more to it.
+	Platform string
+	// Sources that it can be pulled from.
+	Sources []cluster.Source
 	// Kept: what is in it is known.
 	Kept bool
 	// Err is why that is not known; nil while its turn has not come.
@@ -28,10 +33,26 @@ type Subject struct {
 // add takes in another name, or another index, of the same image.
 func (s *Subject) add(i *item, indexes []string) {
 	s.References = append(s.References, i.use.Names...)
+	s.Sources = append(s.Sources, i.use.Sources...)
 	s.About.IndexDigests = append(slices.Clone(s.About.IndexDigests), indexes...)
 	if i.done {
 		s.Kept, s.Err = true, nil
 	}
+}
+
+// From returns the sources in a repository, for something else in it than the image.
+func (s *Subject) From(repository, reference string) []cluster.Source {
+	var sources []cluster.Source
+	for _, source := range s.Sources {
+		if cluster.RepositoryOf(source.Reference) != repository {
+			continue
+		}
+		source.Reference = reference
+		if !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources
 }
 
 // Fingerprint is the same for as long as the report is to say the same.
@@ -63,7 +84,12 @@ func (i *item) describe() v1alpha1.Image {
 
 // registryOf returns the registry that an image is pulled from first.
 func registryOf(i *item) string {
-	ref, err := name.ParseReference(i.use.Sources[0].Reference)
+	return RegistryOf(i.use.Sources[0].Reference)
+}
+
+// RegistryOf returns the registry of a reference, by the name under which outages are noted.
+func RegistryOf(reference string) string {
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return ""
 	}
