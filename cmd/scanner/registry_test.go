@@ -28,6 +28,8 @@ const registryUser, registryPassword = "puller", "secret"
 type registryServer struct {
 	host    string
 	handler http.Handler
+	// forbidden is the end of paths that nobody may read; "" is none.
+	forbidden string
 
 	mu       sync.Mutex
 	running  *http.Server
@@ -79,6 +81,10 @@ func (s *registryServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/v2/" && user == "" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if s.forbidden != "" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, s.forbidden) {
+		w.WriteHeader(http.StatusForbidden)
 		return
 	}
 	s.mu.Lock()

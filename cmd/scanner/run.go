@@ -41,7 +41,8 @@ func newRunCommand() *cobra.Command {
 		Short: "Scan the images that a cluster uses, and keep ImageReports on them",
 		Long: `Scan the images that a cluster uses, and keep ImageReports on them: those that Pods run, and those that templates name of which there
 are no Pods. Each is pulled once, those of most Pods first, with the pull secrets of the Pods as far as the scanner may read them. A new
-vulnerability database is matched against what is kept of the images, and nothing is pulled for that.
+vulnerability database is matched against what is kept of the images, and nothing is pulled for that. Registries are asked where tags lead and,
+if the AuditConfiguration demands signatures, for those.
 
 docs/images.md says how it is installed.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -63,7 +64,7 @@ docs/images.md says how it is installed.`,
 	f.DurationVar(&s.Timeout, "timeout", 10*time.Minute, "How long pulling and reading one image may take.")
 	f.DurationVar(&s.Retry.Min, "retry-min", time.Minute, "How long an image waits that has failed, before it is tried again. Each time it waits twice as long.")
 	f.DurationVar(&s.Retry.Max, "retry-max", 6*time.Hour, "How long it waits at most.")
-	f.DurationVar(&s.Recheck, "recheck", 24*time.Hour, "How often it is looked which image a tag leads to that only templates name.")
+	f.DurationVar(&s.Recheck, "recheck", 24*time.Hour, "How often registries are asked where tags lead, which there are, and whether an image is signed that was not.")
 	f.DurationVar(&s.Keep, "keep", 24*time.Hour, "How long a report is kept after nothing refers to its image any more.")
 	o.server.AddTo(f)
 	return cmd

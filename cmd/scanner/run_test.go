@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,15 +99,18 @@ func TestRun(t *testing.T) {
 	}
 	s.forget()
 	stop := w.scanner()
-	list := w.await("40 reports", 40, isScanned)
+	list := w.await("40 reports", 40, isComplete)
 	for n, layer := range i.layers {
 		if pulls := s.asked("/blobs/" + layer); pulls != 1 {
 			t.Errorf("the layer of image %d was pulled %d times", n, pulls)
 		}
 	}
 	// Every fourth is an index and a manifest.
-	if n := s.asked("") - s.asked("/v2/"); n != 40*3+10 {
-		t.Errorf("there were %d requests, want a manifest, a configuration and a layer of each image, and the index of ten: %q", n, s.all())
+	if n := s.asked("") - s.asked("/v2/"); n != 40*4+10 {
+		t.Errorf("there were %d requests, want a manifest, a configuration, a layer and the tags of each image, and the index of ten: %q", n, s.all())
+	}
+	if n := s.count(http.MethodHead, ""); n != 40 {
+		t.Errorf("there were %d requests where tags lead: %q", n, s.all())
 	}
 	w.areRight(list, i)
 
@@ -146,10 +150,18 @@ func TestRun(t *testing.T) {
 		}
 		before := w.writes()
 		stop = outer.scanner()
-		w.await("the reports to be mended", 40, func(r *v1alpha1.ImageReport) bool { return isScanned(r) && r.Image.User == "1000" })
-		if diff := cmp.Diff([]string{"create " + deleted.Name, "update " + list[0].Name}, since(before, w.writes())); diff != "" {
+		w.await("the reports to be mended", 40, func(r *v1alpha1.ImageReport) bool { return isComplete(r) && r.Image.User == "1000" })
+		// Of the image whose report is gone, it is told where its tag leads when the registry has said so.
+		writes := slices.DeleteFunc(since(before, w.writes()), func(write string) bool { return write == "update "+deleted.Name })
+		if diff := cmp.Diff([]string{"create " + deleted.Name, "update " + list[0].Name}, writes); diff != "" {
 			t.Errorf("writes (-want +got):\n%s", diff)
 		}
+		w.eventually("every registry to be asked", func() string {
+			if s.count(http.MethodHead, "") < 40 || s.asked("/tags/list") < 40 {
+				return fmt.Sprint(len(s.all()))
+			}
+			return ""
+		})
 		for _, r := range s.all() {
 			// Of the image whose report is gone, it must be asked which one its index leads to.
 			if strings.Contains(r, "/blobs/") && !strings.HasSuffix(r, "/blobs/"+deleted.Image.ConfigDigest) {
@@ -166,7 +178,7 @@ func TestRun(t *testing.T) {
 		if err := w.admin.Delete(t.Context(), &list[1]); err != nil {
 			t.Fatal(err)
 		}
-		w.await("the reports to be mended", 40, func(r *v1alpha1.ImageReport) bool { return isScanned(r) && r.Image.User == "1000" })
+		w.await("the reports to be mended", 40, func(r *v1alpha1.ImageReport) bool { return isComplete(r) && r.Image.User == "1000" })
 		if all := s.all(); len(all) > 0 {
 			t.Errorf("the registry was asked for %q", all)
 		}
@@ -256,7 +268,7 @@ func (w *world) areRight(list []v1alpha1.ImageReport, i *images) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			w.Errorf("image %d (-want +got):\n%s", n, diff)
 		}
-		if diff := cmp.Diff([]v1alpha1.ImageReference{{Name: i.repositories[n]}}, r.References); diff != "" {
+		if diff := cmp.Diff([]v1alpha1.ImageReference{{Name: i.repositories[n], CurrentDigest: i.platform[n], NewestTag: "1.0"}}, r.References); diff != "" {
 			w.Errorf("references of image %d (-want +got):\n%s", n, diff)
 		}
 		if r.Image.ConfigDigest == "" || r.Database == nil || r.Summary.All.Total == 0 {

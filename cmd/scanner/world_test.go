@@ -335,6 +335,11 @@ func (w *world) await(what string, n int, right func(*v1alpha1.ImageReport) bool
 
 func isScanned(r *v1alpha1.ImageReport) bool { return r.State == v1alpha1.ImageScanned }
 
+// isComplete: it is told where each tag leads, too.
+func isComplete(r *v1alpha1.ImageReport) bool {
+	return isScanned(r) && !slices.ContainsFunc(r.References, func(r v1alpha1.ImageReference) bool { return r.CurrentDigest == "" || r.NewestTag == "" })
+}
+
 // writes returns the names of the reports on images that the scanner has written so far, sorted, each as often as that.
 func (w *world) writes() []string {
 	w.Helper()

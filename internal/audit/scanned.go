@@ -50,9 +50,12 @@ func NewRequiredSignature(s *v1alpha1.RequiredSignature) RequiredSignature {
 	return patternsOf(s.Images)
 }
 
+// Selects says whether an image is one of those.
+func (r RequiredSignature) Selects(image *Reference) bool { return matchesImage(r, image) }
+
 // MustBeSigned says whether an image must have a signature.
 func (s *Settings) MustBeSigned(image *Reference) bool {
-	return slices.ContainsFunc(s.RequiredSignatures, func(r RequiredSignature) bool { return matchesImage(r, image) })
+	return slices.ContainsFunc(s.RequiredSignatures, func(r RequiredSignature) bool { return r.Selects(image) })
 }
 
 func matchesImage(patterns []pattern, image *Reference) bool {

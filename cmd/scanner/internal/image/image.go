@@ -146,7 +146,7 @@ func LeadsTo(ctx context.Context, tag string, known map[string]string, o Options
 	return found.About.Digest, nil
 }
 
-// RemoteOptions are those of every request to a registry. The library bounds manifests, tokens and errors itself.
+// RemoteOptions are those of every request to a registry. The library bounds manifests, tokens and errors itself, but no lists: see Bounded.
 func RemoteOptions(ctx context.Context, o Options) []remote.Option {
 	keychain := o.Keychain
 	if keychain == nil {
@@ -161,6 +161,20 @@ func RemoteOptions(ctx context.Context, o Options) []remote.Option {
 var roundTripper = &http.Transport{
 	Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
 	ResponseHeaderTimeout: time.Minute, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+}
+
+// Bounded is the option to give up on an answer of more bytes.
+func Bounded(bytes int64) remote.Option { return remote.WithTransport(bounded(bytes)) }
+
+type bounded int64
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := roundTripper.RoundTrip(r)
+	if err == nil {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, int64(b))
+	}
+	return answer, err
 }
 
 func (f *finder) layout(dir string) (*Image, error) {
@@ -334,6 +348,7 @@ func configOf(img v1.Image) (*v1.ConfigFile, error) {
 func RegistryError(err error) error {
 	var (
 		answer  *transport.Error
+		large   *http.MaxBytesError
 		network interface{ Timeout() bool }
 	)
 	reason := v1alpha1.ReasonManifestInvalid
@@ -347,6 +362,8 @@ func RegistryError(err error) error {
 		default:
 			reason = v1alpha1.ReasonRegistryUnavailable
 		}
+	case errors.As(err, &large):
+		reason = v1alpha1.ReasonLimitExceeded
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
 		reason = v1alpha1.ReasonRegistryUnavailable
 	}

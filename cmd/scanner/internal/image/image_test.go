@@ -12,7 +12,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -287,5 +290,67 @@ func TestPlatforms(t *testing.T) {
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
+	}
+}
+
+func TestWhereATagLeads(t *testing.T) {
+	var (
+		mu       sync.Mutex
+		requests []string
+		pushed   atomic.Bool
+	)
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, what, ok := strings.Cut(r.URL.Path, "/v2/app/"); ok {
+			mu.Lock()
+			requests = append(requests, r.Method+" "+what)
+			mu.Unlock()
+			if r.Method == http.MethodHead && what == "manifests/mute" && pushed.Load() {
+				return // which says neither type nor digest
+			}
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	app := strings.TrimPrefix(server.URL, "http://") + "/app"
+	x86 := fixture.ImageFor(t, amd64, fixture.Layer(t, fixture.File{Name: "a"}))
+	outer, _ := index(t, x86, fixture.ImageFor(t, armV8, fixture.Layer(t, fixture.File{Name: "b"})))
+	push(t, app+":index", outer)
+	push(t, app+":manifest", x86)
+	push(t, app+":mute", x86)
+	pushed.Store(true)
+	platform, whole := digest(t, x86), digest(t, outer)
+	config, err := x86.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	toConfig := []string{"GET manifests/" + platform, "GET blobs/" + config.String()}
+	for name, tc := range map[string]struct {
+		tag          string
+		known        map[string]string
+		wantRequests []string
+		wantReason   v1alpha1.ImageReason
+	}{
+		"the same index":     {"index", map[string]string{whole: platform}, []string{"HEAD manifests/index"}, ""},
+		"the same manifest":  {"manifest", map[string]string{platform: platform}, []string{"HEAD manifests/manifest"}, ""},
+		"another index":      {"index", map[string]string{platform: platform}, slices.Concat([]string{"HEAD manifests/index", "GET manifests/index"}, toConfig), ""},
+		"another manifest":   {"manifest", nil, []string{"HEAD manifests/manifest", "GET manifests/manifest", toConfig[1]}, ""},
+		"no digest is told":  {"mute", nil, []string{"HEAD manifests/mute", "GET manifests/mute", toConfig[1]}, ""},
+		"a tag that is gone": {"gone", nil, []string{"HEAD manifests/gone"}, v1alpha1.ReasonNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests = nil
+			got, err := image.LeadsTo(t.Context(), app+":"+tc.tag, tc.known, image.Options{Platform: amd64})
+			want := platform
+			if tc.wantReason != "" {
+				want = ""
+			}
+			if got != want || problem.Reason(err, "") != tc.wantReason {
+				t.Errorf("it leads to %q, %v; want %q, %q", got, err, want, tc.wantReason)
+			}
+			if diff := cmp.Diff(tc.wantRequests, requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

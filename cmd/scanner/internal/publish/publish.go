@@ -35,6 +35,8 @@ const (
 	fieldOwner = "kubersafe-scanner"
 	// unusedSince is the annotation with the time since when nothing refers to an image.
 	unusedSince = "audit.kubersafe.io/unused-since"
+	// SignatureDemand is the annotation with what stands for the demand by which an image's signatures were verified.
+	SignatureDemand = "audit.kubersafe.io/signature-demand"
 	// databaseInterval is how much newer a database must be for that to be written alone.
 	databaseInterval = 24 * time.Hour
 	// resource is what the reports are to the API server.
@@ -63,6 +65,9 @@ type stored struct {
 	ecosystems []string       // of its packages
 	references []string
 	unused     bool
+	// signature is whether it is signed as demanded, and demand stands for what was demanded.
+	signature *v1alpha1.ImageSignature
+	demand    string
 }
 
 // Equal implements source.Record. Every version counts: it may be somebody else's.
@@ -76,6 +81,7 @@ func convert(o runtime.Object) (*stored, error) {
 		return nil, fmt.Errorf("%T is no ImageReport", o)
 	}
 	s := &stored{Object: audit.ObjectFrom(r), State: r.State, unused: r.Annotations[unusedSince] != ""}
+	s.signature, s.demand = r.Signature, r.Annotations[SignatureDemand]
 	s.image = v1alpha1.Image{Name: r.Image.Name, Digest: r.Image.Digest, IndexDigests: r.Image.IndexDigests, Platform: r.Image.Platform}
 	for _, e := range r.Image.Packages {
 		base, _, _ := strings.Cut(e.Ecosystem, ":")
@@ -183,6 +189,14 @@ func (s *stored) matches(image cluster.Image) bool {
 	}
 }
 
+// Signature returns what a report says of an image's signatures, if that is by some demand; else nil.
+func (r *Reports) Signature(name, demand string) *v1alpha1.ImageSignature {
+	if s, ok := r.store.Get("", name); ok && s.demand == demand {
+		return s.signature
+	}
+	return nil
+}
+
 // HasAny says whether the packages of an image are of one of some ecosystems, or whether that is not known.
 func (r *Reports) HasAny(name string, ecosystems map[string]bool) bool {
 	s, ok := r.store.Get("", name)
@@ -204,8 +218,7 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	}
 	fresh := report.DeepCopy()
 	fresh.ObjectMeta = *old.ObjectMeta.DeepCopy()
-	delete(fresh.Annotations, unusedSince)
-	fresh.Signature = old.Signature
+	annotate(fresh, report.Annotations[SignatureDemand])
 	keepReferences(fresh, old)
 	if report.Summary == nil && old.Summary != nil {
 		keepResult(fresh, old)
@@ -221,6 +234,19 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 		fresh.Database = report.Database
 	}
 	return r.observe("update", fresh, r.client.Update(ctx, fresh))
+}
+
+// annotate makes the annotations of a report that is used be as they are to be.
+func annotate(report *v1alpha1.ImageReport, demand string) {
+	delete(report.Annotations, unusedSince)
+	delete(report.Annotations, SignatureDemand)
+	if demand == "" {
+		return
+	}
+	if report.Annotations == nil {
+		report.Annotations = make(map[string]string)
+	}
+	report.Annotations[SignatureDemand] = demand
 }
 
 // keepReferences keeps what was known of names that the registry has not been asked about yet, or does not answer.
@@ -240,9 +266,9 @@ func keepReferences(fresh, old *v1alpha1.ImageReport) {
 // known does not come and go with the scanner. If the image cannot be pulled any more either, the result is told to be an old one.
 func keepResult(fresh, old *v1alpha1.ImageReport) {
 	about, references, failed := fresh.Image, fresh.References, fresh.State == v1alpha1.ImageFailed
-	message := fresh.Message
+	message, signature, annotations := fresh.Message, fresh.Signature, fresh.Annotations
 	old.DeepCopyInto(fresh)
-	delete(fresh.Annotations, unusedSince)
+	fresh.Signature, fresh.Annotations = signature, annotations
 	fresh.Image.Name, fresh.Image.IndexDigests, fresh.References = about.Name, about.IndexDigests, references
 	if failed {
 		fresh.State, fresh.Reason = v1alpha1.ImageStale, v1alpha1.ReasonDatabaseOutdated

@@ -137,6 +137,8 @@ const (
 	pageSize = 1000
 	// maxPages bounds how often one listing asks. Of 20,000 tags nobody has made versions by hand.
 	maxPages = 20
+	// maxTagBytes bounds one answer. Some registries have all tags in one, however many, of which each has up to 128 letters.
+	maxTagBytes = 4 << 20
 )
 
 // list asks a registry for the tags of a repository, and whether these are all. Errors are problem.Errors.
@@ -149,7 +151,7 @@ func list(ctx context.Context, repository string, o image.Options) (tags []strin
 		err = image.RegistryError(err)
 		return nil, false, problem.Errorf(problem.Reason(err, ""), "listing the tags of the repository %q: %w", repository, err)
 	}
-	puller, err := remote.NewPuller(append(image.RemoteOptions(ctx, o), remote.WithPageSize(pageSize))...)
+	puller, err := remote.NewPuller(append(image.RemoteOptions(ctx, o), remote.WithPageSize(pageSize), image.Bounded(maxTagBytes))...)
 	if err != nil {
 		return fail(err)
 	}

@@ -26,10 +26,17 @@ type questions struct {
 	tags *work.Agenda[string]
 	// newest tag of a repository that is a version, by the repository.
 	newest *work.Agenda[string]
+	// signatures of an image in a repository, by signatureKey.
+	signatures *work.Agenda[v1alpha1.ImageSignature]
 }
 
 func newQuestions(board *work.Board, options *Options) questions {
-	return questions{tags: newAgenda[string](board, options), newest: newAgenda[string](board, options)}
+	q := questions{
+		tags: newAgenda[string](board, options), newest: newAgenda[string](board, options), signatures: newAgenda[v1alpha1.ImageSignature](board, options),
+	}
+	// What has been signed once stays so.
+	q.signatures.Final = func(answer v1alpha1.ImageSignature) bool { return answer.State == v1alpha1.SignatureVerified }
+	return q
 }
 
 func newAgenda[V comparable](board *work.Board, options *Options) *work.Agenda[V] {
@@ -45,6 +52,7 @@ func (s *Service) askRegistries(ctx context.Context) {
 		s.plan()
 		wait := askAll(ctx, s, s.questions.tags, "Where the tag leads")
 		wait = sooner(wait, askAll(ctx, s, s.questions.newest, "Which tags the repository has"))
+		wait = sooner(wait, askAll(ctx, s, s.questions.signatures, "Whether the image is signed"))
 		var due <-chan time.Time
 		if wait > 0 {
 			due = time.After(max(wait, settle))
@@ -91,64 +99,77 @@ func askAll[V comparable](ctx context.Context, s *Service, agenda *work.Agenda[V
 	return 0
 }
 
-// named are reports that name a tag, or tags of a repository.
-type named struct {
-	tag, platform string
-	reports       []string
-	sources       []cluster.Source
-	// known are digests that are known to lead to a platform's manifest, and its digest.
-	known map[string]string
-}
-
-// add takes in a report under a key.
-func add(all map[string]*named, key, tag, report string, subject *work.Subject) {
-	n := all[key]
-	if n == nil {
-		n = &named{tag: tag, platform: subject.Platform, known: make(map[string]string)}
-		all[key] = n
-	}
-	n.reports = append(n.reports, report)
-	n.sources = append(n.sources, subject.From(cluster.RepositoryOf(tag), tag)...)
-	for _, digest := range append([]string{subject.About.Digest}, subject.About.IndexDigests...) {
-		n.known[digest] = subject.About.Digest
-	}
-}
-
 // plan takes in what is to be asked of the images that there are to be reports on.
 func (s *Service) plan() {
-	s.mu.Lock()
-	subjects := s.subjects
-	s.mu.Unlock()
-	tags, repositories := make(map[string]*named), make(map[string]*named)
+	subjects := s.demand()
+	tags, repositories := make(plans[string]), make(plans[string])
+	signatures := make(plans[v1alpha1.ImageSignature])
 	for _, report := range slices.Sorted(maps.Keys(subjects)) {
 		subject := subjects[report]
 		if subject.About.Digest == "" {
 			continue // its registry is asked for that first
 		}
-		for _, reference := range subject.References[:min(len(subject.References), v1alpha1.MaxImageReferences)] {
-			if tag := cluster.TagOf(reference); tag != "" {
-				add(tags, tagKey(tag, subject.Platform), tag, report, subject)
-				add(repositories, cluster.RepositoryOf(tag), tag, report, subject)
+		for _, name := range subject.Names() {
+			repo := cluster.RepositoryOf(name)
+			if tag := cluster.TagOf(name); tag != "" {
+				tags.add(tagKey(tag, subject.Platform), tag, report, subject).ask = image.LeadsTo
+				repositories.add(repo, tag, report, subject).ask = newest
+			}
+			if signers := s.signers(name); signers != nil {
+				at := repo + "@" + subject.About.Digest
+				signatures.add(signatureKey(repo, subject.About.Digest, signers), at, report, subject).ask = verify(signers)
 			}
 		}
 	}
-	s.questions.tags.Update(questionsOf(s, tags, func(ctx context.Context, n *named, o image.Options) (string, error) {
-		return image.LeadsTo(ctx, n.tag, n.known, o)
-	}))
-	s.questions.newest.Update(questionsOf(s, repositories, func(ctx context.Context, n *named, o image.Options) (string, error) {
-		return repository.Newest(ctx, cluster.RepositoryOf(n.tag), o)
-	}))
+	s.questions.tags.Update(tags.questions(s))
+	s.questions.newest.Update(repositories.questions(s))
+	s.questions.signatures.Update(signatures.questions(s))
 }
 
-// questionsOf returns the questions on names, asked with the credentials of those who use them.
-func questionsOf(s *Service, all map[string]*named, ask func(context.Context, *named, image.Options) (string, error)) map[string]work.Question[string] {
-	questions := make(map[string]work.Question[string], len(all))
-	for key, n := range all {
-		questions[key] = work.Question[string]{
-			Registry: work.RegistryOf(n.tag), Reports: n.reports,
-			Ask: func(ctx context.Context) (answer string, err error) {
-				err = s.try(ctx, n.sources, n.platform, func(_ string, o image.Options) error {
-					answer, err = ask(ctx, n, o)
+// newest asks for the newest tag in the repository of a reference.
+func newest(ctx context.Context, reference string, _ map[string]string, o image.Options) (string, error) {
+	return repository.Newest(ctx, cluster.RepositoryOf(reference), o)
+}
+
+// plans are questions by their keys, as they are put together of the reports that tell the answers.
+type plans[V comparable] map[string]*planned[V]
+
+type planned[V comparable] struct {
+	reference, platform string
+	reports             []string
+	sources             []cluster.Source
+	// known are digests that are known to lead to a platform's manifest, and its digest.
+	known map[string]string
+	// ask asks the registry of the reference.
+	ask func(ctx context.Context, reference string, known map[string]string, o image.Options) (V, error)
+}
+
+// add takes in a report.
+func (p plans[V]) add(key, reference, report string, subject *work.Subject) *planned[V] {
+	q := p[key]
+	if q == nil {
+		q = &planned[V]{reference: reference, platform: subject.Platform, known: make(map[string]string)}
+		p[key] = q
+	}
+	if !slices.Contains(q.reports, report) {
+		q.reports = append(q.reports, report)
+	}
+	q.sources = append(q.sources, subject.From(cluster.RepositoryOf(reference), q.reference)...)
+	for _, digest := range append([]string{subject.About.Digest}, subject.About.IndexDigests...) {
+		q.known[digest] = subject.About.Digest
+	}
+	return q
+}
+
+// questions returns what has been put together. It is asked with the credentials of those who use the image.
+func (p plans[V]) questions(s *Service) map[string]work.Question[V] {
+	questions := make(map[string]work.Question[V], len(p))
+	for key, q := range p {
+		questions[key] = work.Question[V]{
+			Registry: work.RegistryOf(q.reference), Reports: q.reports,
+			Ask: func(ctx context.Context) (answer V, err error) {
+				err = s.try(ctx, q.sources, q.platform, func(reference string, o image.Options) error {
+					answer, err = q.ask(ctx, reference, q.known, o)
 					return err
 				})
 				return answer, err

@@ -149,10 +149,10 @@ func (s *Service) matched(find func(*match.Matcher) (*match.Result, error)) (*ma
 	return result, err
 }
 
-// named gives a report the names under which its image is used, and what is known of these. It stays named by what it was found by while its digest is not known.
+// named gives a report the names under which its image is used, and what registries tell of these. It stays named by what it was found by while its digest is not known.
 func (s *Service) named(r *v1alpha1.ImageReport, subject *work.Subject) *v1alpha1.ImageReport {
 	r.References = nil
-	for _, name := range subject.References[:min(len(subject.References), v1alpha1.MaxImageReferences)] {
+	for _, name := range subject.Names() {
 		if len(name) <= v1alpha1.MaxImageName {
 			r.References = append(r.References, s.reference(name, subject.Platform))
 		}
@@ -160,6 +160,7 @@ func (s *Service) named(r *v1alpha1.ImageReport, subject *work.Subject) *v1alpha
 	if r.Image.Digest != "" && len(r.References) > 0 {
 		r.Image.Name = r.References[0].Name
 	}
+	s.sign(r, subject)
 	return r
 }
 

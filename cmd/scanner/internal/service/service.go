@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/inventory"
@@ -29,6 +30,7 @@ import (
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/pullsecret"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/repository"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/scan"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/signature"
 	"github.com/kubersafe/kubersafe/cmd/scanner/internal/work"
 )
 
@@ -88,6 +90,9 @@ type Service struct {
 	prints   map[string]string
 	// besides are the images of repositories that are wanted.
 	besides []string
+	// required are the signatures that are wanted, and policy is made of them.
+	required []v1alpha1.RequiredSignature
+	policy   *signature.Policy
 	// databaseErr is why the last update of the database has failed.
 	databaseErr error
 
@@ -119,7 +124,7 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 	if s.reports, err = publish.New(cfg, httpClient, func() { tell(s.changed) }); err != nil {
 		return nil, err
 	}
-	if s.repositories, err = repository.New(cfg, httpClient, func() { s.wanted.wake(); tell(s.changed) }); err != nil {
+	if s.repositories, err = repository.New(cfg, httpClient, func() { s.wanted.wake(); s.asking.wake(); tell(s.changed) }); err != nil {
 		return nil, err
 	}
 	if s.store, err = inventory.NewStore(options.StoreDir); err != nil {
@@ -172,6 +177,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.recollect(); err != nil {
 		return err
 	}
+	s.plan() // before any report is made: it is known then what is demanded
 	all.Go(func() { s.followDatabase(ctx) })
 	all.Go(func() { s.followRepositories(ctx) })
 	all.Go(func() { s.askRegistries(ctx) })

@@ -46,7 +46,7 @@ func (a *agenda) wants(keys ...string) {
 			},
 		}
 	}
-	a.Agenda.Update(questions)
+	a.Update(questions)
 }
 
 // asks expects questions to be asked, in this order, of which some change reports, and then none for some time; 0 is for ever.
@@ -131,7 +131,7 @@ func TestQuestionsWaitForARegistry(t *testing.T) {
 
 	// An answer to one is one to all.
 	a.now = a.now.Add(2 * time.Minute)
-	u, _, _ := a.desk.Next()
+	u, _, _ := a.Next()
 	a.finish(u, u.Digest)
 	clear(a.errs)
 	a.asks(57*time.Minute, []string{"report of down.example/one", "report of down.example/two"}, "down.example/one", "down.example/two")

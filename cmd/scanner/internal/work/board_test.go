@@ -228,3 +228,24 @@ func TestWhatIsLostIsScannedAgain(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestSourcesInARepository(t *testing.T) {
+	d := newDesk(t)
+	one, mirror := use("a.example/one:1", digest('1'), 2), use("b.example/one:1", digest('a'), 1)
+	one.Sources = []cluster.Source{
+		{Reference: "a.example/one@" + digest('1'), Namespace: "shop", Secrets: "registry"}, {Reference: "c.example/one@" + digest('1'), Namespace: "shop"},
+	}
+	d.Update([]cluster.Use{one, mirror})
+	d.finish(one, digest('a'), digest('1'))
+	d.finish(mirror, digest('a'))
+	s := d.Subjects()[v1alpha1.ImageReportName("", digest('a'))]
+	for repository, want := range map[string]cluster.Source{
+		"a.example/one": {Reference: "tag", Namespace: "shop", Secrets: "registry"},
+		"b.example/one": {Reference: "tag"},
+		"d.example/one": {Reference: "tag"},
+	} {
+		if diff := cmp.Diff([]cluster.Source{want}, s.From(repository, "tag")); diff != "" {
+			t.Errorf("sources in %s (-want +got):\n%s", repository, diff)
+		}
+	}
+}

@@ -40,7 +40,12 @@ func (s *Subject) add(i *item, indexes []string) {
 	}
 }
 
-// From returns the sources in a repository, for something else in it than the image.
+// Names returns the names that there is room for in a report.
+func (s *Subject) Names() []string {
+	return s.References[:min(len(s.References), v1alpha1.MaxImageReferences)]
+}
+
+// From returns the sources in a repository, for something else in it than the image. There is at least one.
 func (s *Subject) From(repository, reference string) []cluster.Source {
 	var sources []cluster.Source
 	for _, source := range s.Sources {
@@ -51,6 +56,9 @@ func (s *Subject) From(repository, reference string) []cluster.Source {
 		if !slices.Contains(sources, source) {
 			sources = append(sources, source)
 		}
+	}
+	if len(sources) == 0 {
+		return []cluster.Source{{Reference: reference}}
 	}
 	return sources
 }

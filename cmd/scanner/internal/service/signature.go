@@ -1,0 +1,118 @@
+// Copyright The kubersafe Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kubersafe/kubersafe/api/v1alpha1"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/cluster"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/image"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/publish"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/signature"
+	"github.com/kubersafe/kubersafe/cmd/scanner/internal/work"
+	"github.com/kubersafe/kubersafe/internal/plain"
+)
+
+// signatureKey tells apart what the same signers have signed in several repositories, and what several have in one.
+func signatureKey(repository, digest string, signers *signature.Signers) string {
+	return repository + "@" + digest + " " + signers.ID
+}
+
+// demand takes in which signatures are wanted now, and returns the reports that there are to be.
+func (s *Service) demand() map[string]*work.Subject {
+	required := s.repositories.Signatures()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.policy == nil || !reflect.DeepEqual(required, s.required) {
+		s.required, s.policy = required, signature.NewPolicy(required)
+		for name := range s.subjects {
+			s.dirty.Add(name)
+		}
+	}
+	return s.subjects
+}
+
+// signers returns whose signatures count for an image by one of its names, or nil if it needs none.
+func (s *Service) signers(name string) *signature.Signers {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.policy.Of(name)
+}
+
+// verify returns how to ask for signatures by some signers. Indexes come first: they are what tools sign, as long as nobody asks for more.
+func verify(signers *signature.Signers) func(context.Context, string, map[string]string, image.Options) (v1alpha1.ImageSignature, error) {
+	return func(ctx context.Context, reference string, known map[string]string, o image.Options) (v1alpha1.ImageSignature, error) {
+		var indexes, manifests []string
+		for _, digest := range slices.Sorted(maps.Keys(known)) {
+			if digest == known[digest] {
+				manifests = append(manifests, digest)
+			} else {
+				indexes = append(indexes, digest)
+			}
+		}
+		return signature.Verify(ctx, cluster.RepositoryOf(reference), append(indexes, manifests...), signers, o)
+	}
+}
+
+// What is told of one image that has several answers, of which "" is none yet: the last of these. Of several repositories one is enough in
+// which it is signed; of several demands all must be met.
+var (
+	ofRepositories = []v1alpha1.SignatureState{
+		v1alpha1.SignatureUnsigned, v1alpha1.SignatureRejected, v1alpha1.SignatureFailed, "", v1alpha1.SignatureVerified,
+	}
+	ofDemands = []v1alpha1.SignatureState{
+		v1alpha1.SignatureVerified, v1alpha1.SignatureFailed, "", v1alpha1.SignatureUnsigned, v1alpha1.SignatureRejected,
+	}
+)
+
+func last(order []v1alpha1.SignatureState, answers []v1alpha1.ImageSignature) v1alpha1.ImageSignature {
+	return slices.MaxFunc(answers, func(a, b v1alpha1.ImageSignature) int {
+		return slices.Index(order, a.State) - slices.Index(order, b.State)
+	})
+}
+
+// sign tells in a report whether the image is signed as demanded. Where that is not known, it stays as it was by the same demand.
+func (s *Service) sign(r *v1alpha1.ImageReport, subject *work.Subject) {
+	var failed error
+	answers := make(map[string][]v1alpha1.ImageSignature) // by those whose signatures count
+	for _, name := range subject.Names() {
+		signers := s.signers(name)
+		if signers == nil || subject.About.Digest == "" {
+			continue
+		}
+		answer, known, err := s.questions.signatures.Answer(signatureKey(cluster.RepositoryOf(name), subject.About.Digest, signers))
+		if !known && failed == nil {
+			failed = err
+		}
+		answers[signers.ID] = append(answers[signers.ID], answer)
+	}
+	if len(answers) == 0 {
+		return
+	}
+	demands := slices.Sorted(maps.Keys(answers))
+	demand := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(demands, " "))))
+	var each []v1alpha1.ImageSignature
+	for _, id := range demands {
+		each = append(each, last(ofRepositories, answers[id]))
+	}
+	signature := last(ofDemands, each)
+	if signature.State == "" {
+		if old := s.reports.Signature(r.Name, demand); old != nil {
+			signature = *old
+		} else if failed != nil {
+			signature = v1alpha1.ImageSignature{State: v1alpha1.SignatureFailed, Message: plain.Clean(failed.Error(), v1alpha1.MaxMessage)}
+		} else {
+			return
+		}
+	}
+	r.Signature = &signature
+	r.Annotations = map[string]string{publish.SignatureDemand: demand}
+}
