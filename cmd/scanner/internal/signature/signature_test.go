@@ -343,7 +343,7 @@ func TestKindsOfKeys(t *testing.T) {
 func TestRegistryErrors(t *testing.T) {
 	s := signers(t, map[string]crypto.Signer{"release": newECDSA(t)})
 	for status, want := range map[int32]v1alpha1.ImageReason{
-		http.StatusForbidden: v1alpha1.ReasonUnauthorized, http.StatusBadGateway: v1alpha1.ReasonRegistryUnavailable,
+		http.StatusForbidden: v1alpha1.ReasonUnauthorized, http.StatusMethodNotAllowed: v1alpha1.ReasonRegistryUnavailable,
 	} {
 		p := newPlace(t)
 		p.status.Store(status)
