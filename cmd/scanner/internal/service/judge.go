@@ -149,7 +149,8 @@ func (s *Service) matched(find func(*match.Matcher) (*match.Result, error)) (*ma
 	return result, err
 }
 
-// named gives a report the names under which its image is used, and what registries tell of these. It stays named by what it was found by while its digest is not known.
+// named gives a report the names under which its image is used, and what registries tell of these. It stays named by what it was found by
+// while its digest is not known.
 func (s *Service) named(r *v1alpha1.ImageReport, subject *work.Subject) *v1alpha1.ImageReport {
 	r.References = nil
 	for _, name := range subject.Names() {

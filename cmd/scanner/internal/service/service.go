@@ -51,7 +51,7 @@ type Options struct {
 	Timeout     time.Duration
 	// Retry is how long an image waits that failed.
 	Retry work.Backoff
-	// Recheck is how often it is looked where tags lead, and which there are.
+	// Recheck is how often registries are asked where tags lead, which there are, and whether an image is signed that was not.
 	Recheck time.Duration
 	// Keep is how long a report is kept after nothing refers to its image any more.
 	Keep time.Duration
@@ -79,7 +79,7 @@ type Service struct {
 
 	// changed says that uses or reports may be other ones, poll that the database is to be looked at. Each has room for one word.
 	changed, poll chan struct{}
-	// idle wakes the workers that have nothing to do, asking whoever asks registries other things.
+	// idle wakes the workers that have nothing to do, asking the one that asks registries besides.
 	idle, asking *wakeup
 	// dirty are names of reports to look at.
 	dirty workqueue.TypedRateLimitingInterface[string]

@@ -9,9 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/kubersafe/kubersafe/api/v1alpha1"
-	"github.com/kubersafe/kubersafe/cmd/scanner/internal/problem"
 )
 
 // Question is what a registry is asked again and again.
@@ -136,15 +133,12 @@ func (a *Agenda[V]) done(key string, answer V, err error) (changed bool) {
 	}
 	changed = err == nil && (!e.known || e.answer != answer) || (err == nil) != (e.err == nil)
 	e.err = err
-	switch reason := problem.Reason(err, ""); {
-	case err == nil:
-		e.answer, e.known, e.failures = answer, true, 0
-		e.next, e.never = a.Now().Add(a.Every), a.Final != nil && a.Final(answer)
-	case reason == v1alpha1.ReasonRegistryUnavailable, reason == v1alpha1.ReasonTimedOut:
-		e.next = a.Now().Add(a.Retry.Min) // it is up to the outage how long
-	default:
+	if err != nil {
 		e.failures++
 		e.next = a.Now().Add(a.Retry.after(e.failures))
+		return changed
 	}
+	e.answer, e.known, e.failures = answer, true, 0
+	e.next, e.never = a.Now().Add(a.Every), a.Final != nil && a.Final(answer)
 	return changed
 }
