@@ -146,35 +146,41 @@ func LeadsTo(ctx context.Context, tag string, known map[string]string, o Options
 	return found.About.Digest, nil
 }
 
-// RemoteOptions are those of every request to a registry. The library bounds manifests, tokens and errors itself, but no lists: see Bounded.
+// RemoteOptions are those of every request to a registry.
 func RemoteOptions(ctx context.Context, o Options) []remote.Option {
 	keychain := o.Keychain
 	if keychain == nil {
 		keychain = authn.NewMultiKeychain()
 	}
 	return []remote.Option{
-		remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithUserAgent(o.UserAgent), remote.WithTransport(roundTripper),
+		remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithUserAgent(o.UserAgent), remote.WithTransport(bounded{blobs: true}),
 	}
+}
+
+// Small is the option that no answer is large: where no blob is asked for, or none but of a few KiB.
+func Small() remote.Option { return remote.WithTransport(bounded{}) }
+
+// maxDocument bounds manifests, indexes and lists. The largest in use have some 300 KiB, as that of an image of 1,024 layers; of more, a JSON
+// of empty entries would take a hundred times its size in memory. The library allows 100 MiB, and lists of any size.
+const maxDocument = 1 << 20
+
+// bounded gives up on answers that are larger than maxDocument. Only blobs may be, which are asked for without saying of which type; that
+// stays so where requests are redirected.
+type bounded struct{ blobs bool }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := roundTripper.RoundTrip(r)
+	if err == nil && (!b.blobs || r.Header.Get("Accept") != "") {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, maxDocument)
+	}
+	return answer, err
 }
 
 // roundTripper gives up on registries that do not answer; how long answers take is up to the context.
 var roundTripper = &http.Transport{
 	Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
 	ResponseHeaderTimeout: time.Minute, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-}
-
-// Bounded is the option to give up on an answer of more bytes.
-func Bounded(bytes int64) remote.Option { return remote.WithTransport(bounded(bytes)) }
-
-type bounded int64
-
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := roundTripper.RoundTrip(r)
-	if err == nil {
-		answer.Body = http.MaxBytesReader(nil, answer.Body, int64(b))
-	}
-	return answer, err
 }
 
 func (f *finder) layout(dir string) (*Image, error) {
@@ -344,6 +350,20 @@ func configOf(img v1.Image) (*v1.ConfigFile, error) {
 	return config, nil
 }
 
+// Answers says whether a registry can be reached although asking it for something has failed: what it refuses, or does not know to do, says
+// nothing of what else it has.
+func Answers(err error) bool {
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
+}
+
 // RegistryError says what an error of a registry, or of reading what it has sent, means.
 func RegistryError(err error) error {
 	var (
@@ -363,7 +383,7 @@ func RegistryError(err error) error {
 			reason = v1alpha1.ReasonRegistryUnavailable
 		}
 	case errors.As(err, &large):
-		reason = v1alpha1.ReasonLimitExceeded
+		return problem.Errorf(v1alpha1.ReasonLimitExceeded, "the registry's answer is larger than %d bytes, which is not supported", large.Limit)
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
 		reason = v1alpha1.ReasonRegistryUnavailable
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -231,7 +232,7 @@ func TestErrorsHaveReasons(t *testing.T) {
 		strings.TrimPrefix(private.URL, "http://") + "/private:1": v1alpha1.ReasonUnauthorized,
 		strings.TrimPrefix(broken.URL, "http://") + "/teapot:1":   v1alpha1.ReasonRegistryUnavailable,
 		strings.TrimPrefix(broken.URL, "http://") + "/garbage:1":  v1alpha1.ReasonManifestInvalid,
-		strings.TrimPrefix(broken.URL, "http://") + "/endless:1":  v1alpha1.ReasonManifestInvalid,
+		strings.TrimPrefix(broken.URL, "http://") + "/endless:1":  v1alpha1.ReasonLimitExceeded,
 		strings.TrimPrefix(endlessToken.URL, "http://") + "/a:1":  v1alpha1.ReasonManifestInvalid,
 		strings.TrimPrefix(closed.URL, "http://") + "/closed:1":   v1alpha1.ReasonRegistryUnavailable,
 	} {
@@ -352,5 +353,31 @@ func TestWhereATagLeads(t *testing.T) {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWhichErrorsAreAnswers(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/" {
+			w.WriteHeader(status)
+		}
+	}))
+	app := strings.TrimPrefix(server.URL, "http://") + "/app:1"
+	for code, want := range map[int]bool{
+		http.StatusMethodNotAllowed: true, http.StatusNotFound: true, http.StatusForbidden: true, http.StatusNotImplemented: true,
+		http.StatusTooManyRequests: false, http.StatusBadGateway: false,
+	} {
+		status = code
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the library tries some again, for longer each time
+		_, err := image.LeadsTo(ctx, app, nil, image.Options{})
+		cancel()
+		if err == nil || image.Answers(err) != want {
+			t.Errorf("status %d: %v is an answer: %t, want %t", code, err, !want, want)
+		}
+	}
+	server.Close()
+	if _, err := image.LeadsTo(t.Context(), app, nil, image.Options{}); err == nil || image.Answers(err) {
+		t.Errorf("%v is an answer", err)
 	}
 }

@@ -100,14 +100,14 @@ func (w *Wanted) Signatures() []v1alpha1.RequiredSignature {
 	return all
 }
 
-// List asks a registry for the tags of a repository, and returns the names of the images to scan.
+// List asks a registry for the tags of a repository, and returns the names of the images to scan. Errors are problem.Errors.
 func List(ctx context.Context, r *v1alpha1.ScannedRepository, o image.Options) ([]string, error) {
-	tags, _, err := list(ctx, r.Name, o)
+	tags, _, err := list(ctx, r.Name, o, func(tags []string) []string { return pick(tags, r) })
 	if err != nil {
 		return nil, err
 	}
 	var images []string
-	for _, tag := range pick(tags, r) {
+	for _, tag := range tags {
 		if image := cluster.NameOf(r.Name + ":" + tag); image != "" {
 			images = append(images, image)
 		}
@@ -118,15 +118,18 @@ func List(ctx context.Context, r *v1alpha1.ScannedRepository, o image.Options) (
 // Newest asks a registry for the tags of a repository, and returns the newest that is a version. It is "" where there is none, or where
 // there are so many tags that it is not known. Errors are problem.Errors.
 func Newest(ctx context.Context, repository string, o image.Options) (string, error) {
-	tags, complete, err := list(ctx, repository, o)
-	if err != nil || !complete {
+	tags, complete, err := list(ctx, repository, o, newest)
+	if err != nil || !complete || len(tags) == 0 {
 		return "", err
 	}
+	return tags[0], nil
+}
+
+// newest returns the newest of some tags that are versions, if any is.
+func newest(tags []string) []string {
 	tags = slices.DeleteFunc(tags, func(tag string) bool { return !release.MatchString(tag) })
-	if len(tags) == 0 {
-		return "", nil
-	}
-	return slices.MinFunc(tags, compareTags), nil
+	slices.SortFunc(tags, compareTags)
+	return tags[:min(1, len(tags))]
 }
 
 // release is a tag that is a version, as 1.29.3 or v2.1: not 1.30.0-rc.1, nor a day as 20260127.
@@ -137,12 +140,11 @@ const (
 	pageSize = 1000
 	// maxPages bounds how often one listing asks. Of 20,000 tags nobody has made versions by hand.
 	maxPages = 20
-	// maxTagBytes bounds one answer. Some registries have all tags in one, however many, of which each has up to 128 letters.
-	maxTagBytes = 4 << 20
 )
 
-// list asks a registry for the tags of a repository, and whether these are all. Errors are problem.Errors.
-func list(ctx context.Context, repository string, o image.Options) (tags []string, complete bool, err error) {
+// list asks a registry for the tags of a repository, and returns those that are picked of them, and whether it has looked at all. Picking
+// from what was picked and from more of them must be the same as from all: no more than one page is kept at a time. Errors are problem.Errors.
+func list(ctx context.Context, repository string, o image.Options, pick func([]string) []string) (tags []string, complete bool, err error) {
 	ref, err := o.Reference(repository)
 	if err != nil {
 		return nil, false, err
@@ -151,7 +153,7 @@ func list(ctx context.Context, repository string, o image.Options) (tags []strin
 		err = image.RegistryError(err)
 		return nil, false, problem.Errorf(problem.Reason(err, ""), "listing the tags of the repository %q: %w", repository, err)
 	}
-	puller, err := remote.NewPuller(append(image.RemoteOptions(ctx, o), remote.WithPageSize(pageSize), image.Bounded(maxTagBytes))...)
+	puller, err := remote.NewPuller(append(image.RemoteOptions(ctx, o), remote.WithPageSize(pageSize), image.Small())...)
 	if err != nil {
 		return fail(err)
 	}
@@ -164,7 +166,7 @@ func list(ctx context.Context, repository string, o image.Options) (tags []strin
 		if err != nil {
 			return fail(err)
 		}
-		tags = append(tags, page.Tags...)
+		tags = pick(append(tags, page.Tags...))
 		if !lister.HasNext() {
 			return tags, true, nil
 		}
@@ -177,7 +179,7 @@ const defaultTags = 3
 
 // pick returns the tags to scan: versions first, the newest of them first, then the others by name.
 func pick(tags []string, r *v1alpha1.ScannedRepository) []string {
-	tags = slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+	tags = slices.DeleteFunc(tags, func(tag string) bool {
 		return strings.HasPrefix(tag, "sha256-") || // signatures and such of cosign
 			len(r.Tags) > 0 && !slices.ContainsFunc(r.Tags, func(pattern string) bool {
 				// Neither patterns nor tags have what else is special to it.
