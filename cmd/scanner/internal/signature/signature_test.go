@@ -21,6 +21,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -64,7 +67,13 @@ func newPlace(t *testing.T) *place {
 	}))
 	t.Cleanup(server.Close)
 	p.repository = strings.TrimPrefix(server.URL, "http://") + "/shop/cart"
-	p.push(p.repository+":1", empty.Image)
+	ref, err := name.ParseReference(p.repository + ":1")
+	if err == nil {
+		err = remote.WriteIndex(ref, theIndex)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -107,19 +116,24 @@ func (p *place) attach(digest string, layers ...mutate.Addendum) {
 // refer attaches a bundle.
 func (p *place) refer(digest string, bundle []byte) {
 	p.Helper()
+	const bundleType = bundlePrefix + ".v0.3+json"
+	// The type of its configuration is that of the artifact where it has none of its own.
+	p.attachImage(digest, mutate.ConfigMediaType(layered(p.T, mutate.Addendum{Layer: static.NewLayer(bundle, bundleType), MediaType: bundleType}), bundleType))
+}
+
+// attachImage attaches something.
+func (p *place) attachImage(digest string, img v1.Image) {
+	p.Helper()
 	hash, err := v1.NewHash(digest)
 	if err != nil {
 		p.Fatal(err)
 	}
-	const bundleType = bundlePrefix + ".v0.3+json"
-	img := layered(p.T, mutate.Addendum{Layer: static.NewLayer(bundle, bundleType), MediaType: bundleType})
-	img = mutate.ConfigMediaType(img, bundleType) // which is the type of the artifact where it has none of its own
-	subject := mutate.Subject(img, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: hash, Size: 1}).(v1.Image)
-	attached, err := subject.Digest()
+	img = mutate.Subject(img, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: hash, Size: 1}).(v1.Image)
+	attached, err := img.Digest()
 	if err != nil {
 		p.Fatal(err)
 	}
-	p.push(p.repository+"@"+attached.String(), subject)
+	p.push(p.repository+"@"+attached.String(), img)
 }
 
 // payload is what cosign signs.
@@ -190,10 +204,18 @@ func signers(t *testing.T, keys map[string]crypto.Signer, identities ...v1alpha1
 	return NewPolicy([]v1alpha1.RequiredSignature{r}).Of("registry.example.com/shop/cart:1")
 }
 
-func digestOf(c string) string { return "sha256:" + strings.Repeat(c, 64) }
+// theIndex is of the image that is verified, and has its manifest.
+var theIndex = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: empty.Image})
+
+func digest(digest v1.Hash, err error) string {
+	if err != nil {
+		panic(err) // of something that is made in memory
+	}
+	return digest.String()
+}
 
 var (
-	index, platform, other = digestOf("1"), digestOf("a"), digestOf("f")
+	index, platform, other = digest(theIndex.Digest()), digest(empty.Image.Digest()), "sha256:" + strings.Repeat("f", 64)
 	identity               = v1alpha1.SignatureIdentity{Issuer: "https://accounts.example.com", Subject: "release@example.com"}
 )
 
@@ -215,6 +237,7 @@ func TestVerify(t *testing.T) {
 	}
 	const nobody = "no signature is by a key that counts"
 	const keyless = "keyless identities are not verified yet, and no signature is by a key that counts"
+	const large = "a signature cannot be read: the registry's answer is larger than 1048576 bytes, which is not supported"
 	attestation := "https://slsa.dev/provenance/v1"
 	for what, tc := range map[string]struct {
 		signers  *Signers
@@ -222,9 +245,9 @@ func TestVerify(t *testing.T) {
 		want     v1alpha1.ImageSignature
 		requests int32
 	}{
-		// Of each digest: the tag, and what refers to it.
-		"not signed":                      {byKey, func(*place) {}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 4},
-		"not signed, by whom has no key":  {withIdentity, func(*place) {}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 4},
+		// Of each digest: the tag, and what refers to it; and whether the image is there, if there is nothing.
+		"not signed":                      {byKey, func(*place) {}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 5},
+		"not signed, by whom has no key":  {withIdentity, func(*place) {}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 5},
 		"the index is signed":             {byKey, func(p *place) { p.attach(index, good(index)) }, verified, 2},
 		"the manifest is signed":          {byKey, func(p *place) { p.attach(platform, good(platform)) }, verified, 4},
 		"signed by another key, too":      {byKey, func(p *place) { p.attach(index, bad, good(index)) }, verified, 3},
@@ -263,21 +286,46 @@ func TestVerify(t *testing.T) {
 					layers = append(layers, layer(text, sign(t, stranger, text)))
 				}
 				p.attach(index, append(layers, good(index))...)
-			}, rejected(nobody), 4 + maxSignatures,
+			}, rejected(nobody + ", of the first 16 of a digest"), 4 + maxSignatures,
 		},
 		"a payload that is too large": {
-			byKey, func(p *place) { p.attach(index, layer(make([]byte, maxPayload+1), nil)) },
-			rejected("a signature cannot be read: it has 1048577 bytes, and more than 1048576 are not supported"), 4,
+			byKey, func(p *place) { p.attach(index, layer(make([]byte, 1<<20+1), nil)) }, rejected(large), 5,
+		},
+		"signatures that are too large": {
+			byKey, func(p *place) {
+				l := good(index)
+				l.Annotations["large"] = strings.Repeat("a", 1<<20)
+				p.attach(index, l)
+			}, rejected(large), 4,
 		},
 		"a key that cannot be read": {
 			broken, func(p *place) { p.attach(index, good(index)) },
 			failed(`key "broken" in spec.images.requiredSignatures cannot be read: it is not PEM-encoded`), 5,
 		},
-		"a bundle":                     {byKey, func(p *place) { p.refer(index, bundle(t, release, index, predicateType, "publicKey")) }, verified, 4},
-		"a bundle for the manifest":    {byKey, func(p *place) { p.refer(platform, bundle(t, release, platform, predicateType, "publicKey")) }, verified, 6},
-		"a bundle by another key":      {byKey, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "publicKey")) }, rejected(nobody), 6},
-		"a bundle without a key":       {withIdentity, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "certificate")) }, failed(keyless), 6},
-		"an attestation in a bundle":   {byKey, func(p *place) { p.refer(index, bundle(t, release, index, attestation, "publicKey")) }, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 6},
+		"a bundle":                   {byKey, func(p *place) { p.refer(index, bundle(t, release, index, predicateType, "publicKey")) }, verified, 4},
+		"a bundle for the manifest":  {byKey, func(p *place) { p.refer(platform, bundle(t, release, platform, predicateType, "publicKey")) }, verified, 6},
+		"a bundle by another key":    {byKey, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "publicKey")) }, rejected(nobody), 6},
+		"a bundle without a key":     {withIdentity, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "certificate")) }, failed(keyless), 6},
+		"an attestation in a bundle": {byKey, func(p *place) { p.refer(index, bundle(t, release, index, attestation, "publicKey")) }, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 7},
+		"an attestation that says so": {
+			byKey, func(p *place) {
+				annotated := mutate.Annotations(mutate.ConfigMediaType(empty.Image, emptyType), map[string]string{predicateAnnotation: attestation}).(v1.Image)
+				p.attachImage(index, annotated)
+			}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 5,
+		},
+		"something else that is attached": {
+			byKey, func(p *place) {
+				p.attachImage(index, mutate.ConfigMediaType(layered(p.T, good(index)), emptyType))
+				p.attachImage(index, mutate.ConfigMediaType(layered(p.T, good(index)), "application/vnd.example"))
+			}, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 6,
+		},
+		"more bundles than are looked at": {
+			byKey, func(p *place) {
+				for i := range maxSignatures + 1 {
+					p.refer(index, append(bundle(t, stranger, index, predicateType, "publicKey"), strings.Repeat(" ", i)...))
+				}
+			}, rejected(nobody + ", of the first 16 of a digest"), 4 + 2*maxSignatures,
+		},
 		"a bundle that is no JSON":     {byKey, func(p *place) { p.refer(index, []byte("?")) }, rejected("a signature cannot be read: invalid character '?' looking for beginning of value"), 6},
 		"a bundle without a statement": {byKey, func(p *place) { p.refer(index, []byte("{}")) }, rejected("a signature cannot be read: unexpected end of JSON input"), 6},
 		"a bundle for another image": {
@@ -344,6 +392,7 @@ func TestRegistryErrors(t *testing.T) {
 	s := signers(t, map[string]crypto.Signer{"release": newECDSA(t)})
 	for status, want := range map[int32]v1alpha1.ImageReason{
 		http.StatusForbidden: v1alpha1.ReasonUnauthorized, http.StatusMethodNotAllowed: v1alpha1.ReasonRegistryUnavailable,
+		http.StatusNotFound: v1alpha1.ReasonNotFound, // which some say instead
 	} {
 		p := newPlace(t)
 		p.status.Store(status)
@@ -373,5 +422,95 @@ func TestPolicy(t *testing.T) {
 	}
 	if none := p.Of("registry.example.org/shop/cart:1"); none != nil {
 		t.Errorf("an image that nothing selects must be signed by %+v", none)
+	}
+}
+
+// TestCosign verifies what cosign v3.1.3 has written, which testdata/cosign keeps: images in the repository shop/cart, signed by
+//
+//	cosign sign --key cosign.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false REPOSITORY@DIGEST
+//	cosign sign --key cosign.key --use-signing-config=false --tlog-upload=false --new-bundle-format=true REPOSITORY@DIGEST
+func TestCosign(t *testing.T) {
+	dir := filepath.Join("testdata", "cosign")
+	public, err := os.ReadFile(filepath.Join(dir, "cosign.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := NewPolicy([]v1alpha1.RequiredSignature{{
+		Images: []string{"*"}, Keys: []v1alpha1.SignatureKey{{Name: "release", PublicKey: string(public)}},
+	}}).Of("registry.example.com/shop/cart")
+	stranger := signers(t, map[string]crypto.Signer{"release": newECDSA(t)})
+	verified := v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release"}
+	rejected := v1alpha1.ImageSignature{State: v1alpha1.SignatureRejected, Message: "no signature is by a key that counts"}
+	saved, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := saved.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, withReferrers := range []bool{true, false} { // or the tag that stands for them
+		server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(withReferrers)))
+		t.Cleanup(server.Close)
+		repository := strings.TrimPrefix(server.URL, "http://") + "/shop/cart"
+		digests := make(map[string]string)
+		for _, d := range manifest.Manifests {
+			tag := d.Annotations["org.opencontainers.image.ref.name"]
+			digests[tag] = d.Digest.String()
+			reference := repository + ":" + tag
+			if tag == "" {
+				reference = repository + "@" + d.Digest.String()
+			}
+			push(t, saved, d, reference)
+		}
+		for _, format := range []string{"simple-signing", "bundle"} {
+			digest, another := digests[format], digests[map[string]string{"bundle": "simple-signing", "simple-signing": "bundle"}[format]]
+			for what, tc := range map[string]struct {
+				signers *Signers
+				digests []string
+				want    v1alpha1.ImageSignature
+			}{
+				"by the key":          {counts, []string{digest}, verified},
+				"by another key":      {stranger, []string{digest}, rejected},
+				"of one of two":       {counts, []string{another, digest}, verified},
+				"of another manifest": {counts, []string{platform}, v1alpha1.ImageSignature{}},
+			} {
+				t.Run(fmt.Sprintf("%s, %s, with referrers: %t", format, what, withReferrers), func(t *testing.T) {
+					got, err := Verify(t.Context(), repository, tc.digests, tc.signers, image.Options{})
+					if (err != nil) != (tc.want.State == "") {
+						t.Errorf("error %v", err)
+					}
+					if diff := cmp.Diff(tc.want, got); diff != "" {
+						t.Errorf("signature (-want +got):\n%s", diff)
+					}
+				})
+			}
+		}
+	}
+}
+
+// push pushes what a layout has.
+func push(t *testing.T, saved v1.ImageIndex, d v1.Descriptor, reference string) {
+	t.Helper()
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.MediaType.IsIndex() {
+		index, err := saved.ImageIndex(d.Digest)
+		if err == nil {
+			err = remote.WriteIndex(ref, index)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	img, err := saved.Image(d.Digest)
+	if err == nil {
+		err = remote.Write(ref, img)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

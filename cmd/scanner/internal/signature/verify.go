@@ -31,6 +31,8 @@ const (
 	certificateAnnotation = "dev.sigstore.cosign/certificate"
 	payloadType           = "cosign container image signature"
 	bundlePrefix          = "application/vnd.dev.sigstore.bundle"
+	predicateAnnotation   = "dev.sigstore.bundle.predicateType"
+	emptyType             = "application/vnd.oci.empty.v1+json"
 	statementType         = "application/vnd.in-toto+json"
 	predicateType         = "https://sigstore.dev/cosign/sign/v1"
 )
@@ -40,19 +42,19 @@ const (
 	maxDigests = 8
 	// maxSignatures of one digest that are looked at, in each of the two places. Whoever signs anew with each build of the same has a few.
 	maxSignatures = 16
-	// maxPayload bounds what is signed, which is some 300 bytes, and bundles, which are some 10 KiB.
-	maxPayload = 1 << 20
 )
 
-// Verify looks in a repository for signatures of an image by one of its digests: of its indexes and of its manifest. An error, a
+// Verify looks in a repository for signatures of an image by one of its digests: of its indexes and, at last, of its manifest. An error, a
 // problem.Error, is one of asking the registry; what is wrong with what it has is told in the result.
 func Verify(ctx context.Context, repository string, digests []string, signers *Signers, o image.Options) (v1alpha1.ImageSignature, error) {
 	ref, err := o.Reference(repository)
 	if err != nil {
 		return v1alpha1.ImageSignature{}, err
 	}
-	v := verifier{repository: ref.Context(), options: image.RemoteOptions(ctx, o), digests: digests, signers: signers}
-	for _, digest := range digests[:min(len(digests), maxDigests)] {
+	v := verifier{repository: ref.Context(), options: append(image.RemoteOptions(ctx, o), image.Small()), digests: digests, signers: signers}
+	manifest := digests[len(digests)-1]
+	looked := append(slices.Clone(digests[:min(len(digests)-1, maxDigests-1)]), manifest)
+	for _, digest := range looked {
 		for _, look := range []func(string) error{v.tag, v.referrers} {
 			if err := look(digest); err != nil {
 				return v1alpha1.ImageSignature{}, problem.Errorf(problem.Reason(err, ""), "looking for signatures of %s@%s: %w", repository, digest, err)
@@ -62,7 +64,22 @@ func Verify(ctx context.Context, repository string, digests []string, signers *S
 			}
 		}
 	}
+	if v.seen == 0 {
+		if err := v.visible(manifest); err != nil {
+			return v1alpha1.ImageSignature{}, problem.Errorf(problem.Reason(err, ""), "looking for signatures of %s@%s, which must be there itself: %w", repository, manifest, err)
+		}
+	}
 	return v.result(), nil
+}
+
+// visible returns an error where the image itself cannot be seen: some registries tell those who may not look that there is nothing.
+func (v *verifier) visible(digest string) error {
+	if _, err := remote.Head(v.repository.Digest(digest), v.options...); err != nil {
+		if err = image.RegistryError(err); problem.Reason(err, "") != v1alpha1.ReasonManifestInvalid { // a registry may leave the digest out
+			return err
+		}
+	}
+	return nil
 }
 
 // verifier verifies the signatures of one image.
@@ -74,9 +91,9 @@ type verifier struct {
 
 	// signer is the name of the key by which a signature is that counts.
 	signer string
-	// seen signatures that do not count, of which some are keyless.
-	seen    int
-	keyless bool
+	// seen signatures that do not count, of which some are keyless. There are more that were not looked at.
+	seen          int
+	keyless, more bool
 	// wrong is what is wrong with the first that could not be read, or that is by a key that counts.
 	wrong error
 }
@@ -87,6 +104,9 @@ func (v *verifier) result() v1alpha1.ImageSignature {
 		return v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}
 	}
 	state, message := v1alpha1.SignatureRejected, "no signature is by a key that counts"
+	if v.more {
+		message += fmt.Sprintf(", of the first %d of a digest", maxSignatures)
+	}
 	unread := slices.IndexFunc(v.signers.keys, func(k key) bool { return k.err != nil })
 	switch {
 	case unread >= 0:
@@ -118,7 +138,7 @@ func (v *verifier) asked(err error) error {
 	switch problem.Reason(err, "") {
 	case v1alpha1.ReasonNotFound:
 		return nil
-	case v1alpha1.ReasonManifestInvalid:
+	case v1alpha1.ReasonManifestInvalid, v1alpha1.ReasonLimitExceeded:
 		v.reject(fmt.Errorf("a signature cannot be read: %w", err))
 		return nil
 	}
@@ -139,8 +159,12 @@ func (v *verifier) tag(digest string) error {
 	looked := 0
 	for i := range manifest.Layers {
 		layer := &manifest.Layers[i]
-		if layer.MediaType != layerType || looked == maxSignatures || v.signer != "" {
+		if layer.MediaType != layerType || v.signer != "" {
 			continue
+		}
+		if looked == maxSignatures {
+			v.more = true
+			break
 		}
 		looked++
 		payload, err := v.read(layer)
@@ -156,10 +180,6 @@ func (v *verifier) tag(digest string) error {
 
 // read reads a layer. It returns nil if that is nothing to go by.
 func (v *verifier) read(layer *v1.Descriptor) ([]byte, error) {
-	if layer.Size > maxPayload {
-		v.reject(fmt.Errorf("a signature cannot be read: it has %d bytes, and more than %d are not supported", layer.Size, maxPayload))
-		return nil, nil
-	}
 	blob, err := remote.Layer(v.repository.Digest(layer.Digest.String()), v.options...)
 	if err != nil {
 		return nil, v.asked(err)
@@ -169,7 +189,7 @@ func (v *verifier) read(layer *v1.Descriptor) ([]byte, error) {
 		return nil, v.asked(err)
 	}
 	defer func() { _ = content.Close() }() // only read
-	data, err := io.ReadAll(io.LimitReader(content, maxPayload+1))
+	data, err := io.ReadAll(content)       // all of which is compared with the digest
 	if err != nil {
 		return nil, v.asked(err)
 	}
@@ -232,8 +252,12 @@ func (v *verifier) referrers(digest string) error {
 	looked := 0
 	for i := range manifest.Manifests {
 		d := &manifest.Manifests[i]
-		if !strings.HasPrefix(d.ArtifactType, bundlePrefix) || looked == maxSignatures || v.signer != "" {
+		if !mayBeSignature(d) || v.signer != "" {
 			continue
+		}
+		if looked == maxSignatures {
+			v.more = true
+			break
 		}
 		looked++
 		if err := v.bundle(d); err != nil {
@@ -243,7 +267,14 @@ func (v *verifier) referrers(digest string) error {
 	return nil
 }
 
-// bundle looks at one bundle.
+// mayBeSignature says whether what refers to an image may be a bundle with a signature. Some registries do not tell the type of an artifact, but
+// that of its configuration, which cosign leaves empty. Bundles have other things, too, and mostly say which.
+func mayBeSignature(d *v1.Descriptor) bool {
+	predicate := d.Annotations[predicateAnnotation]
+	return (strings.HasPrefix(d.ArtifactType, bundlePrefix) || d.ArtifactType == emptyType) && (predicate == "" || predicate == predicateType)
+}
+
+// bundle looks at what may be a bundle.
 func (v *verifier) bundle(d *v1.Descriptor) error {
 	img, err := remote.Image(v.repository.Digest(d.Digest.String()), v.options...)
 	if err != nil {
@@ -253,9 +284,8 @@ func (v *verifier) bundle(d *v1.Descriptor) error {
 	if err != nil {
 		return v.asked(err)
 	}
-	if len(manifest.Layers) != 1 {
-		v.reject(fmt.Errorf("a signature cannot be read: its bundle has %d layers, and must have one", len(manifest.Layers)))
-		return nil
+	if len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundlePrefix) {
+		return nil // something else
 	}
 	data, err := v.read(&manifest.Layers[0])
 	if err != nil || data == nil {
