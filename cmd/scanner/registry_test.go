@@ -28,8 +28,8 @@ const registryUser, registryPassword = "puller", "secret"
 type registryServer struct {
 	host    string
 	handler http.Handler
-	// forbidden is the end of paths that nobody may read; "" is none.
-	forbidden string
+	// refused are statuses for those who read paths that end so.
+	refused map[string]int
 
 	mu       sync.Mutex
 	running  *http.Server
@@ -83,9 +83,11 @@ func (s *registryServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if s.forbidden != "" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, s.forbidden) {
-		w.WriteHeader(http.StatusForbidden)
-		return
+	for suffix, status := range s.refused {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, suffix) {
+			w.WriteHeader(status)
+			return
+		}
 	}
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Method+" "+r.URL.Path)

@@ -89,6 +89,14 @@ func TestRunMetrics(t *testing.T) {
 		}
 		return ""
 	})
+	w.eventually("the registry to be asked", func() string {
+		for _, question := range []string{"tag", "newest_tag"} {
+			if _, text = scrape(config.BearerToken); !strings.Contains(text, `kubersafe_scanner_questions_total{question="`+question+`",result="success"} 1`) {
+				return text
+			}
+		}
+		return ""
+	})
 	for _, want := range []string{
 		`kubersafe_scanner_build_info{version="dev"} 1`,
 		`kubersafe_scanner_images{state="Failed"} 1`, `kubersafe_scanner_images{state="Pending"} 0`, `kubersafe_scanner_images{state="Scanned"} 1`,

@@ -104,7 +104,7 @@ func TestRunTags(t *testing.T) {
 	// What is known stays while the registry is down, also if the scanner begins anew.
 	s.stop(t)
 	w.eventually("the failure to be logged", func() string {
-		if strings.Contains(w.output.String(), "Where the tag leads could not be asked, and is asked again") {
+		if strings.Contains(w.output.String(), `A registry could not be asked, and is asked again","question":"tag"`) {
 			return ""
 		}
 		return "it is not"
@@ -141,6 +141,29 @@ func (s *registryServer) sign(t *testing.T, repository, digest string, private *
 	s.push(t, repository+":"+strings.Replace(digest, ":", "-", 1)+".sig", signed)
 }
 
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
+
+// demand makes an AuditConfiguration that demands signatures.
+func (w *world) demand(signatures ...v1alpha1.RequiredSignature) *v1alpha1.AuditConfiguration {
+	w.Helper()
+	wanted := &v1alpha1.AuditConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	wanted.Spec.Images.RequiredSignatures = signatures
+	w.create(wanted)
+	w.Cleanup(func() {
+		if err := w.admin.Delete(context.Background(), wanted); client.IgnoreNotFound(err) != nil {
+			w.Error(err)
+		}
+	})
+	return wanted
+}
+
 // signedBy is what the AuditConfiguration has to say of a key.
 func signedBy(t *testing.T, keyName string, private *ecdsa.PrivateKey) v1alpha1.SignatureKey {
 	t.Helper()
@@ -170,14 +193,7 @@ func TestRunSignatures(t *testing.T) {
 	ns := w.namespace()
 	w.pullSecret(ns, "registry", s.host, registryPassword)
 	w.grant(ns)
-	var keys []*ecdsa.PrivateKey
-	for range 2 {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys = append(keys, private)
-	}
+	keys := []*ecdsa.PrivateKey{newKey(t), newKey(t)}
 	digests := make(map[string]string)
 	for _, repository := range []string{"signed", "unsigned", "foreign", "hidden"} {
 		repository = "private/" + repository
@@ -186,19 +202,10 @@ func TestRunSignatures(t *testing.T) {
 	}
 	s.sign(t, "private/signed", digests["private/signed"], keys[0])
 	s.sign(t, "private/foreign", digests["private/foreign"], keys[1])
-	s.forbidden = "/private/hidden/manifests/" + strings.Replace(digests["private/hidden"], ":", "-", 1) + ".sig"
+	s.refused = map[string]int{"/private/hidden/manifests/" + strings.Replace(digests["private/hidden"], ":", "-", 1) + ".sig": http.StatusForbidden}
 	free := s.push(t, "free:1", debianImage(t, "free"))
 	w.pod(ns, s.host+"/free:1", s.host+"/free@"+free)
-	wanted := &v1alpha1.AuditConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
-	wanted.Spec.Images.RequiredSignatures = []v1alpha1.RequiredSignature{{
-		Images: []string{s.host + "/private/*"}, Keys: []v1alpha1.SignatureKey{signedBy(t, "release", keys[0])},
-	}}
-	w.create(wanted)
-	t.Cleanup(func() {
-		if err := w.admin.Delete(context.Background(), wanted); client.IgnoreNotFound(err) != nil {
-			t.Error(err)
-		}
-	})
+	wanted := w.demand(v1alpha1.RequiredSignature{Images: []string{s.host + "/private/*"}, Keys: []v1alpha1.SignatureKey{signedBy(t, "release", keys[0])}})
 	signed, unsigned, foreign := s.host+"/private/signed:1", s.host+"/private/unsigned:1", s.host+"/private/foreign:1"
 	verified := &v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release"}
 	rejected := &v1alpha1.ImageSignature{State: v1alpha1.SignatureRejected, Message: "no signature is by a key that counts"}
@@ -256,4 +263,56 @@ func TestRunSignatures(t *testing.T) {
 	for _, reference := range []string{signed, unsigned, foreign} {
 		w.signature(reference, nil)
 	}
+}
+
+// TestRunSignaturesOfManyNames: each name of an image may have a demand of its own, also those that there is no room for in a report; and
+// what is signed may be an index that comes to be known later.
+func TestRunSignaturesOfManyNames(t *testing.T) {
+	w := newWorld(t)
+	s := newServer(t)
+	ns := w.namespace()
+	many, one := newKey(t), newKey(t)
+	img := debianImage(t, "many names")
+	digest := s.push(t, "many:0", img)
+	for i := range v1alpha1.MaxImageReferences {
+		w.pod(ns, fmt.Sprintf("%s/many:%d", s.host, i), s.host+"/many@"+digest)
+	}
+	s.push(t, "one:1", img)
+	w.pod(ns, s.host+"/one:1", s.host+"/one@"+digest)
+	s.sign(t, "many", digest, many)
+	w.demand(
+		v1alpha1.RequiredSignature{Images: []string{s.host + "/many"}, Keys: []v1alpha1.SignatureKey{signedBy(t, "release", many)}},
+		v1alpha1.RequiredSignature{Images: []string{s.host + "/one"}, Keys: []v1alpha1.SignatureKey{signedBy(t, "release", one)}},
+	)
+	w.scanner()
+	w.signature(s.host+"/many:0", &v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned})
+	if n := len(w.image(s.host + "/many:0").References); n != v1alpha1.MaxImageReferences {
+		t.Errorf("the report has %d names", n)
+	}
+	index := s.push(t, "one:2", indexOf(t, img))
+	s.sign(t, "one", index, one)
+	w.pod(ns, s.host+"/one:2", s.host+"/one@"+index)
+	w.signature(s.host+"/many:0", &v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release"})
+}
+
+// TestRunRegistryWithoutTags: a registry that does not list tags is not taken for one that is down, and metrics tell of it.
+func TestRunRegistryWithoutTags(t *testing.T) {
+	w := newWorld(t)
+	s := newServer(t)
+	s.refused = map[string]int{"/tags/list": http.StatusMethodNotAllowed}
+	ns := w.namespace()
+	run := func(repository string) {
+		digest := s.push(t, repository+":1", debianImage(t, repository))
+		w.pod(ns, s.host+"/"+repository+":1", s.host+"/"+repository+"@"+digest)
+		w.tells(v1alpha1.ImageReference{Name: s.host + "/" + repository + ":1", CurrentDigest: digest})
+	}
+	w.scanner("--retry-min=1h", "--retry-max=1h")
+	run("first")
+	w.eventually("the failure to be logged", func() string {
+		if strings.Contains(w.output.String(), `"question":"newest_tag","of":"`+s.host+`/first","reason":"RegistryUnavailable"`) {
+			return ""
+		}
+		return "it is not"
+	})
+	run("second")
 }

@@ -5,7 +5,6 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -63,7 +62,7 @@ type stored struct {
 	State      v1alpha1.ImageState
 	image      v1alpha1.Image // name, digests and platform
 	ecosystems []string       // of its packages
-	references []string
+	references []v1alpha1.ImageReference
 	unused     bool
 	// signature is whether it is signed as demanded, and demand stands for what was demanded.
 	signature *v1alpha1.ImageSignature
@@ -81,16 +80,13 @@ func convert(o runtime.Object) (*stored, error) {
 		return nil, fmt.Errorf("%T is no ImageReport", o)
 	}
 	s := &stored{Object: audit.ObjectFrom(r), State: r.State, unused: r.Annotations[unusedSince] != ""}
-	s.signature, s.demand = r.Signature, r.Annotations[SignatureDemand]
+	s.references, s.signature, s.demand = r.References, r.Signature, r.Annotations[SignatureDemand]
 	s.image = v1alpha1.Image{Name: r.Image.Name, Digest: r.Image.Digest, IndexDigests: r.Image.IndexDigests, Platform: r.Image.Platform}
 	for _, e := range r.Image.Packages {
 		base, _, _ := strings.Cut(e.Ecosystem, ":")
 		if !slices.Contains(s.ecosystems, base) {
 			s.ecosystems = append(s.ecosystems, base)
 		}
-	}
-	for _, ref := range r.References {
-		s.references = append(s.references, ref.Name)
 	}
 	return s, nil
 }
@@ -185,8 +181,18 @@ func (s *stored) matches(image cluster.Image) bool {
 	case image.Digest != "":
 		return slices.Contains(s.image.IndexDigests, image.Digest)
 	default:
-		return image.Config == "" && !s.unused && slices.Contains(s.references, image.Name)
+		return image.Config == "" && !s.unused && slices.ContainsFunc(s.references, func(r v1alpha1.ImageReference) bool { return r.Name == image.Name })
 	}
+}
+
+// Reference returns what a report says of a name of its image; nothing where it does not know it.
+func (r *Reports) Reference(report, name string) v1alpha1.ImageReference {
+	if s, ok := r.store.Get("", report); ok {
+		if i := slices.IndexFunc(s.references, func(r v1alpha1.ImageReference) bool { return r.Name == name }); i >= 0 {
+			return s.references[i]
+		}
+	}
+	return v1alpha1.ImageReference{Name: name}
 }
 
 // Signature returns what a report says of an image's signatures, if that is by some demand; else nil.
@@ -219,7 +225,6 @@ func (r *Reports) Put(ctx context.Context, report *v1alpha1.ImageReport) error {
 	fresh := report.DeepCopy()
 	fresh.ObjectMeta = *old.ObjectMeta.DeepCopy()
 	annotate(fresh, report.Annotations[SignatureDemand])
-	keepReferences(fresh, old)
 	if report.Summary == nil && old.Summary != nil {
 		keepResult(fresh, old)
 	}
@@ -247,19 +252,6 @@ func annotate(report *v1alpha1.ImageReport, demand string) {
 		report.Annotations = make(map[string]string)
 	}
 	report.Annotations[SignatureDemand] = demand
-}
-
-// keepReferences keeps what was known of names that the registry has not been asked about yet, or does not answer.
-func keepReferences(fresh, old *v1alpha1.ImageReport) {
-	for i := range fresh.References {
-		r := &fresh.References[i]
-		j := slices.IndexFunc(old.References, func(o v1alpha1.ImageReference) bool { return o.Name == r.Name })
-		if j < 0 {
-			continue
-		}
-		r.CurrentDigest = cmp.Or(r.CurrentDigest, old.References[j].CurrentDigest)
-		r.NewestTag = cmp.Or(r.NewestTag, old.References[j].NewestTag)
-	}
 }
 
 // keepResult keeps the result of before on an image of which it is not known now what is in it, as after a start with an empty disk: what is

@@ -40,7 +40,13 @@ func newQuestions(board *work.Board, options *Options) questions {
 }
 
 func newAgenda[V comparable](board *work.Board, options *Options) *work.Agenda[V] {
-	return &work.Agenda[V]{Every: options.Recheck, Retry: options.Retry, Outage: board.Outage, Heard: board.Heard, Now: time.Now}
+	heard := func(registry string, err error) {
+		// One that does not list tags, say, has images all the same.
+		if problem.Reason(err, "") != v1alpha1.ReasonRegistryUnavailable || !image.Answers(err) {
+			board.Heard(registry, err)
+		}
+	}
+	return &work.Agenda[V]{Every: options.Recheck, Retry: options.Retry, Outage: board.Outage, Heard: heard, Now: time.Now}
 }
 
 func tagKey(tag, platform string) string { return platform + " " + tag }
@@ -50,9 +56,9 @@ func (s *Service) askRegistries(ctx context.Context) {
 	for ctx.Err() == nil {
 		woken := s.asking.next() // before it is looked what there is to be asked
 		s.plan()
-		wait := askAll(ctx, s, s.questions.tags, "Where the tag leads")
-		wait = sooner(wait, askAll(ctx, s, s.questions.newest, "Which tags the repository has"))
-		wait = sooner(wait, askAll(ctx, s, s.questions.signatures, "Whether the image is signed"))
+		wait := askAll(ctx, woken, s, s.questions.signatures, questionSignature)
+		wait = sooner(wait, askAll(ctx, woken, s, s.questions.tags, questionTag))
+		wait = sooner(wait, askAll(ctx, woken, s, s.questions.newest, questionNewest))
 		var due <-chan time.Time
 		if wait > 0 {
 			due = time.After(max(wait, settle))
@@ -79,24 +85,38 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// askAll asks the questions of an agenda that are due, and returns how long to wait for the next.
-func askAll[V comparable](ctx context.Context, s *Service, agenda *work.Agenda[V], what string) time.Duration {
+// askAll asks the questions of an agenda that are due, and returns how long to wait for the next. It asks one at least, and no more once
+// there may be others.
+func askAll[V comparable](ctx context.Context, woken <-chan struct{}, s *Service, agenda *work.Agenda[V], question string) time.Duration {
 	for ctx.Err() == nil {
 		limited, cancel := context.WithTimeout(ctx, askTimeout)
 		asked, ok, wait := agenda.AskNext(limited)
 		cancel()
-		switch {
-		case !ok:
+		if !ok {
 			return wait
-		case asked.Err != nil && ctx.Err() == nil: // it is nobody's failure that the scanner ends
-			s.log.Info(what+" could not be asked, and is asked again", "of", asked.Key,
-				"reason", problem.Reason(asked.Err, v1alpha1.ReasonRegistryUnavailable), "message", asked.Err.Error())
+		}
+		if ctx.Err() == nil { // it is nobody's failure that the scanner ends
+			s.asked(question, asked.Key, asked.Err)
 		}
 		for _, name := range asked.Changed {
 			s.dirty.Add(name)
 		}
+		select {
+		case <-woken:
+			return 0
+		default:
+		}
 	}
 	return 0
+}
+
+// asked tells what has become of asking a registry.
+func (s *Service) asked(question, key string, err error) {
+	s.metrics.asked(question, err)
+	if err != nil {
+		s.log.Info("A registry could not be asked, and is asked again", "question", question, "of", key,
+			"reason", problem.Reason(err, v1alpha1.ReasonRegistryUnavailable), "message", err.Error())
+	}
 }
 
 // plan takes in what is to be asked of the images that there are to be reports on.
@@ -110,14 +130,15 @@ func (s *Service) plan() {
 			continue // its registry is asked for that first
 		}
 		for _, name := range subject.Names() {
-			repo := cluster.RepositoryOf(name)
 			if tag := cluster.TagOf(name); tag != "" {
 				tags.add(tagKey(tag, subject.Platform), tag, report, subject).ask = image.LeadsTo
-				repositories.add(repo, tag, report, subject).ask = newest
+				repositories.add(cluster.RepositoryOf(tag), tag, report, subject).ask = newest
 			}
+		}
+		for _, name := range subject.References {
 			if signers := s.signers(name); signers != nil {
-				at := repo + "@" + subject.About.Digest
-				signatures.add(signatureKey(repo, subject.About.Digest, signers), at, report, subject).ask = verify(signers)
+				repo := cluster.RepositoryOf(name)
+				signatures.add(signatureKey(repo, &subject.About, signers), repo+"@"+subject.About.Digest, report, subject).ask = verify(repo, subject, signers)
 			}
 		}
 	}
@@ -137,24 +158,24 @@ type plans[V comparable] map[string]*planned[V]
 type planned[V comparable] struct {
 	reference, platform string
 	reports             []string
-	sources             []cluster.Source
+	subjects            []*work.Subject
 	// known are digests that are known to lead to a platform's manifest, and its digest.
 	known map[string]string
 	// ask asks the registry of the reference.
 	ask func(ctx context.Context, reference string, known map[string]string, o image.Options) (V, error)
 }
 
-// add takes in a report.
+// add takes in a report. All names of one come one after the other.
 func (p plans[V]) add(key, reference, report string, subject *work.Subject) *planned[V] {
 	q := p[key]
 	if q == nil {
 		q = &planned[V]{reference: reference, platform: subject.Platform, known: make(map[string]string)}
 		p[key] = q
 	}
-	if !slices.Contains(q.reports, report) {
-		q.reports = append(q.reports, report)
+	if n := len(q.reports); n > 0 && q.reports[n-1] == report {
+		return q
 	}
-	q.sources = append(q.sources, subject.From(cluster.RepositoryOf(reference), q.reference)...)
+	q.reports, q.subjects = append(q.reports, report), append(q.subjects, subject)
 	for _, digest := range append([]string{subject.About.Digest}, subject.About.IndexDigests...) {
 		q.known[digest] = subject.About.Digest
 	}
@@ -168,7 +189,7 @@ func (p plans[V]) questions(s *Service) map[string]work.Question[V] {
 		questions[key] = work.Question[V]{
 			Registry: work.RegistryOf(q.reference), Reports: q.reports,
 			Ask: func(ctx context.Context) (answer V, err error) {
-				err = s.try(ctx, q.sources, q.platform, func(reference string, o image.Options) error {
+				err = s.try(ctx, work.Sources(q.subjects, q.reference), q.platform, func(reference string, o image.Options) error {
 					answer, err = q.ask(ctx, reference, q.known, o)
 					return err
 				})
@@ -179,12 +200,18 @@ func (p plans[V]) questions(s *Service) map[string]work.Question[V] {
 	return questions
 }
 
-// reference returns what a report tells of a name.
-func (s *Service) reference(name, platform string) v1alpha1.ImageReference {
-	reference := v1alpha1.ImageReference{Name: name}
-	if tag := cluster.TagOf(name); tag != "" {
-		reference.CurrentDigest, _, _ = s.questions.tags.Answer(tagKey(tag, platform))
-		reference.NewestTag, _, _ = s.questions.newest.Answer(cluster.RepositoryOf(tag))
+// reference returns what a report tells of a name. What is not known stays as it is.
+func (s *Service) reference(report, name, platform string) v1alpha1.ImageReference {
+	tag := cluster.TagOf(name)
+	if tag == "" {
+		return v1alpha1.ImageReference{Name: name}
+	}
+	reference := s.reports.Reference(report, name)
+	if digest, known, _ := s.questions.tags.Answer(tagKey(tag, platform)); known {
+		reference.CurrentDigest = digest
+	}
+	if newest, known, _ := s.questions.newest.Answer(cluster.RepositoryOf(tag)); known {
+		reference.NewestTag = newest
 	}
 	return reference
 }

@@ -155,7 +155,7 @@ func (s *Service) named(r *v1alpha1.ImageReport, subject *work.Subject) *v1alpha
 	r.References = nil
 	for _, name := range subject.Names() {
 		if len(name) <= v1alpha1.MaxImageName {
-			r.References = append(r.References, s.reference(name, subject.Platform))
+			r.References = append(r.References, s.reference(r.Name, name, subject.Platform))
 		}
 	}
 	if r.Image.Digest != "" && len(r.References) > 0 {

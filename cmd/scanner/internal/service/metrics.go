@@ -24,6 +24,14 @@ const (
 	resultError    = "error"
 )
 
+// Questions to registries, besides for images.
+const (
+	questionTag        = "tag"
+	questionNewest     = "newest_tag"
+	questionSignature  = "signature"
+	questionRepository = "repository"
+)
+
 // Metrics of a Service.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -31,6 +39,7 @@ type Metrics struct {
 	seconds  prometheus.Histogram
 	writes   *prometheus.CounterVec
 	updates  *prometheus.CounterVec
+	asks     *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -50,12 +59,15 @@ func NewMetrics(registry *prometheus.Registry, version string) *Metrics {
 		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubersafe_scanner_database_updates_total", Help: "Times that the location of the vulnerability database was asked for a newer one, by result.",
 		}, []string{"result"}),
+		asks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kubersafe_scanner_questions_total", Help: "Questions to registries besides for images, by result: success, or a reason as reports have it.",
+		}, []string{"question", "result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kubersafe_scanner_build_info", Help: "1, labelled with the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	registry.MustRegister(m.scans, m.seconds, m.writes, m.updates, build)
+	registry.MustRegister(m.scans, m.seconds, m.writes, m.updates, m.asks, build)
 	return m
 }
 
@@ -85,6 +97,14 @@ func (m *Metrics) updated(err error) {
 		result = resultError
 	}
 	m.updates.WithLabelValues(result).Inc()
+}
+
+func (m *Metrics) asked(question string, err error) {
+	result := resultSuccess
+	if err != nil {
+		result = string(problem.Reason(err, v1alpha1.ReasonRegistryUnavailable))
+	}
+	m.asks.WithLabelValues(question, result).Inc()
 }
 
 // watch adds what is read from a service at each scrape.

@@ -49,11 +49,14 @@ func (s *Service) listRepositories(ctx context.Context, known map[string][]strin
 		limited, cancel := context.WithTimeout(ctx, listTimeout)
 		found, err := repository.List(limited, &r, s.open(s.secrets.Fallback))
 		cancel()
+		if ctx.Err() != nil {
+			return false
+		}
+		s.asked(questionRepository, r.Name, err)
 		if err == nil {
 			known[r.Name] = found
 		} else {
 			complete = false
-			s.log.Info("A repository could not be asked for its tags, and is asked again", "repository", r.Name, "reason", err.Error())
 		}
 		images = append(images, known[r.Name]...)
 	}

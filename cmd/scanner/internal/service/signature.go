@@ -21,9 +21,11 @@ import (
 	"github.com/kubersafe/kubersafe/internal/plain"
 )
 
-// signatureKey tells apart what the same signers have signed in several repositories, and what several have in one.
-func signatureKey(repository, digest string, signers *signature.Signers) string {
-	return repository + "@" + digest + " " + signers.ID
+// signatureKey tells apart what the same signers have signed in several repositories, and what several have in one. It is another one once
+// another index is known that leads to the image: that may be what is signed.
+func signatureKey(repository string, about *v1alpha1.Image, signers *signature.Signers) string {
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{signers.ID}, about.IndexDigests...), " ")))
+	return fmt.Sprintf("%s@%s %x", repository, about.Digest, sum)
 }
 
 // demand takes in which signatures are wanted now, and returns the reports that there are to be.
@@ -47,18 +49,19 @@ func (s *Service) signers(name string) *signature.Signers {
 	return s.policy.Of(name)
 }
 
-// verify returns how to ask for signatures by some signers. Indexes come first: they are what tools sign, as long as nobody asks for more.
-func verify(signers *signature.Signers) func(context.Context, string, map[string]string, image.Options) (v1alpha1.ImageSignature, error) {
-	return func(ctx context.Context, reference string, known map[string]string, o image.Options) (v1alpha1.ImageSignature, error) {
-		var indexes, manifests []string
-		for _, digest := range slices.Sorted(maps.Keys(known)) {
-			if digest == known[digest] {
-				manifests = append(manifests, digest)
+// verify returns how to ask for signatures of an image in a repository. Indexes come first, as tools sign no manifest in them unless told to;
+// and of those the ones that the image is used by from there, as others may be anybody's.
+func verify(repository string, subject *work.Subject, signers *signature.Signers) func(context.Context, string, map[string]string, image.Options) (v1alpha1.ImageSignature, error) {
+	return func(ctx context.Context, _ string, _ map[string]string, o image.Options) (v1alpha1.ImageSignature, error) {
+		var used, others []string
+		for _, digest := range subject.About.IndexDigests {
+			if slices.ContainsFunc(subject.Sources, func(s cluster.Source) bool { return s.Reference == repository+"@"+digest }) {
+				used = append(used, digest)
 			} else {
-				indexes = append(indexes, digest)
+				others = append(others, digest)
 			}
 		}
-		return signature.Verify(ctx, cluster.RepositoryOf(reference), append(indexes, manifests...), signers, o)
+		return signature.Verify(ctx, repository, append(slices.Concat(used, others), subject.About.Digest), signers, o)
 	}
 }
 
@@ -82,13 +85,14 @@ func last(order []v1alpha1.SignatureState, answers []v1alpha1.ImageSignature) v1
 // sign tells in a report whether the image is signed as demanded. Where that is not known, it stays as it was by the same demand.
 func (s *Service) sign(r *v1alpha1.ImageReport, subject *work.Subject) {
 	var failed error
-	answers := make(map[string][]v1alpha1.ImageSignature) // by those whose signatures count
-	for _, name := range subject.Names() {
+	// By those whose signatures count.
+	answers := make(map[string][]v1alpha1.ImageSignature)
+	for _, name := range subject.References { // not only those that there is room for: each may have a demand of its own
 		signers := s.signers(name)
 		if signers == nil || subject.About.Digest == "" {
 			continue
 		}
-		answer, known, err := s.questions.signatures.Answer(signatureKey(cluster.RepositoryOf(name), subject.About.Digest, signers))
+		answer, known, err := s.questions.signatures.Answer(signatureKey(cluster.RepositoryOf(name), &subject.About, signers))
 		if !known && failed == nil {
 			failed = err
 		}

@@ -239,13 +239,14 @@ func TestSourcesInARepository(t *testing.T) {
 	d.finish(one, digest('a'), digest('1'))
 	d.finish(mirror, digest('a'))
 	s := d.Subjects()[v1alpha1.ImageReportName("", digest('a'))]
-	for repository, want := range map[string]cluster.Source{
-		"a.example/one": {Reference: "tag", Namespace: "shop", Secrets: "registry"},
-		"b.example/one": {Reference: "tag"},
-		"d.example/one": {Reference: "tag"},
+	for reference, want := range map[string]cluster.Source{
+		"a.example/one:2": {Namespace: "shop", Secrets: "registry"},
+		"b.example/one:1": {},
+		"d.example/one:1": {},
 	} {
-		if diff := cmp.Diff([]cluster.Source{want}, s.From(repository, "tag")); diff != "" {
-			t.Errorf("sources in %s (-want +got):\n%s", repository, diff)
+		want.Reference = reference
+		if diff := cmp.Diff([]cluster.Source{want}, work.Sources([]*work.Subject{s, s}, reference)); diff != "" {
+			t.Errorf("sources of %s (-want +got):\n%s", reference, diff)
 		}
 	}
 }

@@ -45,16 +45,21 @@ func (s *Subject) Names() []string {
 	return s.References[:min(len(s.References), v1alpha1.MaxImageReferences)]
 }
 
-// From returns the sources in a repository, for something else in it than the image. There is at least one.
-func (s *Subject) From(repository, reference string) []cluster.Source {
+// Sources returns the ways to ask for something else than images in a repository that some of them are in, by its reference, with the
+// credentials of those who use them. There is at least one.
+func Sources(subjects []*Subject, reference string) []cluster.Source {
+	repository := cluster.RepositoryOf(reference)
 	var sources []cluster.Source
-	for _, source := range s.Sources {
-		if cluster.RepositoryOf(source.Reference) != repository {
-			continue
-		}
-		source.Reference = reference
-		if !slices.Contains(sources, source) {
-			sources = append(sources, source)
+	known := make(map[cluster.Source]bool)
+	for _, subject := range subjects {
+		for _, source := range subject.Sources {
+			if cluster.RepositoryOf(source.Reference) != repository {
+				continue
+			}
+			if source.Reference = reference; !known[source] {
+				known[source] = true
+				sources = append(sources, source)
+			}
 		}
 	}
 	if len(sources) == 0 {
