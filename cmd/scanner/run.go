@@ -65,6 +65,7 @@ docs/images.md says how it is installed.`,
 	f.DurationVar(&s.Retry.Min, "retry-min", time.Minute, "How long an image waits that has failed, before it is tried again. Each time it waits twice as long.")
 	f.DurationVar(&s.Retry.Max, "retry-max", 6*time.Hour, "How long it waits at most.")
 	f.DurationVar(&s.Recheck, "recheck", 24*time.Hour, "How often registries are asked where tags lead, which there are, and whether an image is signed that was not.")
+	f.StringVar(&s.TrustedRoot, "trusted-root", "", `File with the trusted root that keyless signatures are verified by, as "cosign trusted-root create" writes it. Empty: they are not verified.`)
 	f.DurationVar(&s.Keep, "keep", 24*time.Hour, "How long a report is kept after nothing refers to its image any more.")
 	o.server.AddTo(f)
 	return cmd

@@ -14,13 +14,16 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -315,4 +318,47 @@ func TestRunRegistryWithoutTags(t *testing.T) {
 		return "it is not"
 	})
 	run("second")
+}
+
+// TestRunKeyless: what cosign has signed by the key of a certificate is verified by the trusted root, if there is one.
+func TestRunKeyless(t *testing.T) {
+	w := newWorld(t)
+	s := newServer(t)
+	dir := filepath.Join("internal", "signature", "testdata", "certificate")
+	saved, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := saved.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digests := make(map[string]string)
+	for _, d := range manifest.Manifests {
+		reference := "cart@" + d.Digest.String()
+		if tag := d.Annotations["org.opencontainers.image.ref.name"]; tag != "" {
+			reference, digests[tag] = "cart:"+tag, d.Digest.String()
+		}
+		var content remote.Taggable
+		if content, err = saved.Image(d.Digest); d.MediaType.IsIndex() {
+			content, err = saved.ImageIndex(d.Digest)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.push(t, reference, content)
+	}
+	image := s.host + "/cart:simple-signing"
+	w.pod(w.namespace(), image, s.host+"/cart@"+digests["simple-signing"])
+	w.demand(v1alpha1.RequiredSignature{
+		Images: []string{s.host + "/*"}, Identities: []v1alpha1.SignatureIdentity{{Issuer: "https://accounts.example.com", Subject: "*@example.com"}},
+	})
+	stop := w.scanner()
+	w.signature(image, &v1alpha1.ImageSignature{
+		State:   v1alpha1.SignatureFailed,
+		Message: "no signature is by an identity that counts; keyless ones are not verified, because the scanner has no trusted root: see --trusted-root",
+	})
+	stop()
+	w.scanner("--trusted-root=" + filepath.Join(dir, "trusted_root.json"))
+	w.signature(image, &v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release@example.com"})
 }

@@ -53,6 +53,8 @@ type Options struct {
 	Retry work.Backoff
 	// Recheck is how often registries are asked where tags lead, which there are, and whether an image is signed that was not.
 	Recheck time.Duration
+	// TrustedRoot is the file with what keyless signatures are verified by; "" is none.
+	TrustedRoot string
 	// Keep is how long a report is kept after nothing refers to its image any more.
 	Keep time.Duration
 	// PlainHTTP allows registries without TLS. UserAgent is told to registries.
@@ -90,9 +92,10 @@ type Service struct {
 	prints   map[string]string
 	// besides are the images of repositories that are wanted.
 	besides []string
-	// required are the signatures that are wanted, and policy is made of them.
+	// required are the signatures that are wanted, and policy is made of them and of root, which does not change.
 	required []v1alpha1.RequiredSignature
 	policy   *signature.Policy
+	root     *signature.Root
 	// databaseErr is why the last update of the database has failed.
 	databaseErr error
 
@@ -126,6 +129,11 @@ func New(cfg *rest.Config, httpClient *http.Client, options Options, metrics *Me
 	}
 	if s.repositories, err = repository.New(cfg, httpClient, func() { s.wanted.wake(); s.asking.wake(); tell(s.changed) }); err != nil {
 		return nil, err
+	}
+	if options.TrustedRoot != "" {
+		if s.root, err = signature.ReadRoot(options.TrustedRoot); err != nil {
+			return nil, err
+		}
 	}
 	if s.store, err = inventory.NewStore(options.StoreDir); err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (s *Service) demand() map[string]*work.Subject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.policy == nil || !reflect.DeepEqual(required, s.required) {
-		s.required, s.policy = required, signature.NewPolicy(required)
+		s.required, s.policy = required, signature.NewPolicy(required, s.root)
 		for name := range s.subjects {
 			s.dirty.Add(name)
 		}

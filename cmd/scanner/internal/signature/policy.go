@@ -1,8 +1,8 @@
 // Copyright The kubersafe Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signature verifies that images are signed as the AuditConfiguration demands: by cosign, with a key, offline. Nobody but the
-// registry is asked, and no transparency log is consulted.
+// Package signature verifies that images are signed as the AuditConfiguration demands: by cosign, with a key or, by a trusted root, without
+// one. Nobody but the registry is asked.
 package signature
 
 import (
@@ -17,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/kubersafe/kubersafe/api/v1alpha1"
 	"github.com/kubersafe/kubersafe/internal/audit"
@@ -37,30 +39,61 @@ type Signers struct {
 	// ID is the same for the same signers.
 	ID   string
 	keys []key
-	// keyless: some sign without a key of their own.
-	keyless bool
+	// identities sign without a key of their own, which is verified by a root; nil is none.
+	identities []verify.PolicyOption
+	root       *Root
+	// wrong is why the first of them that cannot be used cannot.
+	wrong error
 }
 
 type key struct {
 	name   string
-	public crypto.PublicKey // nil if it cannot be read
-	err    error
+	public crypto.PublicKey
 }
 
-// NewPolicy returns the policy of an AuditConfiguration.
-func NewPolicy(required []v1alpha1.RequiredSignature) *Policy {
+// NewPolicy returns the policy of an AuditConfiguration. Without a root nobody can sign without a key.
+func NewPolicy(required []v1alpha1.RequiredSignature, root *Root) *Policy {
 	p := &Policy{}
 	for i := range required {
-		r := &required[i]
-		text := fmt.Appendf(nil, "%q %q", r.Keys, r.Identities)
-		signers := &Signers{ID: fmt.Sprintf("%x", sha256.Sum256(text)), keyless: len(r.Identities) > 0}
-		for _, k := range r.Keys {
-			public, err := parseKey(k.PublicKey)
-			signers.keys = append(signers.keys, key{k.Name, public, err})
-		}
-		p.rules = append(p.rules, rule{audit.NewRequiredSignature(r), signers})
+		p.rules = append(p.rules, rule{audit.NewRequiredSignature(&required[i]), newSigners(&required[i], root)})
 	}
 	return p
+}
+
+func newSigners(r *v1alpha1.RequiredSignature, root *Root) *Signers {
+	text := fmt.Appendf(nil, "%q %q", r.Keys, r.Identities)
+	if root != nil && len(r.Identities) > 0 {
+		text = append(text, root.id...)
+	}
+	s := &Signers{ID: fmt.Sprintf("%x", sha256.Sum256(text)), root: root}
+	for i := range r.Keys {
+		public, err := parseKey(r.Keys[i].PublicKey)
+		if err == nil {
+			s.keys = append(s.keys, key{r.Keys[i].Name, public})
+		} else if s.wrong == nil {
+			s.wrong = fmt.Errorf("key %q in spec.images.requiredSignatures cannot be read: %w", r.Keys[i].Name, err)
+		}
+	}
+	for i := range r.Identities {
+		identity, err := identityOf(&r.Identities[i])
+		if err == nil {
+			s.identities = append(s.identities, identity)
+		} else if s.wrong == nil {
+			s.wrong = fmt.Errorf("identity %q in spec.images.requiredSignatures cannot be used: %w", r.Identities[i].Subject, err)
+		}
+	}
+	return s
+}
+
+// who says in words who they are.
+func (s *Signers) who() string {
+	switch {
+	case len(s.identities) == 0:
+		return "a key"
+	case len(s.keys) == 0:
+		return "an identity"
+	}
+	return "a key or an identity"
 }
 
 // Of returns whose signatures count for an image by one of its names, or nil if it needs none. The last rule holds that selects it.
@@ -115,7 +148,7 @@ func signs(public crypto.PublicKey, data, signature []byte) bool {
 // by returns the name of the key that has signed some data, or "".
 func (s *Signers) by(data, signature []byte) string {
 	for _, k := range s.keys {
-		if k.public != nil && signs(k.public, data, signature) {
+		if signs(k.public, data, signature) {
 			return k.name
 		}
 	}

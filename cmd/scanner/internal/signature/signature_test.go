@@ -21,8 +21,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,7 +30,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
@@ -141,8 +138,8 @@ func payload(digest string) []byte {
 	return fmt.Appendf(nil, `{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":%q},"type":%q},"optional":null}`, digest, payloadType)
 }
 
-// bundle is what cosign attaches to images: a statement on a digest, signed.
-func bundle(t *testing.T, signer crypto.Signer, digest, predicate, material string) []byte {
+// dsseBundle is what cosign attaches to images: a statement on a digest, signed.
+func dsseBundle(t *testing.T, signer crypto.Signer, digest, predicate, material string) []byte {
 	t.Helper()
 	_, hash, _ := strings.Cut(digest, ":")
 	statement := fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":%q}}],"predicateType":%q,"predicate":{}}`, hash, predicate)
@@ -201,7 +198,7 @@ func signers(t *testing.T, keys map[string]crypto.Signer, identities ...v1alpha1
 	for keyName, k := range keys {
 		r.Keys = append(r.Keys, v1alpha1.SignatureKey{Name: keyName, PublicKey: publicPEM(t, k)})
 	}
-	return NewPolicy([]v1alpha1.RequiredSignature{r}).Of("registry.example.com/shop/cart:1")
+	return NewPolicy([]v1alpha1.RequiredSignature{r}, nil).Of("registry.example.com/shop/cart:1")
 }
 
 // theIndex is of the image that is verified, and has its manifest.
@@ -225,7 +222,7 @@ func TestVerify(t *testing.T) {
 	withIdentity := signers(t, map[string]crypto.Signer{"release": release}, identity)
 	broken := NewPolicy([]v1alpha1.RequiredSignature{{
 		Images: []string{"*"}, Keys: []v1alpha1.SignatureKey{{Name: "broken", PublicKey: "-----BEGIN PUBLIC KEY-----\nA\n-----END PUBLIC KEY-----\n"}},
-	}}).Of("registry.example.com/a")
+	}}, nil).Of("registry.example.com/a")
 	good := func(digest string) mutate.Addendum { return layer(payload(digest), sign(t, release, payload(digest))) }
 	bad := layer(payload(index), sign(t, stranger, payload(index)))
 	verified := v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release"}
@@ -236,7 +233,8 @@ func TestVerify(t *testing.T) {
 		return v1alpha1.ImageSignature{State: v1alpha1.SignatureFailed, Message: message}
 	}
 	const nobody = "no signature is by a key that counts"
-	const keyless = "keyless identities are not verified yet, and no signature is by a key that counts"
+	const nobodyAtAll = "no signature is by a key or an identity that counts"
+	const keyless = nobodyAtAll + "; keyless ones are not verified, because the scanner has no trusted root: see --trusted-root"
 	const large = "a signature cannot be read: the registry's answer is larger than 1048576 bytes, which is not supported"
 	attestation := "https://slsa.dev/provenance/v1"
 	for what, tc := range map[string]struct {
@@ -257,7 +255,7 @@ func TestVerify(t *testing.T) {
 		"signed without a key, which nobody may": {
 			byKey, func(p *place) { p.attach(index, layer(payload(index), nil, certificateAnnotation)) }, rejected(nobody), 5,
 		},
-		"by a key that does not count, where identities do": {withIdentity, func(p *place) { p.attach(index, bad) }, rejected(nobody), 5},
+		"by a key that does not count, where identities do": {withIdentity, func(p *place) { p.attach(index, bad) }, rejected(nobodyAtAll), 5},
 		"the signature of another image": {
 			byKey, func(p *place) { p.attach(index, good(other)) }, rejected(`what key "release" has signed is another image, ` + other), 5,
 		},
@@ -302,11 +300,11 @@ func TestVerify(t *testing.T) {
 			broken, func(p *place) { p.attach(index, good(index)) },
 			failed(`key "broken" in spec.images.requiredSignatures cannot be read: it is not PEM-encoded`), 5,
 		},
-		"a bundle":                   {byKey, func(p *place) { p.refer(index, bundle(t, release, index, predicateType, "publicKey")) }, verified, 4},
-		"a bundle for the manifest":  {byKey, func(p *place) { p.refer(platform, bundle(t, release, platform, predicateType, "publicKey")) }, verified, 6},
-		"a bundle by another key":    {byKey, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "publicKey")) }, rejected(nobody), 6},
-		"a bundle without a key":     {withIdentity, func(p *place) { p.refer(index, bundle(t, stranger, index, predicateType, "certificate")) }, failed(keyless), 6},
-		"an attestation in a bundle": {byKey, func(p *place) { p.refer(index, bundle(t, release, index, attestation, "publicKey")) }, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 7},
+		"a bundle":                   {byKey, func(p *place) { p.refer(index, dsseBundle(t, release, index, predicateType, "publicKey")) }, verified, 4},
+		"a bundle for the manifest":  {byKey, func(p *place) { p.refer(platform, dsseBundle(t, release, platform, predicateType, "publicKey")) }, verified, 6},
+		"a bundle by another key":    {byKey, func(p *place) { p.refer(index, dsseBundle(t, stranger, index, predicateType, "publicKey")) }, rejected(nobody), 6},
+		"a bundle without a key":     {withIdentity, func(p *place) { p.refer(index, dsseBundle(t, stranger, index, predicateType, "certificate")) }, failed(keyless), 6},
+		"an attestation in a bundle": {byKey, func(p *place) { p.refer(index, dsseBundle(t, release, index, attestation, "publicKey")) }, v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}, 7},
 		"an attestation that says so": {
 			byKey, func(p *place) {
 				annotated := mutate.Annotations(mutate.ConfigMediaType(empty.Image, emptyType), map[string]string{predicateAnnotation: attestation}).(v1.Image)
@@ -322,14 +320,14 @@ func TestVerify(t *testing.T) {
 		"more bundles than are looked at": {
 			byKey, func(p *place) {
 				for i := range maxSignatures + 1 {
-					p.refer(index, append(bundle(t, stranger, index, predicateType, "publicKey"), strings.Repeat(" ", i)...))
+					p.refer(index, append(dsseBundle(t, stranger, index, predicateType, "publicKey"), strings.Repeat(" ", i)...))
 				}
 			}, rejected(nobody + ", of the first 16 of a digest"), 4 + 2*maxSignatures,
 		},
 		"a bundle that is no JSON":     {byKey, func(p *place) { p.refer(index, []byte("?")) }, rejected("a signature cannot be read: invalid character '?' looking for beginning of value"), 6},
 		"a bundle without a statement": {byKey, func(p *place) { p.refer(index, []byte("{}")) }, rejected("a signature cannot be read: unexpected end of JSON input"), 6},
 		"a bundle for another image": {
-			byKey, func(p *place) { p.refer(index, bundle(t, release, other, predicateType, "publicKey")) },
+			byKey, func(p *place) { p.refer(index, dsseBundle(t, release, other, predicateType, "publicKey")) },
 			rejected(`what key "release" has signed is another image, ` + other), 6,
 		},
 	} {
@@ -412,7 +410,7 @@ func TestPolicy(t *testing.T) {
 		{Images: []string{"registry.example.com/*"}, Keys: keys(a)},
 		{Images: []string{"registry.example.com/shop/*", "docker.io/library/nginx"}, Keys: keys(b)},
 		{Images: []string{"registry.example.com/base"}, Keys: keys(a)},
-	})
+	}, nil)
 	base, cart := p.Of("registry.example.com/base:1"), p.Of("registry.example.com/shop/cart@"+index)
 	if base == nil || cart == nil || p.Of("nginx") != cart && p.Of("nginx").ID != cart.ID || p.Of("registry.example.com/tool:1").ID != base.ID {
 		t.Errorf("base %+v, cart %+v", base, cart)
@@ -422,95 +420,5 @@ func TestPolicy(t *testing.T) {
 	}
 	if none := p.Of("registry.example.org/shop/cart:1"); none != nil {
 		t.Errorf("an image that nothing selects must be signed by %+v", none)
-	}
-}
-
-// TestCosign verifies what cosign v3.1.3 has written, which testdata/cosign keeps: images in the repository shop/cart, signed by
-//
-//	cosign sign --key cosign.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false REPOSITORY@DIGEST
-//	cosign sign --key cosign.key --use-signing-config=false --tlog-upload=false --new-bundle-format=true REPOSITORY@DIGEST
-func TestCosign(t *testing.T) {
-	dir := filepath.Join("testdata", "cosign")
-	public, err := os.ReadFile(filepath.Join(dir, "cosign.pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	counts := NewPolicy([]v1alpha1.RequiredSignature{{
-		Images: []string{"*"}, Keys: []v1alpha1.SignatureKey{{Name: "release", PublicKey: string(public)}},
-	}}).Of("registry.example.com/shop/cart")
-	stranger := signers(t, map[string]crypto.Signer{"release": newECDSA(t)})
-	verified := v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: "release"}
-	rejected := v1alpha1.ImageSignature{State: v1alpha1.SignatureRejected, Message: "no signature is by a key that counts"}
-	saved, err := layout.ImageIndexFromPath(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := saved.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, withReferrers := range []bool{true, false} { // or the tag that stands for them
-		server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(withReferrers)))
-		t.Cleanup(server.Close)
-		repository := strings.TrimPrefix(server.URL, "http://") + "/shop/cart"
-		digests := make(map[string]string)
-		for _, d := range manifest.Manifests {
-			tag := d.Annotations["org.opencontainers.image.ref.name"]
-			digests[tag] = d.Digest.String()
-			reference := repository + ":" + tag
-			if tag == "" {
-				reference = repository + "@" + d.Digest.String()
-			}
-			push(t, saved, d, reference)
-		}
-		for _, format := range []string{"simple-signing", "bundle"} {
-			digest, another := digests[format], digests[map[string]string{"bundle": "simple-signing", "simple-signing": "bundle"}[format]]
-			for what, tc := range map[string]struct {
-				signers *Signers
-				digests []string
-				want    v1alpha1.ImageSignature
-			}{
-				"by the key":          {counts, []string{digest}, verified},
-				"by another key":      {stranger, []string{digest}, rejected},
-				"of one of two":       {counts, []string{another, digest}, verified},
-				"of another manifest": {counts, []string{platform}, v1alpha1.ImageSignature{}},
-			} {
-				t.Run(fmt.Sprintf("%s, %s, with referrers: %t", format, what, withReferrers), func(t *testing.T) {
-					got, err := Verify(t.Context(), repository, tc.digests, tc.signers, image.Options{})
-					if (err != nil) != (tc.want.State == "") {
-						t.Errorf("error %v", err)
-					}
-					if diff := cmp.Diff(tc.want, got); diff != "" {
-						t.Errorf("signature (-want +got):\n%s", diff)
-					}
-				})
-			}
-		}
-	}
-}
-
-// push pushes what a layout has.
-func push(t *testing.T, saved v1.ImageIndex, d v1.Descriptor, reference string) {
-	t.Helper()
-	ref, err := name.ParseReference(reference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.MediaType.IsIndex() {
-		index, err := saved.ImageIndex(d.Digest)
-		if err == nil {
-			err = remote.WriteIndex(ref, index)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	img, err := saved.Image(d.Digest)
-	if err == nil {
-		err = remote.Write(ref, img)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -29,6 +29,8 @@ const (
 	layerType             = "application/vnd.dev.cosign.simplesigning.v1+json"
 	signatureAnnotation   = "dev.cosignproject.cosign/signature"
 	certificateAnnotation = "dev.sigstore.cosign/certificate"
+	logAnnotation         = "dev.sigstore.cosign/bundle"
+	timestampAnnotation   = "dev.sigstore.cosign/rfc3161timestamp"
 	payloadType           = "cosign container image signature"
 	bundlePrefix          = "application/vnd.dev.sigstore.bundle"
 	predicateAnnotation   = "dev.sigstore.bundle.predicateType"
@@ -42,6 +44,8 @@ const (
 	maxDigests = 8
 	// maxSignatures of one digest that are looked at, in each of the two places. Whoever signs anew with each build of the same has a few.
 	maxSignatures = 16
+	// maxSigner is how much of an identity there is room for in a report.
+	maxSigner = 512
 )
 
 // Verify looks in a repository for signatures of an image by one of its digests: of its indexes and, at last, of its manifest. An error, a
@@ -60,7 +64,7 @@ func Verify(ctx context.Context, repository string, digests []string, signers *S
 				return v1alpha1.ImageSignature{}, problem.Errorf(problem.Reason(err, ""), "looking for signatures of %s@%s: %w", repository, digest, err)
 			}
 			if v.signer != "" {
-				return v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: v.signer}, nil
+				return v1alpha1.ImageSignature{State: v1alpha1.SignatureVerified, Signer: plain.Clean(v.signer, maxSigner)}, nil
 			}
 		}
 	}
@@ -89,12 +93,14 @@ type verifier struct {
 	digests    []string
 	signers    *Signers
 
-	// signer is the name of the key by which a signature is that counts.
+	// signer is the name of the key, or the identity, by which a signature is that counts.
 	signer string
-	// seen signatures that do not count, of which some are keyless. There are more that were not looked at.
-	seen          int
-	keyless, more bool
-	// wrong is what is wrong with the first that could not be read, or that is by a key that counts.
+	// seen signatures that do not count. There are more that were not looked at.
+	seen int
+	more bool
+	// keyless: some could not be verified for want of a root.
+	keyless bool
+	// wrong is what is wrong with the first of them of which there is more to say than that it is by nobody who counts.
 	wrong error
 }
 
@@ -103,17 +109,16 @@ func (v *verifier) result() v1alpha1.ImageSignature {
 	if v.seen == 0 {
 		return v1alpha1.ImageSignature{State: v1alpha1.SignatureUnsigned}
 	}
-	state, message := v1alpha1.SignatureRejected, "no signature is by a key that counts"
+	nobody := fmt.Sprintf("no signature is by %s that counts", v.signers.who())
 	if v.more {
-		message += fmt.Sprintf(", of the first %d of a digest", maxSignatures)
+		nobody += fmt.Sprintf(", of the first %d of a digest", maxSignatures)
 	}
-	unread := slices.IndexFunc(v.signers.keys, func(k key) bool { return k.err != nil })
+	state, message := v1alpha1.SignatureRejected, nobody
 	switch {
-	case unread >= 0:
-		k := v.signers.keys[unread]
-		state, message = v1alpha1.SignatureFailed, fmt.Sprintf("key %q in spec.images.requiredSignatures cannot be read: %v", k.name, k.err)
-	case v.keyless && v.signers.keyless:
-		state, message = v1alpha1.SignatureFailed, "keyless identities are not verified yet, and no signature is by a key that counts"
+	case v.signers.wrong != nil:
+		state, message = v1alpha1.SignatureFailed, v.signers.wrong.Error()
+	case v.keyless:
+		state, message = v1alpha1.SignatureFailed, nobody+"; keyless ones are not verified, because the scanner has no trusted root: see --trusted-root"
 	case v.wrong != nil:
 		message = v.wrong.Error()
 	}
@@ -198,18 +203,22 @@ func (v *verifier) read(layer *v1.Descriptor) ([]byte, error) {
 
 // simple looks at a signature of a payload in the format "simple signing".
 func (v *verifier) simple(payload []byte, annotations map[string]string) {
-	if annotations[certificateAnnotation] != "" {
-		v.keyless = true
-	}
 	signature, err := base64.StdEncoding.DecodeString(annotations[signatureAnnotation])
 	if err != nil {
 		v.reject(fmt.Errorf("a signature cannot be read: %w", err))
 		return
 	}
-	signer := v.signers.by(payload, signature)
+	signer, as := v.signers.by(payload, signature), "key"
 	if signer == "" {
-		v.seen++
-		return
+		if annotations[certificateAnnotation] == "" || !v.mayBeKeyless() {
+			v.seen++
+			return
+		}
+		if signer, err = v.signers.verifyPayload(payload, signature, annotations); err != nil {
+			v.reject(fmt.Errorf("a keyless signature does not count: %w", err))
+			return
+		}
+		as = "identity"
 	}
 	var signed struct {
 		Critical struct {
@@ -220,23 +229,32 @@ func (v *verifier) simple(payload []byte, annotations map[string]string) {
 		} `json:"critical"`
 	}
 	if err := json.Unmarshal(payload, &signed); err != nil {
-		v.reject(fmt.Errorf("what key %q has signed cannot be read: %w", signer, err))
+		v.reject(fmt.Errorf("what %s %q has signed cannot be read: %w", as, signer, err))
 		return
 	}
 	if signed.Critical.Type != payloadType {
-		v.reject(fmt.Errorf("what key %q has signed is no signature of an image, but %q", signer, signed.Critical.Type))
+		v.reject(fmt.Errorf("what %s %q has signed is no signature of an image, but %q", as, signer, signed.Critical.Type))
 		return
 	}
-	v.accept(signer, signed.Critical.Image.Digest)
+	v.accept(signer, as, signed.Critical.Image.Digest)
 }
 
-// accept takes in that a key has signed a digest.
-func (v *verifier) accept(signer string, digests ...string) {
+// mayBeKeyless says whether keyless signatures count, and can be verified.
+func (v *verifier) mayBeKeyless() bool {
+	if len(v.signers.identities) == 0 {
+		return false
+	}
+	v.keyless = v.keyless || v.signers.root == nil
+	return v.signers.root != nil
+}
+
+// accept takes in that somebody who counts, as a key or an identity, has signed digests.
+func (v *verifier) accept(signer, as string, digests ...string) {
 	if slices.ContainsFunc(digests, func(d string) bool { return slices.Contains(v.digests, d) }) {
 		v.signer = signer
 		return
 	}
-	v.reject(fmt.Errorf("what key %q has signed is another image, %s", signer, strings.Join(digests, ", ")))
+	v.reject(fmt.Errorf("what %s %q has signed is another image, %s", as, signer, strings.Join(digests, ", ")))
 }
 
 // referrers looks at the bundles that refer to a digest.
@@ -331,21 +349,25 @@ func (v *verifier) envelope(data []byte) error {
 	if e.Type != statementType || len(e.Signatures) != 1 {
 		return errors.New("a signature cannot be read: its envelope must have one signature, of a statement of in-toto")
 	}
-	if bundle.Material.PublicKey == nil {
-		v.keyless = true
-	}
 	signed := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.Type), e.Type, len(e.Payload), e.Payload)
-	signer := v.signers.by(signed, e.Signatures[0].Signature)
-	if signer == "" {
+	if signer := v.signers.by(signed, e.Signatures[0].Signature); signer != "" {
+		var digests []string
+		for _, s := range statement.Subject {
+			if hash := s.Digest["sha256"]; hash != "" {
+				digests = append(digests, "sha256:"+hash)
+			}
+		}
+		v.accept(signer, "key", digests...)
+		return nil
+	}
+	if bundle.Material.PublicKey != nil || !v.mayBeKeyless() {
 		v.seen++
 		return nil
 	}
-	var digests []string
-	for _, s := range statement.Subject {
-		if hash := s.Digest["sha256"]; hash != "" {
-			digests = append(digests, "sha256:"+hash)
-		}
+	signer, digests, err := v.signers.verifyStatement(data)
+	if err != nil {
+		return fmt.Errorf("a keyless signature does not count: %w", err)
 	}
-	v.accept(signer, digests...)
+	v.accept(signer, "identity", digests...)
 	return nil
 }
