@@ -494,16 +494,17 @@ func (w *world) written(t *testing.T) []string {
 	return writes
 }
 
-// createdOnce fails unless each of these reports, as "namespace/name", was created exactly once among some writes.
-func createdOnce(t *testing.T, writes []string, reports ...string) {
+// notTwice fails if any of these reports, as "namespace/name", was created more than once among some writes. That each is there is for
+// settled to say: the API server may log as failed what it has done for somebody who was killed before it could answer.
+func notTwice(t *testing.T, writes []string, reports ...string) {
 	t.Helper()
 	made := make(map[string]int)
 	for _, write := range writes {
 		made[write]++
 	}
 	for _, report := range reports {
-		if n := made["create "+report]; n != 1 {
-			t.Errorf("report %s was created %d times, want once", report, n)
+		if n := made["create "+report]; n > 1 {
+			t.Errorf("report %s was created %d times", report, n)
 		}
 	}
 }
