@@ -96,11 +96,12 @@ test: controlplane ## Run all tests, those with a real API server too. TEST_ARGS
 	$(WITH_ASSETS) go -C $(SCANNER) test -timeout 20m $(TEST_ARGS) ./...
 
 # Tests at random are shorter: they find what they can without the detector, which makes them many times slower. A process ends at its first race.
+# Of the scanner it is what has goroutines and tests without an API server.
 .PHONY: test-race
 test-race: controlplane ## Run the unit tests, and the operator under random faults, with the race detector. Needs a C compiler.
 	GORACE=halt_on_error=1 go test -race -short -timeout 20m . ./api/... ./controllers/... ./internal/...
-	$(WITH_ASSETS) GORACE=halt_on_error=1 go test -race -timeout 20m ./test/faults -run TestModel
-	GORACE=halt_on_error=1 go -C $(SCANNER) test -race -short -timeout 20m ./...
+	$(WITH_ASSETS) GORACE=halt_on_error=1 go test -race -timeout 20m ./test/faults -run TestModel -args -model=30s
+	GORACE=halt_on_error=1 go -C $(SCANNER) test -race -short -timeout 20m $(addprefix ./internal/,cluster repository work)
 
 # The image that the node of test-e2e starts with. A reference of its own: it must not pass for a release.
 E2E_IMG := $(IMAGE):e2e
